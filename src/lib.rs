@@ -1,0 +1,5 @@
+//! What Python sees, as a table of contents.
+pub mod otlp;
+pub mod pipeline;
+pub mod receiver;
+pub mod runtime;
