@@ -1,0 +1,6 @@
+//! The wire: what is sent and how. Nothing here knows Python.
+
+pub mod attributes;
+pub mod batch;
+pub mod span;
+pub mod wire;

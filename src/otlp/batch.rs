@@ -1,0 +1,178 @@
+//! Framed spans, grouped by who made them, and the request they become.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::otlp::wire::{self, len_tag};
+
+/// Who the telemetry is about: an encoded `Resource` message and the URL of its schema.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resource {
+    pub message: Vec<u8>,
+    pub schema_url: String,
+}
+
+/// Which library made the spans: an encoded `InstrumentationScope` message and the URL of its schema.
+#[derive(Debug)]
+pub struct Scope {
+    pub resource: Arc<Resource>,
+    pub message: Vec<u8>,
+    pub schema_url: String,
+}
+
+/// Spans that will go out in one request.
+#[derive(Default)]
+pub struct Batch {
+    groups: Vec<Group>,
+    spans: usize,
+    bytes: usize,
+}
+
+struct Group {
+    scope: Arc<Scope>,
+    framed: Vec<u8>,
+}
+
+impl Batch {
+    /// Adds one span, framed by `otlp::span::Span::frame`.
+    pub fn push(&mut self, scope: &Arc<Scope>, framed: &[u8]) {
+        self.spans += 1;
+        self.bytes += framed.len();
+        // Newest first: spans of one library tend to come one after the other.
+        match self.groups.iter_mut().rev().find(|group| Arc::ptr_eq(&group.scope, scope)) {
+            Some(group) => group.framed.extend_from_slice(framed),
+            None => self.groups.push(Group { scope: Arc::clone(scope), framed: framed.to_vec() }),
+        }
+    }
+
+    /// Takes the batch and leaves an empty one that has room for as much again, so that a steady stream of spans does
+    /// not grow its buffers anew for every batch. Libraries that made no span this time are left out.
+    pub fn take_leaving_room(&mut self) -> Self {
+        self.groups.retain(|group| !group.framed.is_empty());
+        let groups = self.groups.iter().map(|group| Group {
+            scope: Arc::clone(&group.scope),
+            framed: Vec::with_capacity(group.framed.len()),
+        });
+        let next = Self { groups: groups.collect(), spans: 0, bytes: 0 };
+        std::mem::replace(self, next)
+    }
+
+    pub fn len(&self) -> usize {
+        self.spans
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spans == 0
+    }
+
+    /// Bytes of the framed spans, envelopes not counted.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The `ExportTraceServiceRequest`.
+    pub fn into_request(mut self) -> Bytes {
+        let envelopes: usize =
+            self.groups.iter().map(|g| 64 + g.scope.message.len() + g.scope.resource.message.len()).sum();
+        let mut out = Vec::with_capacity(self.bytes + envelopes);
+        while let Some(first) = self.groups.first() {
+            let resource = Arc::clone(&first.scope.resource);
+            let same = |group: &Group| {
+                Arc::ptr_eq(&group.scope.resource, &resource) || group.scope.resource == resource
+            };
+            let (of_resource, others) = std::mem::take(&mut self.groups).into_iter().partition(same);
+            self.groups = others;
+            put_resource_spans(&mut out, &resource, of_resource);
+        }
+        out.into()
+    }
+}
+
+fn put_resource_spans(out: &mut Vec<u8>, resource: &Resource, groups: Vec<Group>) {
+    let bodies: Vec<usize> = groups.iter().map(scope_spans_len).collect();
+    let mut len = bytes_len(resource.message.len()) + text_len(&resource.schema_url);
+    len += bodies.iter().map(|body| bytes_len(*body)).sum::<usize>();
+    out.push(len_tag(1));
+    wire::put_varint(out, len as u64);
+    wire::put_bytes(out, len_tag(1), &resource.message);
+    for (group, body) in groups.iter().zip(bodies) {
+        out.push(len_tag(2));
+        wire::put_varint(out, body as u64);
+        wire::put_bytes(out, len_tag(1), &group.scope.message);
+        out.extend_from_slice(&group.framed);
+        put_text(out, &group.scope.schema_url);
+    }
+    put_text(out, &resource.schema_url);
+}
+
+fn scope_spans_len(group: &Group) -> usize {
+    bytes_len(group.scope.message.len()) + group.framed.len() + text_len(&group.scope.schema_url)
+}
+
+/// Length of a field with `len` bytes in it.
+fn bytes_len(len: usize) -> usize {
+    1 + wire::varint_len(len as u64) + len
+}
+
+fn text_len(text: &str) -> usize {
+    if text.is_empty() { 0 } else { bytes_len(text.len()) }
+}
+
+/// `schema_url` is field 3 of both envelopes.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    if !text.is_empty() {
+        wire::put_bytes(out, len_tag(3), text.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use prost::Message;
+
+    fn scope(resource: &Arc<Resource>, name: &str, schema_url: &str) -> Arc<Scope> {
+        let mut message = Vec::new();
+        wire::put_bytes(&mut message, len_tag(1), name.as_bytes());
+        Arc::new(Scope { resource: Arc::clone(resource), message, schema_url: schema_url.into() })
+    }
+
+    /// A framed span with nothing but a name.
+    fn span(name: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        wire::put_bytes(&mut out, len_tag(5), name.as_bytes());
+        wire::frame_from(&mut out, 0, len_tag(2));
+        out
+    }
+
+    #[test]
+    fn spans_are_grouped_by_resource_and_scope() {
+        let one = Arc::new(Resource { message: vec![], schema_url: "r1".into() });
+        let two = Arc::new(Resource { message: vec![], schema_url: String::new() });
+        let (a, b, c) = (scope(&one, "a", ""), scope(&one, "b", "sb"), scope(&two, "c", ""));
+        let mut batch = Batch::default();
+        for (scope, name) in [(&a, "a1"), (&c, "c1"), (&b, "b1"), (&a, "a2")] {
+            batch.push(scope, &span(name));
+        }
+        assert_eq!(batch.len(), 4);
+        let request = ExportTraceServiceRequest::decode(batch.into_request()).unwrap();
+        let seen: Vec<_> = request
+            .resource_spans
+            .iter()
+            .flat_map(|r| {
+                r.scope_spans.iter().map(|s| {
+                    let names: Vec<_> = s.spans.iter().map(|span| span.name.as_str()).collect();
+                    let scope = s.scope.as_ref().unwrap().name.as_str();
+                    (r.schema_url.as_str(), scope, s.schema_url.as_str(), names.join(" "))
+                })
+            })
+            .collect();
+        let expected = [
+            ("r1", "a", "", "a1 a2".to_owned()),
+            ("r1", "b", "sb", "b1".to_owned()),
+            ("", "c", "", "c1".to_owned()),
+        ];
+        assert_eq!(seen, expected);
+    }
+}

@@ -1,0 +1,173 @@
+//! Protobuf's wire format, as much of it as OTLP's span path needs.
+
+/// A field's tag byte for a length-delimited value. OTLP's fields that we write have numbers below 16: one byte.
+pub const fn len_tag(field: u8) -> u8 {
+    field << 3 | 2
+}
+
+/// A field's tag byte for a varint.
+pub const fn varint_tag(field: u8) -> u8 {
+    field << 3
+}
+
+/// A field's tag byte for a little-endian 64-bit value.
+pub const fn fixed64_tag(field: u8) -> u8 {
+    field << 3 | 1
+}
+
+#[inline]
+pub const fn varint_len(value: u64) -> usize {
+    // One byte for every started group of seven bits; zero takes one as well.
+    ((70 - (value | 1).leading_zeros()) / 7) as usize
+}
+
+#[inline]
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Tag, length and bytes.
+#[inline]
+pub fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    out.push(tag);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+#[inline]
+pub fn put_fixed64(out: &mut Vec<u8>, tag: u8, value: u64) {
+    out.push(tag);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Tag and varint, or nothing for zero, which is protobuf's default.
+#[inline]
+pub fn put_uint(out: &mut Vec<u8>, tag: u8, value: u64) {
+    if value != 0 {
+        out.push(tag);
+        put_varint(out, value);
+    }
+}
+
+/// Puts tag and length before what stands in `out` from `start`: for messages whose length is known only when written.
+pub fn frame_from(out: &mut Vec<u8>, start: usize, tag: u8) {
+    let len = out.len() - start;
+    let mut head = [0u8; 11];
+    head[0] = tag;
+    let mut used = 1;
+    let mut rest = len as u64;
+    while rest >= 0x80 {
+        head[used] = rest as u8 | 0x80;
+        rest >>= 7;
+        used += 1;
+    }
+    head[used] = rest as u8;
+    used += 1;
+    out.resize(out.len() + used, 0);
+    out.copy_within(start..start + len, start + used);
+    out[start..start + used].copy_from_slice(&head[..used]);
+}
+
+/// A field as it stands in a message that we wrote ourselves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Bytes(&'a [u8]),
+    Fixed32(u32),
+}
+
+/// Reads the fields of a message in order. Ends at the first byte that is not well-formed: it reads our own encoding,
+/// where that cannot happen.
+#[derive(Clone)]
+pub struct Fields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    pub fn of(message: &'a [u8]) -> Self {
+        Self { rest: message }
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for (i, byte) in self.rest.iter().take(10).enumerate() {
+            value |= u64::from(byte & 0x7f) << (7 * i);
+            if byte & 0x80 == 0 {
+                self.rest = &self.rest[i + 1..];
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(head)
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (u32, Value<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let tag = self.varint()?;
+        let value = match tag & 7 {
+            0 => Value::Varint(self.varint()?),
+            1 => Value::Fixed64(u64::from_le_bytes(self.take(8)?.try_into().ok()?)),
+            2 => {
+                let len = self.varint()?;
+                Value::Bytes(self.take(usize::try_from(len).ok()?)?)
+            }
+            5 => Value::Fixed32(u32::from_le_bytes(self.take(4)?.try_into().ok()?)),
+            _ => return None,
+        };
+        Some(((tag >> 3) as u32, value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn varint_length_is_what_is_written() {
+        for shift in 0..64 {
+            for value in [1u64 << shift, (1u64 << shift) - 1, u64::MAX >> shift] {
+                let mut out = Vec::new();
+                put_varint(&mut out, value);
+                assert_eq!(out.len(), varint_len(value), "{value}");
+                let mut fields = Fields::of(&out);
+                assert_eq!(fields.varint(), Some(value));
+                assert!(fields.rest.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn framing_afterwards_equals_framing_at_once() {
+        for len in [0, 1, 127, 128, 300, 16384] {
+            let body = vec![7u8; len];
+            let mut at_once = vec![1, 2, 3];
+            put_bytes(&mut at_once, 0x12, &body);
+            let mut afterwards = vec![1, 2, 3];
+            afterwards.extend_from_slice(&body);
+            frame_from(&mut afterwards, 3, 0x12);
+            assert_eq!(at_once, afterwards);
+        }
+    }
+
+    #[test]
+    fn truncated_message_ends() {
+        assert_eq!(Fields::of(&[0x0a, 5, 1]).next(), None);
+        assert_eq!(Fields::of(&[0xff; 12]).next(), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! What goes wrong away from the application's threads, kept until a thread that may call Python's `logging` takes it.
+//!
+//! The pipeline thread never touches Python, so it cannot log; it leaves a line here. One line a kind a period: a
+//! collector that is down for an hour costs sixty lines, not one a batch.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::fork::PerProcess;
+
+/// How long a kind of report is silent after it was made.
+const PERIOD: Duration = Duration::from_secs(60);
+/// More than this many untaken reports are not kept.
+const MAX_WAITING: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Warning,
+    Error,
+}
+
+/// What a report is about. Two reports of one kind within a period become one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    ExportFailed,
+    PartialSuccess,
+    QueueFull,
+    AfterShutdown,
+    NoThread,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    pub level: Level,
+    pub message: String,
+}
+
+#[derive(Default)]
+struct Reports {
+    waiting: Vec<Report>,
+    kinds: HashMap<Kind, Silence>,
+}
+
+struct Silence {
+    since: Instant,
+    suppressed: u64,
+}
+
+static REPORTS: PerProcess<Mutex<Reports>> = PerProcess::new();
+static WAITING: AtomicBool = AtomicBool::new(false);
+
+/// Leaves one line for `logging`, or counts it as suppressed. `message` is only made when it will be used.
+pub fn report(level: Level, kind: Kind, message: impl FnOnce() -> String) {
+    let mut reports = REPORTS.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
+    reports.add(Instant::now(), level, kind, message);
+    WAITING.store(!reports.waiting.is_empty(), Ordering::Relaxed);
+}
+
+/// Whether `take` would return anything: one relaxed load.
+#[inline]
+pub fn waiting() -> bool {
+    WAITING.load(Ordering::Relaxed)
+}
+
+pub fn take() -> Vec<Report> {
+    WAITING.store(false, Ordering::Relaxed);
+    let mut reports = REPORTS.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
+    std::mem::take(&mut reports.waiting)
+}
+
+impl Reports {
+    fn add(&mut self, now: Instant, level: Level, kind: Kind, message: impl FnOnce() -> String) {
+        let suppressed = match self.kinds.get_mut(&kind) {
+            Some(silence) if now.duration_since(silence.since) < PERIOD => {
+                silence.suppressed += 1;
+                return;
+            }
+            Some(silence) => silence.suppressed,
+            None => 0,
+        };
+        self.kinds.insert(kind, Silence { since: now, suppressed: 0 });
+        if self.waiting.len() >= MAX_WAITING {
+            return;
+        }
+        let mut message = message();
+        if suppressed > 0 {
+            message.push_str(&format!(" ({suppressed} more like this since the last line)"));
+        }
+        self.waiting.push(Report { level, message });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_kind_a_period_with_a_count_of_the_rest() {
+        let mut reports = Reports::default();
+        let start = Instant::now();
+        for _ in 0..3 {
+            reports.add(start, Level::Error, Kind::ExportFailed, || "down".into());
+        }
+        reports.add(start, Level::Warning, Kind::QueueFull, || "full".into());
+        reports.add(start + PERIOD, Level::Error, Kind::ExportFailed, || "down".into());
+        let lines: Vec<_> = reports.waiting.iter().map(|r| r.message.as_str()).collect();
+        assert_eq!(lines, ["down", "full", "down (2 more like this since the last line)"]);
+    }
+}
