@@ -2,5 +2,6 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod client;
 pub mod span;
 pub mod wire;

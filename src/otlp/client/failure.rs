@@ -1,0 +1,51 @@
+//! Why one attempt did not deliver.
+
+use std::error::Error;
+
+use super::retry::Retry;
+
+pub(super) struct Failure {
+    /// Our words: what happened, with the code if there is one.
+    pub what: String,
+    /// The server's or the operating system's words, if any. Untrusted: any length, any character, and a server may
+    /// quote the request's headers. Never shown but through [`super::redaction::Redaction::one_line`].
+    pub detail: String,
+    pub retry: Retry,
+    /// The deadline passed before there was an answer.
+    pub timed_out: bool,
+}
+
+impl Failure {
+    pub fn new(what: impl Into<String>, detail: impl Into<String>, retry: Retry) -> Failure {
+        Failure {
+            what: what.into(),
+            detail: detail.into(),
+            retry,
+            timed_out: false,
+        }
+    }
+
+    /// A peer that could not be reached, or was lost before it answered.
+    pub fn transport(what: &str, error: &(dyn Error + 'static)) -> Failure {
+        Failure::new(what, root_cause(error).to_string(), Retry::Backoff)
+    }
+
+    pub fn timed_out() -> Failure {
+        Failure {
+            timed_out: true,
+            ..Failure::new("no answer in time", "", Retry::Backoff)
+        }
+    }
+}
+
+/// The layers above it say "transport error" and the like; the last source says "connection refused".
+fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    sources(error).last().unwrap_or(error)
+}
+
+/// `error` and all that caused it, outermost first.
+pub(super) fn sources<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}

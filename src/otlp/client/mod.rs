@@ -1,0 +1,168 @@
+//! The exporting side of OTLP: one request in, one [`Outcome`] out, retries included.
+//!
+//! Implements the OTLP specification, sections "OTLP/gRPC" and "OTLP/HTTP".
+
+mod compression;
+mod config;
+mod endpoint;
+mod failure;
+mod grpc;
+mod headers;
+mod http;
+mod redaction;
+mod response;
+mod retry;
+mod rpc_status;
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use compression::Compression;
+pub use config::{ClientConfig, ConfigError, Protocol, Signal};
+
+use failure::Failure;
+use redaction::Redaction;
+use response::Accepted;
+use retry::Retries;
+
+/// What became of one export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server took the request. `rejected` items of it were refused for good (OTLP's partial success); `message`
+    /// is the server's explanation, or, with `rejected` = 0, its warning. Empty when it said nothing.
+    Delivered { rejected: u64, message: String },
+    /// The server did not take the request and nobody will try again. One line, free of secrets.
+    Failed { reason: String },
+}
+
+/// Sends encoded export requests of one signal to one endpoint.
+///
+/// It connects at the first export, keeps the connection alive between exports, and may be used from several tasks at
+/// once.
+pub struct Client {
+    transport: Transport,
+    /// What a reader of the logs needs to find the culprit: protocol, signal and endpoint.
+    label: String,
+    timeout: Duration,
+    redaction: Redaction,
+}
+
+enum Transport {
+    Grpc(Box<grpc::Transport>),
+    Http(http::Transport),
+}
+
+impl Client {
+    /// Checks `config` and prepares the client; no connection is made.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], when the endpoint, a header or the platform's TLS set-up cannot be used.
+    pub fn new(config: &ClientConfig) -> Result<Client, ConfigError> {
+        let endpoint = endpoint::parse(config)?;
+        let transport = match config.protocol {
+            Protocol::Grpc => {
+                let transport = grpc::Transport::new(config, &endpoint)?;
+                Transport::Grpc(Box::new(transport))
+            }
+            Protocol::HttpProtobuf => Transport::Http(http::Transport::new(config, &endpoint)?),
+        };
+        Ok(Client {
+            transport,
+            label: format!(
+                "OTLP/{} export of {} to {}",
+                config.protocol,
+                config.signal,
+                endpoint.shown()
+            ),
+            timeout: config.timeout,
+            redaction: Redaction::of_header_values(&config.headers),
+        })
+    }
+
+    /// Sends `request`, an encoded export request of the client's signal, and retries as the specification says.
+    ///
+    /// Takes at most the configured timeout, all attempts included. Once `no_retry` is true there are no further
+    /// attempts, and a wait for the next one ends; the first attempt is made all the same. Dropping the future cancels
+    /// the export. Must be polled on a tokio runtime with time and I/O enabled.
+    pub async fn export(&self, request: Bytes, no_retry: &watch::Receiver<bool>) -> Outcome {
+        let now = Instant::now();
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + FAR_AWAY);
+        // Compressed and framed once, whatever the number of attempts.
+        let payload = match &self.transport {
+            Transport::Grpc(transport) => transport.payload(request),
+            Transport::Http(transport) => transport.payload(request),
+        };
+        let mut retries = Retries::new(deadline, no_retry);
+        loop {
+            let failure = match self.attempt(&payload, deadline).await {
+                Ok(Accepted { rejected, message }) => {
+                    let message = self.redaction.one_line(&message);
+                    return Outcome::Delivered { rejected, message };
+                }
+                Err(failure) => failure,
+            };
+            if !retries.wait(failure.retry).await {
+                return Outcome::Failed {
+                    reason: self.reason(&failure, retries.attempts()),
+                };
+            }
+        }
+    }
+
+    async fn attempt(&self, payload: &Bytes, deadline: Instant) -> Result<Accepted, Failure> {
+        let send = async {
+            match &self.transport {
+                Transport::Grpc(transport) => transport.send(payload, deadline).await,
+                Transport::Http(transport) => transport.send(payload, deadline).await,
+            }
+        };
+        let result = tokio::time::timeout_at(deadline, send)
+            .await
+            .unwrap_or_else(|_elapsed| Err(Failure::timed_out()));
+        // A timed-out HTTP/1 request takes its connection along; HTTP/2 shares one.
+        if let (
+            Err(Failure {
+                timed_out: true, ..
+            }),
+            Transport::Grpc(transport),
+        ) = (&result, &self.transport)
+        {
+            transport.forget_connection();
+        }
+        result
+    }
+
+    fn reason(&self, failure: &Failure, attempts: u32) -> String {
+        let mut reason = format!("{} failed: {}", self.label, failure.what);
+        let detail = self.redaction.one_line(&failure.detail);
+        if !detail.is_empty() {
+            reason.push_str(": ");
+            reason.push_str(&detail);
+        }
+        if failure.timed_out {
+            reason.push_str(&format!(" (timeout {:?})", self.timeout));
+        }
+        if attempts > 1 {
+            reason.push_str(&format!(" (after {attempts} attempts)"));
+        }
+        reason
+    }
+}
+
+/// Stands in for a timeout too long to be added to the clock.
+const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// No header value is ever shown; the label is enough to tell clients apart.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("label", &self.label)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
