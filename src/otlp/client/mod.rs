@@ -14,6 +14,9 @@ mod response;
 mod retry;
 mod rpc_status;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::time::Duration;
 
