@@ -1,0 +1,107 @@
+# Every target does its own set-up: a local virtual environment with the pinned packages and the compiled extension.
+# Stamp files in the environment make a second run quick. PYTHON=python3.13 VENV=.venv313 uses another interpreter.
+
+PYTHON ?= python3
+VENV ?= .venv
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUST_SOURCES := $(shell find src -name '*.rs')
+COLLECTOR := .cache/collector/otelcol
+COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
+COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
+
+# Lint, tests and maturin build for the same interpreter, so that one does not invalidate the other's build of pyo3.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench build collector requirements clean
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+# --- What must be on the machine already: one line for what is missing -----------------------------------------------
+
+have = $(shell command -v $(1) 2>/dev/null)
+python_probe = import ensurepip, sys, venv; print("ready" if sys.version_info >= (3, 10) else "old")
+python_state = $(shell $(PYTHON) -c '$(python_probe)' 2>/dev/null)
+need_python = $(if $(filter ready,$(python_state)),,$(error install Python 3.10 or newer with venv \
+	(Debian: apt-get install python3-venv), or name it: make PYTHON=/path/to/python3))
+need_cargo = $(if $(call have,cargo),,$(error install the Rust toolchain, cargo was not found: https://rustup.rs))
+need_cc = $(if $(call have,cc),,$(error install a C compiler, cc was not found (Debian: apt-get install gcc libc6-dev)))
+need_go = $(if $(call have,go),,$(error install Go to build the Collector: https://go.dev/dl))
+need_rust_linters = $(if $(and $(call have,cargo-fmt),$(call have,cargo-clippy)),,$(error \
+	install rustfmt and clippy: rustup component add rustfmt clippy))
+
+# --- Set-up ----------------------------------------------------------------------------------------------------------
+
+$(VENV)/.created:
+	$(need_python)$(need_cargo)$(need_cc)
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# What the demo needs, and no more; the versions are those of the development set.
+$(VENV)/.examples: requirements-dev.txt examples/requirements.txt $(VENV)/.created
+	$(PIP) install --quiet --constraint requirements-dev.txt maturin --requirement examples/requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.created
+	$(PIP) install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+# The Python files are used from where they are; only the compiled part is built anew, when one of its sources changed.
+$(VENV)/.extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)/.examples
+	$(need_cargo)$(need_cc)
+	VIRTUAL_ENV=$(abspath $(VENV)) PIP_CONSTRAINT=$(abspath requirements-dev.txt) \
+		$(BIN)/maturin develop --release --locked
+	@touch $@
+
+# --- Targets ---------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.extension ## run an instrumented Flask program against the built-in receiver and check its trace
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the Collector if `make collector` was run)
+	$(need_cargo)$(need_cc)
+	cargo test --locked --no-default-features
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## check formatting, clippy, ruff and mypy
+	$(need_cargo)$(need_cc)$(need_rust_linters)
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev $(VENV)/.extension ## compare with the stock SDK on this machine
+	$(BIN)/python benches/run.py
+
+build: $(VENV)/.examples ## build the wheel for the environment's Python into dist/
+	$(need_cargo)$(need_cc)
+	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
+
+collector: $(COLLECTOR) ## build the OpenTelemetry Collector for the integration tests (needs Go)
+
+# -e: `go mod tidy` also wants the modules that only the tests of the components import; it warns rather than stops when
+# the module proxy has not got one of them.
+$(COLLECTOR): $(COLLECTOR_MANIFEST)
+	$(need_go)
+	GOFLAGS="$$(go env GOFLAGS) -e" \
+		go run go.opentelemetry.io/collector/cmd/builder@v$(COLLECTOR_VERSION) --config $(COLLECTOR_MANIFEST)
+	@touch $@
+
+# Made with the oldest supported Python, so that every pin can be installed on all of them.
+requirements: ## pin requirements-dev.in anew (PYTHON=python3.10)
+	$(need_python)
+	rm -rf .cache/requirements
+	$(PYTHON) -m venv .cache/requirements
+	.cache/requirements/bin/python -m pip install --quiet --requirement requirements-dev.in
+	echo '# Made from requirements-dev.in by `make requirements PYTHON=python3.10`.' > requirements-dev.txt
+	.cache/requirements/bin/python -m pip freeze >> requirements-dev.txt
+
+clean: ## remove everything that was built or installed
+	rm -rf $(VENV) .cache target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f python/otel_rs/_native*.so
