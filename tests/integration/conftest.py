@@ -1,0 +1,41 @@
+"""A real OpenTelemetry Collector for the tests to send to, and the means to run a program that sends."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from .otelcol import BINARY, Collector
+from .program import Program, stop
+
+
+@pytest.fixture(scope="session")
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    if not BINARY.exists():
+        pytest.skip("the OpenTelemetry Collector is not built: `make collector` builds it, and needs Go")
+    for _ in range(3):
+        collector = Collector(tmp_path_factory.mktemp("collector"))
+        try:
+            if collector.wait_until_ready():
+                yield collector
+                return
+        finally:
+            collector.stop()
+    pytest.fail(f"the Collector did not start three times in a row:\n{collector.log()}")
+
+
+@pytest.fixture(scope="session")
+def start_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Program]]:
+    """`with start_program(*command, **environment) as program` runs the command, and stops it at the end."""
+
+    @contextmanager
+    def start(*command: str | Path, **environment: str) -> Iterator[Program]:
+        output = tmp_path_factory.mktemp("program") / "output"
+        program = Program(command, environment, output)
+        try:
+            yield program
+        finally:
+            stop(program.process)
+
+    return start

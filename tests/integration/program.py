@@ -1,0 +1,87 @@
+"""A program run in a process of its own, and waiting for what it does."""
+
+import os
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEADLINE_SECONDS = 30
+
+# The resource attribute by which a test finds the spans of its own run in what the Collector wrote.
+RUN_ATTRIBUTE = "test.run"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts_connections(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], Any], failure: Callable[[], str]) -> Any:
+    """The first true value of `condition`; fails the test with the text of `failure` at the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"after {DEADLINE_SECONDS} s: {failure()}")
+        time.sleep(0.02)
+    return value
+
+
+def stop(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=10)
+
+
+class Program:
+    """A Python program run as a user would run it, with nothing of this process's OpenTelemetry configuration."""
+
+    def __init__(self, command: Sequence[str | Path], environment: dict[str, str], output: Path) -> None:
+        self.run = uuid.uuid4().hex
+        self._output = output
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
+        environment = {
+            **inherited,
+            "NO_PROXY": "127.0.0.1,localhost",
+            "OTEL_RESOURCE_ATTRIBUTES": f"{RUN_ATTRIBUTE}={self.run}",
+            # Writes the name of every module to stderr when it is imported.
+            "PYTHONPROFILEIMPORTTIME": "1",
+            **environment,
+        }
+        with output.open("w") as file:
+            self.process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+
+    def output(self) -> str:
+        lines = self._output.read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if not line.startswith("import time:"))
+
+    def imported(self, module: str) -> bool:
+        """Whether the program, this far, has imported the module."""
+        lines = self._output.read_text(errors="replace").splitlines()
+        return any(line.startswith("import time:") and line.rpartition("|")[2].strip() == module for line in lines)
+
+    def assert_ran_on(self, implementation: str) -> None:
+        """That the spans came from the implementation in question, and that otel-rs did it on its own."""
+        if implementation == "stock":
+            assert not self.imported("otel_rs._native")
+        else:
+            assert self.imported("otel_rs._native"), self.output()
+            for module in ("grpc", "google.protobuf", "opentelemetry.exporter"):
+                assert not self.imported(module), f"{module} was imported"
