@@ -53,7 +53,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.created
 # The Python files are used from where they are; only the compiled part is built anew, when one of its sources changed.
 $(VENV)/.extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)/.examples
 	$(need_cargo)$(need_cc)
-	VIRTUAL_ENV=$(abspath $(VENV)) PIP_CONSTRAINT=$(abspath requirements-dev.txt) \
+	VIRTUAL_ENV=$(abspath $(VENV)) PIP_QUIET=1 PIP_CONSTRAINT=$(abspath requirements-dev.txt) \
 		$(BIN)/maturin develop --release --locked
 	@touch $@
 
