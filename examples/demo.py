@@ -137,6 +137,7 @@ def run(folder: Path, stack: ExitStack) -> None:
     environment |= {
         "PORT": str(app_port),
         "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
         "OTEL_PYTHON_DISTRO": "rs",
         "OTEL_SERVICE_NAME": SERVICE,
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{grpc_port}",

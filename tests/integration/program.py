@@ -60,6 +60,7 @@ class Program:
         environment = {
             **inherited,
             "NO_PROXY": "127.0.0.1,localhost",
+            "no_proxy": "127.0.0.1,localhost",
             "OTEL_RESOURCE_ATTRIBUTES": f"{RUN_ATTRIBUTE}={self.run}",
             # Writes the name of every module to stderr when it is imported.
             "PYTHONPROFILEIMPORTTIME": "1",
