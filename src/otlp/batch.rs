@@ -50,10 +50,10 @@ impl Batch {
     /// not grow its buffers anew for every batch. Libraries that made no span this time are left out.
     pub fn take_leaving_room(&mut self) -> Self {
         self.groups.retain(|group| !group.framed.is_empty());
-        let groups = self.groups.iter().map(|group| Group {
-            scope: Arc::clone(&group.scope),
-            framed: Vec::with_capacity(group.framed.len()),
-        });
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| Group { scope: Arc::clone(&group.scope), framed: Vec::with_capacity(group.framed.len()) });
         let next = Self { groups: groups.collect(), spans: 0, bytes: 0 };
         std::mem::replace(self, next)
     }
@@ -78,9 +78,8 @@ impl Batch {
         let mut out = Vec::with_capacity(self.bytes + envelopes);
         while let Some(first) = self.groups.first() {
             let resource = Arc::clone(&first.scope.resource);
-            let same = |group: &Group| {
-                Arc::ptr_eq(&group.scope.resource, &resource) || group.scope.resource == resource
-            };
+            let same =
+                |group: &Group| Arc::ptr_eq(&group.scope.resource, &resource) || group.scope.resource == resource;
             let (of_resource, others) = std::mem::take(&mut self.groups).into_iter().partition(same);
             self.groups = others;
             put_resource_spans(&mut out, &resource, of_resource);
@@ -168,11 +167,8 @@ mod tests {
                 })
             })
             .collect();
-        let expected = [
-            ("r1", "a", "", "a1 a2".to_owned()),
-            ("r1", "b", "sb", "b1".to_owned()),
-            ("", "c", "", "c1".to_owned()),
-        ];
+        let expected =
+            [("r1", "a", "", "a1 a2".to_owned()), ("r1", "b", "sb", "b1".to_owned()), ("", "c", "", "c1".to_owned())];
         assert_eq!(seen, expected);
     }
 }

@@ -3,5 +3,6 @@
 pub mod attributes;
 pub mod batch;
 pub mod client;
+pub mod exporter;
 pub mod span;
 pub mod wire;

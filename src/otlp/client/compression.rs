@@ -28,10 +28,7 @@ impl Compression {
             }
             Compression::Gzip => {
                 let mut encoder = GzEncoder::new(output, flate2::Compression::default());
-                encoder
-                    .write_all(input)
-                    .and_then(|()| encoder.finish())
-                    .expect("writing to a Vec cannot fail")
+                encoder.write_all(input).and_then(|()| encoder.finish()).expect("writing to a Vec cannot fail")
             }
         }
     }

@@ -97,22 +97,15 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::Endpoint {
-                endpoint,
-                problem,
-                accepted,
-            } => write!(
-                f,
-                "invalid OTLP endpoint {endpoint:?}: {problem}; accepted: {accepted}"
-            ),
-            ConfigError::HeaderName { name } => write!(
-                f,
-                "invalid OTLP header name {name:?}; accepted: letters, digits and any of !#$%&'*+-.^_`|~"
-            ),
-            ConfigError::HeaderValue { name } => write!(
-                f,
-                "invalid value of the OTLP header {name:?}; accepted: text without control characters"
-            ),
+            ConfigError::Endpoint { endpoint, problem, accepted } => {
+                write!(f, "invalid OTLP endpoint {endpoint:?}: {problem}; accepted: {accepted}")
+            }
+            ConfigError::HeaderName { name } => {
+                write!(f, "invalid OTLP header name {name:?}; accepted: letters, digits and any of !#$%&'*+-.^_`|~")
+            }
+            ConfigError::HeaderValue { name } => {
+                write!(f, "invalid value of the OTLP header {name:?}; accepted: text without control characters")
+            }
             ConfigError::Tls { problem } => write!(f, "TLS cannot be set up: {problem}"),
         }
     }

@@ -4,8 +4,7 @@ use reqwest::Url;
 
 use super::config::{ClientConfig, ConfigError, Protocol};
 
-const ACCEPTED_GRPC: &str =
-    "a URL such as http://localhost:4317 (plaintext) or https://localhost:4317 (TLS)";
+const ACCEPTED_GRPC: &str = "a URL such as http://localhost:4317 (plaintext) or https://localhost:4317 (TLS)";
 const ACCEPTED_HTTP: &str = "the signal's full URL, such as http://localhost:4318/v1/traces";
 
 /// A URL that both HTTP stacks take: scheme http or https, with a host.
@@ -33,11 +32,8 @@ pub(super) fn parse(config: &ClientConfig) -> Result<Endpoint, ConfigError> {
         Protocol::Grpc => ACCEPTED_GRPC,
         Protocol::HttpProtobuf => ACCEPTED_HTTP,
     };
-    let invalid = |problem: String| ConfigError::Endpoint {
-        endpoint: without_secrets(&config.endpoint),
-        problem,
-        accepted,
-    };
+    let invalid =
+        |problem: String| ConfigError::Endpoint { endpoint: without_secrets(&config.endpoint), problem, accepted };
     let url = Url::parse(&config.endpoint).map_err(|error| invalid(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(invalid("the scheme must be http or https".to_owned()));
@@ -50,9 +46,7 @@ pub(super) fn parse(config: &ClientConfig) -> Result<Endpoint, ConfigError> {
     // be the worst answer.
     let has_user_info = !url.username().is_empty() || url.password().is_some();
     if config.protocol == Protocol::Grpc && has_user_info {
-        return Err(invalid(
-            "user info is not supported with gRPC, set an authorization header".to_owned(),
-        ));
+        return Err(invalid("user info is not supported with gRPC, set an authorization header".to_owned()));
     }
     Ok(Endpoint { url })
 }

@@ -17,12 +17,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub fn new(what: impl Into<String>, detail: impl Into<String>, retry: Retry) -> Failure {
-        Failure {
-            what: what.into(),
-            detail: detail.into(),
-            retry,
-            timed_out: false,
-        }
+        Failure { what: what.into(), detail: detail.into(), retry, timed_out: false }
     }
 
     /// A peer that could not be reached, or was lost before it answered.
@@ -31,10 +26,7 @@ impl Failure {
     }
 
     pub fn timed_out() -> Failure {
-        Failure {
-            timed_out: true,
-            ..Failure::new("no answer in time", "", Retry::Backoff)
-        }
+        Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff) }
     }
 }
 
@@ -44,8 +36,6 @@ fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static)
 }
 
 /// `error` and all that caused it, outermost first.
-pub(super) fn sources<'a>(
-    error: &'a (dyn Error + 'static),
-) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(super) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| error.source())
 }

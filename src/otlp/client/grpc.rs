@@ -132,18 +132,12 @@ impl Transport {
                 }
             }
         }
-        Err(Failure::new(
-            "the answer has no grpc-status",
-            "",
-            Retry::Never,
-        ))
+        Err(Failure::new("the answer has no grpc-status", "", Retry::Never))
     }
 
     fn channel(&self) -> Channel {
         let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
-        channel
-            .get_or_insert_with(|| self.target.connect_lazy())
-            .clone()
+        channel.get_or_insert_with(|| self.target.connect_lazy()).clone()
     }
 
     /// To be called when a call went unanswered: the peer may be gone without a trace, and the operating system would
@@ -162,15 +156,8 @@ fn timeout(remaining: Duration) -> HeaderValue {
 
 /// The call's end: `status` is the header map that carries `grpc-status`.
 fn conclude(mut status: HeaderMap, message: Bytes) -> Result<Accepted, Failure> {
-    let Some(code) = status
-        .get(GRPC_STATUS)
-        .map(|code| Code::from_bytes(code.as_bytes()))
-    else {
-        return Err(Failure::new(
-            "the answer has no grpc-status",
-            "",
-            Retry::Never,
-        ));
+    let Some(code) = status.get(GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes())) else {
+        return Err(Failure::new("the answer has no grpc-status", "", Retry::Never));
     };
     if code == Code::Ok {
         return Ok(Accepted::decode(unframed(message)));
@@ -178,11 +165,7 @@ fn conclude(mut status: HeaderMap, message: Bytes) -> Result<Accepted, Failure> 
     // Taken out first: decoded by from_header_map, malformed details would panic.
     let details = status.remove(GRPC_STATUS_DETAILS);
     let text = Status::from_header_map(&status).map(|status| status.message().to_owned());
-    Err(Failure::new(
-        code_name(code),
-        text.unwrap_or_default(),
-        retry(code, details.and_then(retry_info)),
-    ))
+    Err(Failure::new(code_name(code), text.unwrap_or_default(), retry(code, details.and_then(retry_info))))
 }
 
 /// The message without its prefix; empty if it is compressed, which we never offer to accept, or if there is none.
@@ -247,11 +230,7 @@ fn not_grpc(status: http::StatusCode) -> Failure {
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Failure::new(
-        format!("{} (HTTP {status}, not a gRPC answer)", code_name(code)),
-        "",
-        retry(code, None),
-    )
+    Failure::new(format!("{} (HTTP {status}, not a gRPC answer)", code_name(code)), "", retry(code, None))
 }
 
 /// As the gRPC specification writes them; tonic's Display is a sentence.

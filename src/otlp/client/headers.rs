@@ -6,16 +6,8 @@ use super::config::{ClientConfig, ConfigError};
 
 /// Headers that describe the connection or the message's framing. Only the client knows them, and a wrong one would
 /// desynchronize the connection; a user's are left out, since one environment variable often serves several exporters.
-const FRAMING: [&str; 8] = [
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+const FRAMING: [&str; 8] =
+    ["connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// `own`, the user agent, and over them the user's headers, except those named in `reserved`.
 pub(super) fn request_headers(
@@ -26,8 +18,8 @@ pub(super) fn request_headers(
     let mut headers = own;
     headers.insert(USER_AGENT, value("user-agent", &config.user_agent)?);
     for (name, text) in &config.headers {
-        let header_name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| ConfigError::HeaderName { name: name.clone() })?;
+        let header_name =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| ConfigError::HeaderName { name: name.clone() })?;
         let mut header_value = value(name, text)?;
         // Keeps the value out of Debug output and of HPACK's compression table.
         header_value.set_sensitive(true);
@@ -39,7 +31,5 @@ pub(super) fn request_headers(
 }
 
 fn value(name: &str, text: &str) -> Result<HeaderValue, ConfigError> {
-    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ConfigError::HeaderValue {
-        name: name.to_owned(),
-    })
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ConfigError::HeaderValue { name: name.to_owned() })
 }

@@ -47,15 +47,8 @@ impl Transport {
             .retry(reqwest::retry::never())
             .tcp_nodelay(true)
             .build()
-            .map_err(|error| ConfigError::Tls {
-                problem: sources(&error).last().unwrap_or(&error).to_string(),
-            })?;
-        Ok(Transport {
-            client,
-            url: endpoint.url.clone(),
-            headers,
-            compression: config.compression,
-        })
+            .map_err(|error| ConfigError::Tls { problem: sources(&error).last().unwrap_or(&error).to_string() })?;
+        Ok(Transport { client, url: endpoint.url.clone(), headers, compression: config.compression })
     }
 
     pub fn payload(&self, request: Bytes) -> Bytes {
@@ -86,24 +79,17 @@ impl Transport {
             false => format!("HTTP {status}"),
         };
         let headers = response.headers();
-        Err(Failure::new(
-            what,
-            explanation(headers, body),
-            retry(status, headers),
-        ))
+        Err(Failure::new(what, explanation(headers, body), retry(status, headers)))
     }
 }
 
 /// For plain HTTP there is nothing to verify, so the system's certificates are not read, nor need there be any. (A proxy
 /// that itself is reached over TLS is therefore not trusted for plain HTTP.)
 fn tls(endpoint: &Endpoint) -> Result<rustls::ClientConfig, ConfigError> {
-    let invalid = |error: rustls::Error| ConfigError::Tls {
-        problem: error.to_string(),
-    };
+    let invalid = |error: rustls::Error| ConfigError::Tls { problem: error.to_string() };
     let provider = Arc::new(ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(invalid)?;
+    let builder =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(invalid)?;
     let builder = match endpoint.is_tls() {
         true => builder.with_platform_verifier().map_err(invalid)?,
         false => builder.with_root_certificates(RootCertStore::empty()),
@@ -173,10 +159,7 @@ mod tests {
         for (value, delay) in [
             ("0", Some(Duration::ZERO)),
             ("120", Some(Duration::from_secs(120))),
-            (
-                "Sat, 01 Jan 2000 00:00:09 GMT",
-                Some(Duration::from_secs(10)),
-            ),
+            ("Sat, 01 Jan 2000 00:00:09 GMT", Some(Duration::from_secs(10))),
             ("Fri, 31 Dec 1999 23:00:00 GMT", Some(Duration::ZERO)),
             ("-1", None),
             ("soon", None),

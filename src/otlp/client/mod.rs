@@ -76,12 +76,7 @@ impl Client {
         };
         Ok(Client {
             transport,
-            label: format!(
-                "OTLP/{} export of {} to {}",
-                config.protocol,
-                config.signal,
-                endpoint.shown()
-            ),
+            label: format!("OTLP/{} export of {} to {}", config.protocol, config.signal, endpoint.shown()),
             timeout: config.timeout,
             redaction: Redaction::of_header_values(&config.headers),
         })
@@ -110,9 +105,7 @@ impl Client {
                 Err(failure) => failure,
             };
             if !retries.wait(failure.retry).await {
-                return Outcome::Failed {
-                    reason: self.reason(&failure, retries.attempts()),
-                };
+                return Outcome::Failed { reason: self.reason(&failure, retries.attempts()) };
             }
         }
     }
@@ -124,17 +117,9 @@ impl Client {
                 Transport::Http(transport) => transport.send(payload, deadline).await,
             }
         };
-        let result = tokio::time::timeout_at(deadline, send)
-            .await
-            .unwrap_or_else(|_elapsed| Err(Failure::timed_out()));
+        let result = tokio::time::timeout_at(deadline, send).await.unwrap_or_else(|_elapsed| Err(Failure::timed_out()));
         // A timed-out HTTP/1 request takes its connection along; HTTP/2 shares one.
-        if let (
-            Err(Failure {
-                timed_out: true, ..
-            }),
-            Transport::Grpc(transport),
-        ) = (&result, &self.transport)
-        {
+        if let (Err(Failure { timed_out: true, .. }), Transport::Grpc(transport)) = (&result, &self.transport) {
             transport.forget_connection();
         }
         result
@@ -163,9 +148,6 @@ const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// No header value is ever shown; the label is enough to tell clients apart.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("label", &self.label)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("label", &self.label).field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }

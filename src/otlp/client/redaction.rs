@@ -36,11 +36,7 @@ impl Redaction {
             }
         }
         let mut chars = text.chars();
-        let mut line: String = chars
-            .by_ref()
-            .take(MAX_CHARS)
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let mut line: String = chars.by_ref().take(MAX_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
         if chars.next().is_some() {
             line.push('…');
         }
@@ -62,10 +58,8 @@ mod tests {
 
     #[test]
     fn header_values_are_hidden() {
-        let headers = [
-            ("authorization".to_owned(), "Bearer s3cret-token".to_owned()),
-            ("x-short".to_owned(), "1".to_owned()),
-        ];
+        let headers =
+            [("authorization".to_owned(), "Bearer s3cret-token".to_owned()), ("x-short".to_owned(), "1".to_owned())];
         let redaction = Redaction::of_header_values(&headers);
         for text in ["bad s3cret-token!", "bad Bearer s3cret-token!"] {
             assert_eq!(redaction.one_line(text), "bad [redacted]!");

@@ -30,11 +30,7 @@ pub(super) struct Retries<'a> {
 
 impl<'a> Retries<'a> {
     pub fn new(deadline: Instant, no_retry: &'a watch::Receiver<bool>) -> Self {
-        Retries {
-            deadline,
-            no_retry,
-            failed: 0,
-        }
+        Retries { deadline, no_retry, failed: 0 }
     }
 
     /// Called after each failed attempt: waits until the next one is due, and says whether there is to be one. It does

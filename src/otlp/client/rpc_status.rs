@@ -36,10 +36,8 @@ struct ProtoDuration {
 
 impl RpcStatus {
     pub fn retry_info(&self) -> Option<RetryInfo> {
-        let detail = self
-            .details
-            .iter()
-            .find(|detail| detail.type_url.rsplit('/').next() == Some("google.rpc.RetryInfo"))?;
+        let detail =
+            self.details.iter().find(|detail| detail.type_url.rsplit('/').next() == Some("google.rpc.RetryInfo"))?;
         RetryInfo::decode(&*detail.value).ok()
     }
 }

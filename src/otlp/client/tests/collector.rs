@@ -8,12 +8,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
-    TraceService, TraceServiceServer,
-};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{TraceService, TraceServiceServer};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -88,18 +84,12 @@ impl<M: Clone, A> Server<M, A> {
     /// Waits until that many requests have arrived.
     pub async fn has_received(&self, count: usize) {
         let mut received = self.journal.received.subscribe();
-        received
-            .wait_for(|received| received.len() >= count)
-            .await
-            .unwrap();
+        received.wait_for(|received| received.len() >= count).await.unwrap();
     }
 
     pub async fn has_abandoned(&self, count: usize) {
         let mut abandoned = self.journal.abandoned.subscribe();
-        abandoned
-            .wait_for(|abandoned| *abandoned >= count)
-            .await
-            .unwrap();
+        abandoned.wait_for(|abandoned| *abandoned >= count).await.unwrap();
     }
 
     /// Closes the connections and frees the port.
@@ -110,11 +100,7 @@ impl<M: Clone, A> Server<M, A> {
 }
 
 fn journal<M, A>(script: Box<Script<A>>) -> Arc<Journal<M, A>> {
-    Arc::new(Journal {
-        script,
-        received: watch::Sender::new(Vec::new()),
-        abandoned: watch::Sender::new(0),
-    })
+    Arc::new(Journal { script, received: watch::Sender::new(Vec::new()), abandoned: watch::Sender::new(0) })
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {
@@ -128,9 +114,7 @@ pub async fn loopback() -> TcpListener {
 /// HTTP/1 and HTTP/2, any path.
 pub type HttpServer = Server<Bytes, Response>;
 
-pub async fn http(
-    script: impl Fn(usize) -> Option<Response> + Send + Sync + 'static,
-) -> HttpServer {
+pub async fn http(script: impl Fn(usize) -> Option<Response> + Send + Sync + 'static) -> HttpServer {
     http_on(loopback().await, script)
 }
 
@@ -147,14 +131,7 @@ pub fn http_on(
         let message = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let path = head.uri.path_and_query().unwrap().to_string();
         let headers = head.headers;
-        journal
-            .answer(Received {
-                peer,
-                path,
-                headers,
-                message,
-            })
-            .await
+        journal.answer(Received { peer, path, headers, message }).await
     }
 
     let address = listener.local_addr().unwrap();
@@ -166,12 +143,7 @@ pub fn http_on(
         .into_make_service_with_connect_info::<SocketAddr>();
     let serve = axum::serve(listener, app).with_graceful_shutdown(stopped(stop.subscribe()));
     let task = tokio::spawn(async { serve.await.unwrap() });
-    Server {
-        address,
-        journal,
-        stop,
-        task,
-    }
+    Server { address, journal, stop, task }
 }
 
 pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
@@ -203,9 +175,7 @@ impl TraceService for Collector {
     }
 }
 
-pub async fn grpc(
-    script: impl Fn(usize) -> Option<GrpcAnswer> + Send + Sync + 'static,
-) -> GrpcServer {
+pub async fn grpc(script: impl Fn(usize) -> Option<GrpcAnswer> + Send + Sync + 'static) -> GrpcServer {
     grpc_on(loopback().await, script)
 }
 
@@ -216,16 +186,10 @@ pub fn grpc_on(
     let address = listener.local_addr().unwrap();
     let journal = journal(Box::new(script));
     let stop = watch::Sender::new(false);
-    let service = TraceServiceServer::new(Collector(journal.clone()))
-        .accept_compressed(CompressionEncoding::Gzip);
+    let service = TraceServiceServer::new(Collector(journal.clone())).accept_compressed(CompressionEncoding::Gzip);
     let serve = tonic::transport::Server::builder()
         .add_service(service)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped(stop.subscribe()));
     let task = tokio::spawn(async { serve.await.unwrap() });
-    Server {
-        address,
-        journal,
-        stop,
-        task,
-    }
+    Server { address, journal, stop, task }
 }

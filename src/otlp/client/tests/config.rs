@@ -3,9 +3,7 @@
 use super::*;
 
 fn error(config: &ClientConfig) -> String {
-    Client::new(config)
-        .expect_err("an invalid configuration")
-        .to_string()
+    Client::new(config).expect_err("an invalid configuration").to_string()
 }
 
 fn any_address() -> SocketAddr {
@@ -14,18 +12,10 @@ fn any_address() -> SocketAddr {
 
 #[test]
 fn an_invalid_endpoint_is_named_with_what_is_accepted() {
-    for (protocol, accepted) in [
-        (Protocol::Grpc, "http://localhost:4317"),
-        (Protocol::HttpProtobuf, "http://localhost:4318/v1/traces"),
-    ] {
-        for endpoint in [
-            "",
-            "localhost:4317",
-            "ftp://host:1",
-            "http://",
-            "http://host:99999",
-            "http://ho st",
-        ] {
+    for (protocol, accepted) in
+        [(Protocol::Grpc, "http://localhost:4317"), (Protocol::HttpProtobuf, "http://localhost:4318/v1/traces")]
+    {
+        for endpoint in ["", "localhost:4317", "ftp://host:1", "http://", "http://host:99999", "http://ho st"] {
             let mut config = config(protocol, any_address());
             config.endpoint = endpoint.to_owned();
             let error = error(&config);
@@ -38,11 +28,7 @@ fn an_invalid_endpoint_is_named_with_what_is_accepted() {
 #[test]
 fn a_client_is_made_outside_a_runtime() {
     for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
-        for endpoint in [
-            "http://localhost:4317",
-            "http://[::1]:4317/",
-            "http://localhost",
-        ] {
+        for endpoint in ["http://localhost:4317", "http://[::1]:4317/", "http://localhost"] {
             let mut config = config(protocol, any_address());
             config.endpoint = endpoint.to_owned();
             Client::new(&config).unwrap();
@@ -94,10 +80,7 @@ fn grpc_refuses_user_info() {
     config.endpoint = "http://user:s3cret@host:4317".to_owned();
     let error = error(&config);
     assert_contains(&error, "user info is not supported with gRPC");
-    assert!(
-        !error.contains("s3cret") && !error.contains("user:"),
-        "{error}"
-    );
+    assert!(!error.contains("s3cret") && !error.contains("user:"), "{error}");
 }
 
 #[test]

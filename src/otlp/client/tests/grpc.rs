@@ -4,9 +4,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::response::Response;
 use http_body_util::{BodyExt, Full};
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use tonic::{Code, Status};
 
 use super::collector::{GrpcAnswer, answer, grpc, grpc_on, http, loopback};
@@ -46,10 +44,7 @@ fn retry_in(delay: Duration, code: Code) -> Status {
 
 /// An answer without a body, as gRPC servers give it when they refuse.
 fn trailers_only(status: &str, headers: &[(&str, &str)]) -> Response {
-    let grpc = [
-        ("content-type", "application/grpc"),
-        ("grpc-status", status),
-    ];
+    let grpc = [("content-type", "application/grpc"), ("grpc-status", status)];
     answer(200, &[&grpc, headers].concat(), "")
 }
 
@@ -58,20 +53,14 @@ async fn the_request_arrives_unchanged() {
     bounded(async {
         let server = grpc(|_| Some(ok())).await;
         let mut config = grpc_config(server.address);
-        config.headers = vec![
-            header("X-Api-Key", "s3cret"),
-            header("Content-Type", "text/plain"),
-        ];
+        config.headers = vec![header("X-Api-Key", "s3cret"), header("Content-Type", "text/plain")];
         assert_eq!(export_once(&config).await, delivered());
 
         let received = &server.received()[0];
         assert_eq!(received.message, request());
         assert_eq!(received.headers["x-api-key"], "s3cret");
         let user_agent = received.headers["user-agent"].to_str().unwrap();
-        assert!(
-            user_agent.starts_with("otel-rs-test/1.2.3 "),
-            "{user_agent}"
-        );
+        assert!(user_agent.starts_with("otel-rs-test/1.2.3 "), "{user_agent}");
         assert!(received.headers.contains_key("grpc-timeout"));
     })
     .await;
@@ -89,10 +78,7 @@ async fn the_message_is_passed_through_opaquely() {
         }
 
         let received = server.received();
-        assert_eq!(
-            received[0].path,
-            "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-        );
+        assert_eq!(received[0].path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
         assert_eq!(received[0].headers["content-type"], "application/grpc");
         assert_eq!(received[0].headers["te"], "trailers");
         assert_eq!(&received[0].message[..], b"\0\0\0\0\x13not protobuf at all");
@@ -117,9 +103,7 @@ async fn gzip() {
         assert_eq!(received.headers["grpc-encoding"], "gzip");
         assert_eq!(received.message[0], 1);
         let mut message = Vec::new();
-        flate2::read::GzDecoder::new(&received.message[5..])
-            .read_to_end(&mut message)
-            .unwrap();
+        flate2::read::GzDecoder::new(&received.message[5..]).read_to_end(&mut message).unwrap();
         assert_eq!(message, encoded());
     })
     .await;
@@ -156,13 +140,8 @@ async fn a_success_that_does_not_decode_is_a_success() {
             };
             let mut trailers = ::http::HeaderMap::new();
             trailers.insert("grpc-status", "0".parse().unwrap());
-            let body =
-                Full::new(Bytes::from_static(message)).with_trailers(async { Some(Ok(trailers)) });
-            Some(answer(
-                200,
-                &[("content-type", "application/grpc")],
-                Body::new(body),
-            ))
+            let body = Full::new(Bytes::from_static(message)).with_trailers(async { Some(Ok(trailers)) });
+            Some(answer(200, &[("content-type", "application/grpc")], Body::new(body)))
         })
         .await;
         let client = Client::new(&grpc_config(server.address)).unwrap();
@@ -186,14 +165,7 @@ async fn retryable_codes_are_retried_when_the_server_says() {
             Code::ResourceExhausted,
         ];
         let delay = Duration::from_millis(1);
-        let server = grpc(move |number| {
-            Some(
-                codes
-                    .get(number)
-                    .map_or(ok(), |code| Err(retry_in(delay, *code))),
-            )
-        })
-        .await;
+        let server = grpc(move |number| Some(codes.get(number).map_or(ok(), |code| Err(retry_in(delay, *code))))).await;
         assert_eq!(export_once(&grpc_config(server.address)).await, delivered());
         let received = server.received();
         assert_eq!(received.len(), codes.len() + 1);
@@ -206,26 +178,14 @@ async fn retryable_codes_are_retried_when_the_server_says() {
 async fn other_codes_are_not_retried() {
     bounded(async {
         for (status, part) in [
-            (
-                Status::invalid_argument("bad\nspan"),
-                "INVALID_ARGUMENT: bad span",
-            ),
-            (
-                Status::resource_exhausted("full"),
-                "RESOURCE_EXHAUSTED: full",
-            ),
+            (Status::invalid_argument("bad\nspan"), "INVALID_ARGUMENT: bad span"),
+            (Status::resource_exhausted("full"), "RESOURCE_EXHAUSTED: full"),
             (Status::unauthenticated("who?"), "UNAUTHENTICATED: who?"),
-            (
-                retry_in(Duration::ZERO, Code::PermissionDenied),
-                "PERMISSION_DENIED: later",
-            ),
+            (retry_in(Duration::ZERO, Code::PermissionDenied), "PERMISSION_DENIED: later"),
         ] {
             let server = grpc(move |_| Some(Err(status.clone()))).await;
             let outcome = export_once(&grpc_config(server.address)).await;
-            let label = format!(
-                "OTLP/gRPC export of traces to http://{} failed",
-                server.address
-            );
+            let label = format!("OTLP/gRPC export of traces to http://{} failed", server.address);
             assert_eq!(reason(outcome), format!("{label}: {part}"));
             assert_eq!(server.count(), 1);
         }
@@ -248,10 +208,7 @@ async fn a_retry_that_would_miss_the_deadline_is_not_waited_for() {
 #[tokio::test]
 async fn malformed_status_details_are_ignored() {
     bounded(async {
-        let details = [
-            ("grpc-status-details-bin", "!!!"),
-            ("grpc-message", "no%20way%FF"),
-        ];
+        let details = [("grpc-status-details-bin", "!!!"), ("grpc-message", "no%20way%FF")];
         let server = http(move |_| Some(trailers_only("8", &details))).await;
         let reason = reason(export_once(&grpc_config(server.address)).await);
         assert_contains(&reason, "RESOURCE_EXHAUSTED");
@@ -278,10 +235,7 @@ async fn an_answer_that_is_not_grpc_fails_by_its_http_status() {
     bounded(async {
         let server = http(|_| Some(answer(404, &[], "nothing here"))).await;
         let outcome = export_once(&grpc_config(server.address)).await;
-        assert_contains(
-            &reason(outcome),
-            "UNIMPLEMENTED (HTTP 404 Not Found, not a gRPC answer)",
-        );
+        assert_contains(&reason(outcome), "UNIMPLEMENTED (HTTP 404 Not Found, not a gRPC answer)");
         assert_eq!(server.count(), 1);
 
         let server = http(|_| Some(answer(200, &[], "welcome"))).await;
@@ -367,10 +321,7 @@ async fn shutdown_interrupts_the_wait_for_a_retry() {
         assert_eq!(server.count(), 1);
 
         // The first attempt is still made.
-        assert_contains(
-            &reason(client.export(encoded(), &no_retry).await),
-            "UNAVAILABLE",
-        );
+        assert_contains(&reason(client.export(encoded(), &no_retry).await), "UNAVAILABLE");
         assert_eq!(server.count(), 2);
     })
     .await;

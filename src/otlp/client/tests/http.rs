@@ -1,9 +1,7 @@
 use std::io::Read;
 use std::time::Instant;
 
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTracePartialSuccess, ExportTraceServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 
 use super::collector::{answer, http, http_on, loopback};
 use super::*;
@@ -42,9 +40,7 @@ async fn gzip() {
         assert_eq!(received.headers["content-encoding"], "gzip");
         assert!(received.message.len() < encoded().len());
         let mut message = Vec::new();
-        flate2::read::GzDecoder::new(&*received.message)
-            .read_to_end(&mut message)
-            .unwrap();
+        flate2::read::GzDecoder::new(&*received.message).read_to_end(&mut message).unwrap();
         assert_eq!(message, encoded());
     })
     .await;
@@ -81,15 +77,9 @@ async fn user_info_becomes_basic_authentication_and_is_not_shown() {
         let reason = reason(export_once(&config).await);
         assert_eq!(
             reason,
-            format!(
-                "OTLP/HTTP export of traces to http://{}/v1/traces failed: HTTP 400 Bad Request",
-                server.address
-            )
+            format!("OTLP/HTTP export of traces to http://{}/v1/traces failed: HTTP 400 Bad Request", server.address)
         );
-        assert_eq!(
-            server.received()[0].headers["authorization"],
-            "Basic dXNlcjpwYTU1"
-        );
+        assert_eq!(server.received()[0].headers["authorization"], "Basic dXNlcjpwYTU1");
     })
     .await;
 }
@@ -103,11 +93,7 @@ async fn partial_success_and_warnings_are_passed_on() {
                 error_message: "too\nold".to_owned(),
             });
             let body = ExportTraceServiceResponse { partial_success }.encode_to_vec();
-            Some(answer(
-                200,
-                &[("content-type", "application/x-protobuf")],
-                body,
-            ))
+            Some(answer(200, &[("content-type", "application/x-protobuf")], body))
         })
         .await;
         let client = Client::new(&http_config(server.address)).unwrap();
@@ -175,10 +161,7 @@ async fn retryable_statuses_are_retried() {
         assert_eq!(received.len(), 5);
         for attempt in &received {
             assert_eq!(attempt.message, received[0].message);
-            assert_eq!(
-                attempt.peer, received[0].peer,
-                "one connection for all attempts"
-            );
+            assert_eq!(attempt.peer, received[0].peer, "one connection for all attempts");
         }
     })
     .await;
@@ -188,10 +171,7 @@ async fn retryable_statuses_are_retried() {
 async fn other_statuses_are_not_retried() {
     bounded(async {
         for (status, part) in [
-            (
-                307,
-                "HTTP 307 Temporary Redirect (redirects are not followed)",
-            ),
+            (307, "HTTP 307 Temporary Redirect (redirects are not followed)"),
             (400, "HTTP 400 Bad Request: what was wrong"),
             (404, "HTTP 404 Not Found"),
             (500, "HTTP 500 Internal Server Error"),
@@ -300,10 +280,7 @@ async fn shutdown_interrupts_the_wait_for_a_retry() {
         assert_eq!(server.count(), 1);
 
         // The first attempt is still made.
-        assert_contains(
-            &reason(client.export(encoded(), &no_retry).await),
-            "HTTP 503",
-        );
+        assert_contains(&reason(client.export(encoded(), &no_retry).await), "HTTP 503");
         assert_eq!(server.count(), 2);
     })
     .await;

@@ -21,9 +21,7 @@ use super::{Client, ClientConfig, Compression, Outcome, Protocol, Signal};
 /// No test hangs.
 async fn bounded<F: Future>(future: F) -> F::Output {
     let limit = Duration::from_secs(20);
-    tokio::time::timeout(limit, future)
-        .await
-        .expect("the test ends in time")
+    tokio::time::timeout(limit, future).await.expect("the test ends in time")
 }
 
 fn config(protocol: Protocol, address: SocketAddr) -> ClientConfig {
@@ -55,10 +53,7 @@ fn request() -> ExportTraceServiceRequest {
     });
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans {
-            scope_spans: vec![ScopeSpans {
-                spans: spans.collect(),
-                ..ScopeSpans::default()
-            }],
+            scope_spans: vec![ScopeSpans { spans: spans.collect(), ..ScopeSpans::default() }],
             ..ResourceSpans::default()
         }],
     }
@@ -79,17 +74,11 @@ async fn export_once(config: &ClientConfig) -> Outcome {
 }
 
 fn delivered() -> Outcome {
-    Outcome::Delivered {
-        rejected: 0,
-        message: String::new(),
-    }
+    Outcome::Delivered { rejected: 0, message: String::new() }
 }
 
 fn partly_delivered(rejected: u64, message: &str) -> Outcome {
-    Outcome::Delivered {
-        rejected,
-        message: message.to_owned(),
-    }
+    Outcome::Delivered { rejected, message: message.to_owned() }
 }
 
 #[track_caller]
