@@ -132,7 +132,14 @@ mod tests {
     fn threads_agree_on_one_value() {
         let slot = PerProcess::new();
         let seen: Vec<usize> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|i| scope.spawn({ let slot = &slot; move || *slot.get_or_make(|| i) })).collect();
+            let threads: Vec<_> = (0..8)
+                .map(|i| {
+                    scope.spawn({
+                        let slot = &slot;
+                        move || *slot.get_or_make(|| i)
+                    })
+                })
+                .collect();
             threads.into_iter().map(|t| t.join().unwrap()).collect()
         });
         assert!(seen.iter().all(|v| *v == seen[0]));

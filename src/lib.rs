@@ -6,6 +6,11 @@ pub mod pipeline;
 pub mod receiver;
 pub mod report;
 pub mod runtime;
+
+#[cfg(feature = "python")]
+pub mod convert;
+#[cfg(feature = "python")]
+pub mod trace;
 #[cfg(feature = "python")]
 pub mod view;
 
@@ -13,5 +18,24 @@ pub mod view;
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
+    use crate::trace::current_span::CurrentSpan;
+    #[pymodule_export]
+    use crate::trace::exporter::OtlpExporter;
+    #[pymodule_export]
+    use crate::trace::non_recording_span::NonRecordingSpan;
+    #[pymodule_export]
+    use crate::trace::pipeline::SpanPipeline;
+    #[pymodule_export]
+    use crate::trace::processors::Processors;
+    #[pymodule_export]
+    use crate::trace::span::Span;
+    #[pymodule_export]
+    use crate::trace::tracer::Tracer;
+    #[pymodule_export]
     use crate::view::view;
+
+    #[pymodule_init]
+    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) {
+        crate::fork::watch();
+    }
 }

@@ -74,6 +74,10 @@ impl Messages {
         self.dropped
     }
 
+    pub fn count_dropped(&mut self, count: u32) {
+        self.dropped = self.dropped.saturating_add(count);
+    }
+
     /// Adds a framed message; true if the oldest had to go (or this one, where there is no room at all).
     pub fn push(&mut self, framed: &[u8]) -> bool {
         let mut full = false;

@@ -1,0 +1,128 @@
+"""The compiled part. Its classes are the bases of the public ones, which carry the documentation."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.util.types import AnyValue, Attributes
+
+class Processors:
+    """The processors of one provider."""
+
+    def __new__(cls) -> Processors: ...
+    def set(self, pipelines: Sequence[SpanPipeline], python: Sequence[SpanProcessor]) -> None: ...
+
+class OtlpExporter:
+    """A connection to an OTLP receiver."""
+
+    def __new__(
+        cls,
+        protocol: str,
+        endpoint: str,
+        headers: list[tuple[str, str]],
+        timeout: float,
+        compression: str,
+        user_agent: str,
+    ) -> OtlpExporter: ...
+    def export(self, spans: Iterable[ReadableSpan]) -> bool: ...
+    def shutdown(self) -> bool: ...
+    def is_shut_down(self) -> bool: ...
+
+class SpanPipeline:
+    """Batches ended spans and exports them away from Python."""
+
+    def __new__(
+        cls,
+        exporter: OtlpExporter,
+        max_queue_size: int,
+        schedule_delay_millis: float,
+        max_export_batch_size: int,
+        export_timeout_millis: float,
+        max_queue_bytes: int,
+    ) -> SpanPipeline: ...
+    def push(self, span: ReadableSpan) -> None: ...
+    def force_flush(self, timeout_millis: float) -> bool: ...
+    def shutdown(self, timeout_millis: float) -> bool: ...
+    def is_shut_down(self) -> bool: ...
+    def counts(self) -> dict[str, int]: ...
+
+class CurrentSpan:
+    """What ``start_as_current_span`` returns: a context manager and a decorator."""
+
+    def __enter__(self) -> Any: ...
+    def __exit__(self, kind: Any = ..., exception: Any = ..., traceback: Any = ...) -> bool: ...
+    def __call__(self, function: Any) -> Any: ...
+
+class Tracer:
+    sampler: Sampler
+    resource: Resource
+    id_generator: IdGenerator
+    @property
+    def instrumentation_info(self) -> InstrumentationInfo: ...
+    def __new__(
+        cls,
+        sampler: Sampler,
+        resource: Resource,
+        processors: Processors,
+        id_generator: IdGenerator,
+        instrumentation_info: InstrumentationInfo,
+        span_limits: SpanLimits,
+        instrumentation_scope: InstrumentationScope,
+        metrics: Any = None,
+        enabled: bool = True,
+    ) -> Any: ...
+    def start_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Any: ...
+    def start_as_current_span(
+        self,
+        name: str,
+        context: Context | None = None,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+        end_on_exit: bool = True,
+    ) -> CurrentSpan: ...
+    def _set_enabled(self, enabled: bool) -> None: ...
+
+class NonRecordingSpan:
+    def get_span_context(self) -> SpanContext: ...
+    def is_recording(self) -> bool: ...
+
+class Span:
+    def set_attribute(self, key: str, value: AnyValue) -> None: ...
+    def set_attributes(self, attributes: Any) -> None: ...
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None: ...
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None: ...
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None: ...
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None: ...
+    def update_name(self, name: str) -> None: ...
+    def is_recording(self) -> bool: ...
+    def get_span_context(self) -> SpanContext: ...
+    def end(self, end_time: int | None = None) -> None: ...
+
+def view(grpc: str | None = None, http: str | None = None, json: bool = False) -> None:
+    """Runs the embedded receiver until SIGINT or SIGTERM; see ``otel-rs view --help``."""

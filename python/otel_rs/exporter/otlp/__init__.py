@@ -1,0 +1,5 @@
+"""OTLP exporters: ``otel_rs.exporter.otlp.grpc`` and ``otel_rs.exporter.otlp.http``."""
+
+from otel_rs.exporter.otlp._config import Compression
+
+__all__ = ["Compression"]

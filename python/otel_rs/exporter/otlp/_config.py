@@ -1,0 +1,131 @@
+"""The settings of OTLP exporters: argument, then the signal's variable, then the general one, then the default.
+
+Header values are secrets: no message here shows one.
+
+Specification: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Iterable, Mapping
+from os import environ
+from urllib.parse import unquote, urlsplit
+
+_logger = logging.getLogger(__name__)
+
+DEFAULT_TIMEOUT_SECONDS = 10.0
+
+
+class Compression(enum.Enum):
+    """How requests are compressed. The stock exporters' own enums are accepted as well."""
+
+    NoCompression = "none"
+    Gzip = "gzip"
+
+
+def setting(signal_variable: str, general_variable: str) -> tuple[str, str] | None:
+    """The variable in force and its value. An empty one counts as not set, as the specification says."""
+    for variable in (signal_variable, general_variable):
+        if value := environ.get(variable, "").strip():
+            return variable, value
+    return None
+
+
+def compression(argument: object, signal_variable: str, general_variable: str) -> str:
+    """``none`` or ``gzip``. A variable with another value is reported and not used; an argument raises."""
+    if argument is not None:
+        # grpc.Compression.NoCompression, our Gzip, a plain "gzip": told by name.
+        name = getattr(argument, "name", None)
+        text = (name if isinstance(name, str) else str(argument)).lower()
+        if text in ("none", "nocompression"):
+            return "none"
+        if text == "gzip":
+            return "gzip"
+        raise ValueError(f"compression is {argument!r}; accepted: {', '.join(map(str, Compression))}")
+    if found := setting(signal_variable, general_variable):
+        variable, value = found
+        if value.lower() in ("none", "gzip"):
+            return value.lower()
+        _logger.warning("%s is %r; accepted: none, gzip. Sending uncompressed.", variable, value)
+    return "none"
+
+
+def timeout(argument: float | None, signal_variable: str, general_variable: str) -> float:
+    """Seconds for one export, all attempts included."""
+    if argument is not None:
+        if not 0 <= argument < float("inf"):
+            raise ValueError(f"timeout is {argument!r}; accepted: seconds, zero or more")
+        return float(argument)
+    if found := setting(signal_variable, general_variable):
+        variable, value = found
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if 0 <= seconds < float("inf"):
+            return seconds
+        _logger.warning(
+            "%s is %r; accepted: seconds, zero or more. Using %s seconds.", variable, value, DEFAULT_TIMEOUT_SECONDS
+        )
+    return DEFAULT_TIMEOUT_SECONDS
+
+
+def headers(
+    argument: Mapping[str, str] | Iterable[tuple[str, str]] | str | None, signal_variable: str, general_variable: str
+) -> dict[str, str]:
+    """Header names, in lower case, and values; those of the argument replace the variable's of the same name."""
+    found = setting(signal_variable, general_variable)
+    result = _parse_headers(found[1], found[0]) if found else {}
+    if isinstance(argument, str):
+        result.update(_parse_headers(argument, "headers"))
+    elif argument:
+        pairs = argument.items() if isinstance(argument, Mapping) else argument
+        result.update((name.lower(), value) for name, value in pairs)
+    return result
+
+
+def _parse_headers(text: str, source: str) -> dict[str, str]:
+    """W3C baggage form: ``name=value`` pairs, separated by commas, percent-encoded; plain spaces are accepted."""
+    result = {}
+    for position, pair in enumerate(text.split(","), 1):
+        if not pair.strip():
+            continue
+        name, equals, value = pair.partition("=")
+        name = unquote(name).strip().lower()
+        if not equals or not name:
+            # The pair itself may be a secret.
+            _logger.warning("%s: header %d is not of the form name=value and is left out.", source, position)
+            continue
+        result[name] = unquote(value.strip())
+    return result
+
+
+def grpc_endpoint(endpoint: str, insecure: bool | None, insecure_variables: tuple[str, str]) -> str:
+    """``http://`` or ``https://`` and the authority; the scheme decides, then ``insecure``, then TLS."""
+    parts = urlsplit(endpoint) if "://" in endpoint else urlsplit(f"//{endpoint}")
+    if parts.scheme == "https":
+        insecure = False
+    if insecure is None and (found := setting(*insecure_variables)):
+        insecure = found[1].lower() == "true"
+    if insecure is None:
+        insecure = parts.scheme == "http"
+    if parts.scheme in ("", "http", "https"):
+        return f"{'http' if insecure else 'https'}://{parts.netloc}"
+    # Another scheme is for the native part to accept or refuse.
+    return endpoint
+
+
+def http_endpoint(signal_variable: str, general_variable: str, path: str) -> str:
+    """The signal's variable verbatim, or the general one with the signal's path behind it."""
+    if signal := environ.get(signal_variable, "").strip():
+        return signal
+    base = environ.get(general_variable, "").strip() or "http://localhost:4318"
+    return f"{base.removesuffix('/')}/{path}"
+
+
+def warn_of_unsupported(**arguments: object) -> None:
+    """Says which given arguments have no effect (yet), instead of failing a program's start."""
+    if given := sorted(name for name, value in arguments.items() if value is not None):
+        _logger.warning("Not supported by otel-rs, ignored: %s", ", ".join(given))

@@ -1,0 +1,109 @@
+"""The tracer provider: upstream's own, which makes native tracers."""
+
+from __future__ import annotations
+
+import logging
+
+from opentelemetry import metrics as metrics_api
+from opentelemetry import trace as trace_api
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
+from opentelemetry.util import types
+
+from otel_rs.trace._processors import SynchronousMultiSpanProcessor
+from otel_rs.trace._tracer import Tracer
+
+_logger = logging.getLogger(__name__)
+
+
+class TracerProvider(sdk.TracerProvider):
+    """Makes tracers that share a configuration. Behaves as ``opentelemetry.sdk.trace.TracerProvider``.
+
+    Args:
+        sampler: Decides which spans are recorded. Default: by ``OTEL_TRACES_SAMPLER`` and ``OTEL_TRACES_SAMPLER_ARG``,
+            else ``parentbased_always_on``. The SDK's own samplers run natively.
+        resource: What the telemetry is about. Default: ``Resource.create()``, which reads ``OTEL_SERVICE_NAME`` and
+            ``OTEL_RESOURCE_ATTRIBUTES``.
+        shutdown_on_exit: Shut down, which exports what is left, when the interpreter exits.
+        active_span_processor: Holds the processors. Default: ``SynchronousMultiSpanProcessor()``.
+        id_generator: Default: random ids, made natively.
+        span_limits: Default: ``SpanLimits()``, which reads the ``OTEL_*_LIMIT`` variables.
+        meter_provider: For the SDK's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true.
+
+    ``OTEL_SDK_DISABLED=true`` makes it hand out tracers that do nothing.
+
+    Specification: https://opentelemetry.io/docs/specs/otel/trace/sdk/#tracer-provider
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler | None = None,
+        resource: Resource | None = None,
+        shutdown_on_exit: bool = True,
+        active_span_processor: sdk.SynchronousMultiSpanProcessor | sdk.ConcurrentMultiSpanProcessor | None = None,
+        id_generator: IdGenerator | None = None,
+        span_limits: SpanLimits | None = None,
+        *,
+        meter_provider: metrics_api.MeterProvider | None = None,
+        _tracer_configurator: sdk._TracerConfiguratorT | None = None,
+    ) -> None:
+        self._known_tracers: dict[tuple[str, str | None, str | None], trace_api.Tracer] = {}
+        super().__init__(
+            sampler,
+            resource,
+            shutdown_on_exit,
+            active_span_processor or SynchronousMultiSpanProcessor(),
+            id_generator,
+            span_limits,
+            meter_provider=meter_provider,
+            _tracer_configurator=_tracer_configurator,
+        )
+
+    def get_tracer(
+        self,
+        instrumenting_module_name: str,
+        instrumenting_library_version: str | None = None,
+        schema_url: str | None = None,
+        attributes: types.Attributes = None,
+    ) -> trace_api.Tracer:
+        """The tracer of an instrumentation scope: the same one for the same name, version, schema URL and attributes.
+
+        Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#get-a-tracer
+        """
+        key = (instrumenting_module_name, instrumenting_library_version, schema_url)
+        if not attributes and (known := self._known_tracers.get(key)):
+            return known
+        if self._disabled:
+            return trace_api.NoOpTracer()
+        if not instrumenting_module_name:
+            instrumenting_module_name = ""
+            _logger.error("get_tracer called with missing module name.")
+        version = instrumenting_library_version or ""
+        scope = InstrumentationScope(instrumenting_module_name, version, schema_url, attributes)
+        with self._tracers_lock:
+            tracer = self._tracers.get(scope)
+            if tracer is None:
+                tracer = self._tracers[scope] = self._make_tracer(scope)
+            if not attributes and instrumenting_module_name:
+                self._known_tracers[key] = tracer
+        return tracer
+
+    def _make_tracer(self, scope: InstrumentationScope) -> Tracer:
+        # InstrumentationInfo is deprecated and warns; spans still carry one.
+        info = InstrumentationInfo.__new__(InstrumentationInfo)
+        info._name, info._version, info._schema_url = scope.name, scope.version, scope.schema_url
+        return Tracer(
+            self.sampler,
+            self.resource,
+            self._active_span_processor,
+            self.id_generator,
+            info,
+            self._span_limits,
+            scope,
+            meter_provider=self._meter_provider,
+            _tracer_config=self._apply_tracer_configurator(scope),
+        )

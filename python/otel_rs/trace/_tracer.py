@@ -1,0 +1,70 @@
+"""The tracer's Python side: upstream's attributes and hooks around the native one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry import metrics as metrics_api
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
+from opentelemetry.sdk.environment_variables._internal import parse_boolean_environment_variable
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace._tracer_metrics import create_tracer_metrics
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
+
+from otel_rs import _native
+from otel_rs.trace._processors import native_processors
+
+
+class Tracer(_native.Tracer, sdk.Tracer):
+    """Starts spans. Made by ``TracerProvider.get_tracer``; parameters as ``opentelemetry.sdk.trace.Tracer``.
+
+    Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#tracer
+    """
+
+    def __new__(
+        cls,
+        sampler: Sampler,
+        resource: Resource,
+        span_processor: SpanProcessor,
+        id_generator: IdGenerator,
+        instrumentation_info: InstrumentationInfo,
+        span_limits: SpanLimits,
+        instrumentation_scope: InstrumentationScope,
+        *,
+        meter_provider: metrics_api.MeterProvider | None = None,
+        _tracer_config: sdk._TracerConfig | None = None,
+    ) -> Tracer:
+        metrics = None
+        if parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED):
+            metrics = create_tracer_metrics(meter_provider or metrics_api.get_meter_provider(), True)
+        config = _tracer_config or sdk._TracerConfig.default()
+        tracer = super().__new__(
+            cls,
+            sampler,
+            resource,
+            native_processors(span_processor),
+            id_generator,
+            instrumentation_info,
+            span_limits,
+            instrumentation_scope,
+            metrics,
+            config.is_enabled,
+        )
+        tracer.span_processor = span_processor
+        tracer._span_limits = span_limits
+        tracer._tracer_config = config
+        return tracer
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: ``__new__`` has made the native part."""
+
+    def _set_tracer_config(self, tracer_config: sdk._TracerConfig) -> None:
+        self._tracer_config = tracer_config
+        self._set_enabled(tracer_config.is_enabled)
+
+    def _set_resource(self, resource: Resource) -> None:
+        self.resource = resource

@@ -1,0 +1,160 @@
+"""The batch processor: a native pipeline for a native exporter, a Python thread for any other."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider, get_meter_provider
+from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
+from opentelemetry.sdk.environment_variables._internal import parse_boolean_environment_variable
+from opentelemetry.sdk.trace import ReadableSpan, Span
+from opentelemetry.sdk.trace import export as sdk
+from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelComponentTypeValues
+
+from otel_rs import _native
+from otel_rs.exporter.otlp._exporter import native_exporter
+from otel_rs.trace.export._python_worker import PythonBatchProcessor
+
+_logger = logging.getLogger(__name__)
+
+OTEL_RS_BSP_MAX_QUEUE_BYTES = "OTEL_RS_BSP_MAX_QUEUE_BYTES"
+_DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
+_DEFAULT_FLUSH_TIMEOUT_MILLIS = 30_000
+
+
+class BatchSpanProcessor(sdk.BatchSpanProcessor):
+    """Collects ended spans and exports them in batches. Behaves as ``opentelemetry.sdk.trace.export``'s.
+
+    Args:
+        span_exporter: Where spans go. One of ``otel_rs.exporter.otlp`` is served natively: no Python object of a span
+            is kept and exporting never takes the GIL. Any other is called from a Python thread.
+        max_queue_size: Spans that may wait; more are dropped and counted. Default: ``OTEL_BSP_MAX_QUEUE_SIZE``, 2048.
+            Waiting spans take at most ``OTEL_RS_BSP_MAX_QUEUE_BYTES``, 64 MiB, with a native exporter.
+        schedule_delay_millis: Longest time between two exports. Default: ``OTEL_BSP_SCHEDULE_DELAY``, 5000.
+        max_export_batch_size: Spans of one export. Default: ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE``, 512.
+        export_timeout_millis: Longest time for one export, with a native exporter. Default:
+            ``OTEL_BSP_EXPORT_TIMEOUT``, 30000.
+        meter_provider: For the SDK's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true.
+
+    Raises:
+        ValueError: A size or delay is not positive, or a batch would be larger than the queue.
+
+    Specification: https://opentelemetry.io/docs/specs/otel/trace/sdk/#batching-processor
+    """
+
+    def __init__(
+        self,
+        span_exporter: sdk.SpanExporter,
+        max_queue_size: int | None = None,
+        schedule_delay_millis: float | None = None,
+        max_export_batch_size: int | None = None,
+        export_timeout_millis: float | None = None,
+        *,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        if max_queue_size is None:
+            max_queue_size = self._default_max_queue_size()
+        if schedule_delay_millis is None:
+            schedule_delay_millis = self._default_schedule_delay_millis()
+        if max_export_batch_size is None:
+            max_export_batch_size = self._default_max_export_batch_size()
+        if export_timeout_millis is None:
+            export_timeout_millis = self._default_export_timeout_millis()
+        self._validate_arguments(max_queue_size, schedule_delay_millis, max_export_batch_size)
+        self._exporter = span_exporter
+        self._pipeline: _native.SpanPipeline | None = None
+        if native := native_exporter(span_exporter):
+            self._pipeline = _native.SpanPipeline(
+                native,
+                max_queue_size,
+                schedule_delay_millis,
+                max_export_batch_size,
+                export_timeout_millis,
+                _max_queue_bytes(),
+            )
+            return
+        self._batch_processor = PythonBatchProcessor(
+            span_exporter,
+            schedule_delay_millis,
+            max_export_batch_size,
+            export_timeout_millis,
+            max_queue_size,
+            "Span",
+            sdk.create_processor_metrics(
+                "traces",
+                OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR,
+                meter_provider or get_meter_provider(),
+                capacity=max_queue_size,
+                enabled=parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED),
+            ),
+        )
+
+    @property
+    def span_exporter(self) -> sdk.SpanExporter:
+        return self._exporter
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        pass
+
+    def _on_ending(self, span: Span) -> None:
+        pass
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Takes an ended span, if it is sampled. A native tracer feeds a native pipeline without calling this."""
+        if not (span.context and span.context.trace_flags.sampled):
+            return
+        if self._pipeline is None:
+            self._batch_processor.emit(span)
+        else:
+            self._pipeline.push(span)
+
+    def shutdown(self, timeout_millis: float = _DEFAULT_FLUSH_TIMEOUT_MILLIS) -> None:
+        """Exports what is left, within ``timeout_millis``, and shuts the exporter down. Later spans are dropped."""
+        if self._pipeline is None:
+            self._batch_processor.shutdown(timeout_millis)
+        elif not self._pipeline.is_shut_down():
+            self._pipeline.shutdown(timeout_millis)
+            self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: float | None = None) -> bool:
+        """Exports everything that has ended so far.
+
+        Args:
+            timeout_millis: How long to wait for it. Default: 30000.
+
+        Returns:
+            False if that was not done in time, or after ``shutdown``.
+        """
+        if timeout_millis is None:
+            timeout_millis = _DEFAULT_FLUSH_TIMEOUT_MILLIS
+        if self._pipeline is None:
+            return self._batch_processor.force_flush(timeout_millis)
+        if self._pipeline.is_shut_down():
+            return False
+        return self._pipeline.force_flush(timeout_millis)
+
+    def counts(self) -> dict[str, int]:
+        """What became of the spans: ``created`` = ``exported`` + ``rejected`` + ``failed`` + ``dropped`` + ``pending``.
+
+        With a Python exporter, whose results say less: ``dropped`` and ``pending`` alone.
+        """
+        if self._pipeline is None:
+            return self._batch_processor.counts()
+        return self._pipeline.counts()
+
+
+def _max_queue_bytes() -> int:
+    value = os.environ.get(OTEL_RS_BSP_MAX_QUEUE_BYTES, "").strip()
+    if not value:
+        return _DEFAULT_MAX_QUEUE_BYTES
+    if value.isdecimal() and int(value) > 0:
+        return int(value)
+    _logger.error(
+        "%s is %r; accepted: a number of bytes above zero. Defaulting to %d.",
+        OTEL_RS_BSP_MAX_QUEUE_BYTES,
+        value,
+        _DEFAULT_MAX_QUEUE_BYTES,
+    )
+    return _DEFAULT_MAX_QUEUE_BYTES

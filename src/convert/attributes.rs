@@ -1,0 +1,260 @@
+//! Attributes set from Python: converted first, then put in place, so that no lock is held while Python code can run.
+
+use std::cell::Cell;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
+use pyo3::types::{PyDict, PyString};
+
+use crate::convert::log;
+use crate::convert::value::{self, Fidelity};
+use crate::otlp::attributes::Attributes;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Room that a thread keeps for the next conversion.
+const MAX_SCRATCH: usize = 64 * 1024;
+
+/// Lends an empty buffer that is usually allocated already. Converting may run Python code that comes here again on
+/// the same thread: that call gets a new one.
+#[inline]
+pub fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let mut buffer = SCRATCH.take();
+    buffer.clear();
+    let result = use_it(&mut buffer);
+    if buffer.capacity() <= MAX_SCRATCH {
+        SCRATCH.set(buffer);
+    }
+    result
+}
+
+/// Attributes, and beside them the Python values that their wire form does not hold to the full.
+pub struct PyAttributes {
+    pub wire: Attributes,
+    originals: Vec<(Box<str>, Py<PyAny>)>,
+}
+
+impl PyAttributes {
+    pub const fn new(field: u8, limit: Option<usize>) -> Self {
+        Self { wire: Attributes::new(field, limit), originals: Vec::new() }
+    }
+
+    pub fn originals(&self) -> &[(Box<str>, Py<PyAny>)] {
+        &self.originals
+    }
+
+    /// Puts a converted attribute in place. Runs no Python code; what it returns must be dropped after the lock.
+    #[must_use = "dropping the replaced value can run Python code: do it without a lock"]
+    fn put(&mut self, key: &str, hash: u64, value: &[u8], original: Option<Py<PyAny>>) -> Put {
+        let in_room = self.wire.set(key, hash, value, original.is_some());
+        let mut replaced = None;
+        if (!self.originals.is_empty() || original.is_some())
+            && let Some(at) = self.originals.iter().position(|(k, _)| &**k == key)
+        {
+            replaced = Some(self.originals.swap_remove(at).1);
+        }
+        if let Some(original) = original {
+            self.originals.push((key.into(), original));
+        }
+        Put { in_room, _replaced: replaced }
+    }
+
+    /// Sets all attributes of a mapping on a set that no other thread can see yet.
+    pub fn extend(&mut self, attributes: &Bound<'_, PyAny>, value_len: Option<usize>) {
+        if let Ok(dict) = attributes.cast_exact::<PyDict>() {
+            self.wire.reserve(dict.len());
+            if self.extend_simple(dict, value_len) {
+                return;
+            }
+            // Something in there is not plain; start again the general way.
+            self.wire.clear();
+        }
+        each(attributes, |key, value| {
+            if let Some(converted) = convert_pair(&key, &value, value_len) {
+                converted.put_into(self).log(attributes.py());
+            } else {
+                self.wire.count_dropped(1);
+            }
+        });
+    }
+
+    /// The usual case: a dict with plain keys and values. False, with any number of them set, if one is not plain.
+    fn extend_simple(&mut self, dict: &Bound<'_, PyDict>, value_len: Option<usize>) -> bool {
+        let mut in_room = true;
+        let all_plain = with_critical_section(dict, || {
+            with_scratch(|scratch| {
+                each_simple(dict, |key, value| {
+                    scratch.clear();
+                    match plain_key(key) {
+                        Some(text) if value::put_simple(value, value_len, scratch) => {
+                            in_room &= self.wire.set(text, hash(key), scratch, false);
+                            true
+                        }
+                        _ => false,
+                    }
+                })
+            })
+        });
+        if all_plain && !in_room {
+            Put { in_room, _replaced: None }.log(dict.py());
+        }
+        all_plain
+    }
+}
+
+/// Converts a plain pair, one that needs no Python code for it, and gives `put` what puts it in place; None if the pair
+/// is not plain. Where most attributes go by: nothing is allocated on the way.
+#[inline]
+pub fn with_plain<R>(
+    key: &Bound<'_, PyAny>,
+    value: &Bound<'_, PyAny>,
+    value_len: Option<usize>,
+    put: impl FnOnce(&dyn Fn(&mut PyAttributes) -> Put) -> R,
+) -> Option<R> {
+    let key = key.cast_exact::<PyString>().ok()?;
+    let text = plain_key(key)?;
+    with_scratch(|scratch| {
+        let plain = value::put_simple(value, value_len, scratch);
+        plain.then(|| put(&|attributes| attributes.put(text, hash(key), scratch, None)))
+    })
+}
+
+/// Calls `take` for each pair of a dict whose keys are plain texts until it returns false; whether it took all.
+///
+/// `take` must not run Python code while it returns true.
+fn each_simple(
+    dict: &Bound<'_, PyDict>,
+    mut take: impl FnMut(&Bound<'_, PyString>, &Bound<'_, PyAny>) -> bool,
+) -> bool {
+    let py = dict.py();
+    let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
+    #[allow(unsafe_code)]
+    // SAFETY: `dict` is a dict. The references are borrowed from it, and it cannot change meanwhile: `take` runs no
+    // Python code before it returns false, and in a free-threaded interpreter the caller holds the dict's critical section.
+    unsafe {
+        while ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) != 0 {
+            let key = Borrowed::from_ptr(py, key);
+            let value = Borrowed::from_ptr(py, value);
+            let Ok(key) = key.cast_exact::<PyString>() else { return false };
+            if !take(&key, &value) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Calls `take` for each pair of a mapping; a mapping that is none, or raises, costs one log line.
+pub fn each(attributes: &Bound<'_, PyAny>, mut take: impl FnMut(Bound<'_, PyAny>, Bound<'_, PyAny>)) {
+    let mut pairs = || -> PyResult<()> {
+        if !value::is_mapping(attributes)? {
+            let message = format!("attributes must be a mapping, not {}", attributes.get_type());
+            return Err(pyo3::exceptions::PyTypeError::new_err(message));
+        }
+        // A list, so that a value whose conversion changes the mapping does no harm.
+        let items = attributes.call_method0("items")?;
+        for item in items.py().get_type::<pyo3::types::PyList>().call1((items,))?.try_iter()? {
+            let (key, value) = item?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
+            take(key, value);
+        }
+        Ok(())
+    };
+    if let Err(error) = pairs() {
+        log::exception(attributes.py(), "Attributes ignored", error);
+    }
+}
+
+/// A key that needs no cleaning.
+#[inline]
+fn plain_key<'a>(key: &'a Bound<'_, PyString>) -> Option<&'a str> {
+    key.to_str().ok().filter(|text| !text.is_empty())
+}
+
+/// Python's own hash of a text, which it keeps: equal keys have equal hashes within a process.
+#[inline]
+fn hash(key: &Bound<'_, PyString>) -> u64 {
+    #[allow(unsafe_code)]
+    // SAFETY: `key` is an exact str; hashing one cannot fail and runs no Python code.
+    let hash = unsafe { ffi::PyObject_Hash(key.as_ptr()) };
+    hash as u64
+}
+
+/// An attribute that is ready to be put in place.
+pub struct Converted<'py> {
+    key: Bound<'py, PyString>,
+    value: Vec<u8>,
+    original: Option<Py<PyAny>>,
+}
+
+/// What came of putting an attribute in place; to be dealt with after the lock is released.
+#[must_use]
+pub struct Put {
+    in_room: bool,
+    _replaced: Option<Py<PyAny>>,
+}
+
+impl Put {
+    pub fn log(self, py: Python<'_>) {
+        if !self.in_room {
+            log::warning(
+                py,
+                "Attributes dict is full. Dropping the oldest key-value pair from attributes to make space for the \
+                 new key-value pair.",
+            );
+        }
+    }
+}
+
+impl Converted<'_> {
+    pub fn put_into(self, attributes: &mut PyAttributes) -> Put {
+        // Both conversions to text were made sure of by `convert`.
+        let key = self.key.to_str().unwrap_or_default();
+        attributes.put(key, hash(&self.key), &self.value, self.original)
+    }
+}
+
+/// A pair of a mapping, keys cleaned as upstream does it in mappings: what is not a text may become one.
+pub fn convert_pair<'py>(
+    key: &Bound<'py, PyAny>,
+    value: &Bound<'py, PyAny>,
+    value_len: Option<usize>,
+) -> Option<Converted<'py>> {
+    match value::clean_key(key) {
+        Ok(key) => convert(key?, value, value_len),
+        Err(error) => {
+            log::exception(key.py(), "Attribute dropped, its key could not be converted", error);
+            None
+        }
+    }
+}
+
+/// Converts a value, keeping the original where the wire form loses something. None, and one log line, if Python code
+/// of the value raised.
+pub fn convert<'py>(
+    key: Bound<'py, PyString>,
+    value: &Bound<'py, PyAny>,
+    value_len: Option<usize>,
+) -> Option<Converted<'py>> {
+    let py = value.py();
+    let mut encoded = Vec::new();
+    match value::put_value(value, value_len, &mut encoded) {
+        Ok(fidelity) => {
+            let original = (fidelity == Fidelity::Lossy).then(|| value.clone().unbind());
+            // An exact text with valid UTF-8: what `put_into` relies on.
+            let key = if key.is_exact_instance_of::<PyString>() && key.to_str().is_ok() {
+                key
+            } else {
+                PyString::new(py, &key.to_string_lossy())
+            };
+            Some(Converted { key, value: encoded, original })
+        }
+        Err(error) => {
+            let message = format!("Attribute `{}` dropped, its value could not be converted", key.to_string_lossy());
+            log::exception(py, &message, error);
+            None
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Between Python's values and the wire.
+
+pub mod attributes;
+pub mod log;
+pub mod read;
+pub mod scope;
+pub mod stock_span;
+pub mod value;

@@ -1,0 +1,94 @@
+//! Resource and InstrumentationScope objects as encoded messages.
+
+use std::sync::{Arc, Mutex};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::convert::attributes::PyAttributes;
+use crate::otlp::batch::{Resource, Scope};
+use crate::otlp::wire::{self, len_tag};
+
+const RESOURCE_ATTRIBUTES: u8 = 1;
+const SCOPE_ATTRIBUTES: u8 = 3;
+
+pub fn resource_of(resource: &Bound<'_, PyAny>) -> PyResult<Arc<Resource>> {
+    let py = resource.py();
+    let mut message = Vec::new();
+    put_attributes(&resource.getattr(intern!(py, "attributes"))?, RESOURCE_ATTRIBUTES, &mut message);
+    Ok(Arc::new(Resource { message, schema_url: text(resource, "schema_url")? }))
+}
+
+/// The messages of a scope of a resource; a scope that is None is an empty one.
+pub fn scope_of(resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<Scope>> {
+    scope_in(resource_of(resource)?, scope)
+}
+
+pub fn scope_in(resource: Arc<Resource>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<Scope>> {
+    let mut message = Vec::new();
+    if scope.is_none() {
+        return Ok(Arc::new(Scope { resource, message, schema_url: String::new() }));
+    }
+    for (field, name) in [(1, "name"), (2, "version")] {
+        let text = text(scope, name)?;
+        if !text.is_empty() {
+            wire::put_bytes(&mut message, len_tag(field), text.as_bytes());
+        }
+    }
+    put_attributes(&scope.getattr(intern!(scope.py(), "attributes"))?, SCOPE_ATTRIBUTES, &mut message);
+    Ok(Arc::new(Scope { resource, message, schema_url: text(scope, "schema_url")? }))
+}
+
+fn put_attributes(attributes: &Bound<'_, PyAny>, field: u8, out: &mut Vec<u8>) {
+    if !attributes.is_none() {
+        let mut converted = PyAttributes::new(field, None);
+        converted.extend(attributes, None);
+        converted.wire.write(out);
+    }
+}
+
+fn text(object: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+    let value = object.getattr(name)?;
+    if value.is_none() { Ok(String::new()) } else { Ok(value.str()?.to_string_lossy().into_owned()) }
+}
+
+/// Scopes of stock spans, which carry Python objects, kept so that spans of one library share a batch's envelope.
+#[derive(Default)]
+pub struct ScopeCache {
+    known: Mutex<Vec<Known>>,
+}
+
+struct Known {
+    /// Kept alive, so that their addresses stay theirs.
+    resource: Py<PyAny>,
+    scope: Py<PyAny>,
+    encoded: Arc<Scope>,
+}
+
+impl ScopeCache {
+    /// More than these are not kept; a program has tens of scopes.
+    const MAX: usize = 256;
+
+    pub fn get(&self, resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<Scope>> {
+        let is = |known: &&Known| known.resource.is(resource) && known.scope.is(scope);
+        let lock = || self.known.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(known) = lock().iter().find(is) {
+            return Ok(Arc::clone(&known.encoded));
+        }
+        // Encoding runs Python code: not under the lock.
+        let same_resource = lock().iter().find(|known| known.resource.is(resource)).map(|k| k.encoded.resource.clone());
+        let encoded = match same_resource {
+            Some(encoded) => scope_in(encoded, scope)?,
+            None => scope_of(resource, scope)?,
+        };
+        let known =
+            Known { resource: resource.clone().unbind(), scope: scope.clone().unbind(), encoded: Arc::clone(&encoded) };
+        let _forgotten = {
+            let mut all = lock();
+            let forgotten = if all.len() >= Self::MAX { std::mem::take(&mut *all) } else { Vec::new() };
+            all.push(known);
+            forgotten
+        };
+        Ok(encoded)
+    }
+}

@@ -1,0 +1,145 @@
+//! Any ReadableSpan as a framed span: ours as it stands, a stock one read through its properties.
+
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::convert::attributes::PyAttributes;
+use crate::convert::scope::ScopeCache;
+use crate::otlp::batch::Scope;
+use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, StatusCode};
+use crate::trace::api::{Api, api, position};
+use crate::trace::span::Span;
+
+/// Appends the span to `out`, framed; returns who made it.
+pub fn frame_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<u8>) -> PyResult<Arc<Scope>> {
+    if let Ok(span) = span.cast::<Span>() {
+        return Ok(span.get().frame_for_export(span.py(), out));
+    }
+    frame_stock_span(span, scopes, out)
+}
+
+fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<u8>) -> PyResult<Arc<Scope>> {
+    let py = span.py();
+    let api = api(py)?;
+    let context = span.call_method0(intern!(py, "get_span_context"))?;
+    let parent = span.getattr(intern!(py, "parent"))?;
+    let parent = (!parent.is_none()).then_some(parent);
+    let attributes = attributes_of(span, SPAN_ATTRIBUTES)?;
+    let events = events_of(span)?;
+    let links = links_of(api, span)?;
+    let status = span.getattr(intern!(py, "status"))?;
+    let (status, status_message) = if status.is_none() {
+        (StatusCode::Unset, String::new())
+    } else {
+        let code = position(&api.status_codes, &status.getattr(intern!(py, "status_code"))?);
+        let code = [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][code.unwrap_or(0)];
+        (code, text(&status.getattr(intern!(py, "description"))?)?)
+    };
+    wire::Span {
+        trace_id: context.getattr(intern!(py, "trace_id"))?.extract()?,
+        span_id: context.getattr(intern!(py, "span_id"))?.extract()?,
+        trace_state: &trace_state_header(&context)?,
+        parent_span_id: match &parent {
+            Some(parent) => Some(parent.getattr(intern!(py, "span_id"))?.extract()?),
+            None => None,
+        },
+        parent_is_remote: match &parent {
+            Some(parent) => parent.getattr(intern!(py, "is_remote"))?.is_truthy()?,
+            None => false,
+        },
+        name: &text(&span.getattr(intern!(py, "name"))?)?,
+        kind: position(&api.kinds, &span.getattr(intern!(py, "kind"))?).unwrap_or(0) as u8 + 1,
+        start_time_unix_nano: time(&span.getattr(intern!(py, "start_time"))?),
+        end_time_unix_nano: time(&span.getattr(intern!(py, "end_time"))?),
+        attributes: &attributes.wire,
+        events: Some(&events),
+        links: Some(&links),
+        status,
+        status_message: &status_message,
+    }
+    .frame(out);
+    let scope = span.getattr(intern!(py, "instrumentation_scope"))?;
+    scopes.get(&span.getattr(intern!(py, "resource"))?, &scope)
+}
+
+/// `attributes` and `dropped_attributes` of a span, an event or a link.
+fn attributes_of(object: &Bound<'_, PyAny>, field: u8) -> PyResult<PyAttributes> {
+    let py = object.py();
+    let mut converted = PyAttributes::new(field, None);
+    let attributes = object.getattr(intern!(py, "attributes"))?;
+    if !attributes.is_none() {
+        converted.extend(&attributes, None);
+    }
+    converted.wire.count_dropped(object.getattr(intern!(py, "dropped_attributes"))?.extract().unwrap_or(0));
+    Ok(converted)
+}
+
+fn events_of(span: &Bound<'_, PyAny>) -> PyResult<Messages> {
+    let py = span.py();
+    let mut events = Messages::new(None);
+    let mut framed = Vec::new();
+    for event in span.getattr(intern!(py, "events"))?.try_iter()? {
+        let event = event?;
+        let attributes = attributes_of(&event, EVENT_ATTRIBUTES)?;
+        let name = text(&event.getattr(intern!(py, "name"))?)?;
+        framed.clear();
+        wire::put_event(&mut framed, &name, time(&event.getattr(intern!(py, "timestamp"))?), &attributes.wire);
+        events.push(&framed);
+    }
+    events.count_dropped(span.getattr(intern!(py, "dropped_events"))?.extract().unwrap_or(0));
+    Ok(events)
+}
+
+fn links_of(api: &Api, span: &Bound<'_, PyAny>) -> PyResult<Messages> {
+    let py = span.py();
+    let mut links = Messages::new(None);
+    let mut framed = Vec::new();
+    for link in span.getattr(intern!(py, "links"))?.try_iter()? {
+        let link = link?;
+        framed.clear();
+        put_link(api, &link.getattr(intern!(py, "context"))?, &attributes_of(&link, LINK_ATTRIBUTES)?, &mut framed)?;
+        links.push(&framed);
+    }
+    links.count_dropped(span.getattr(intern!(py, "dropped_links"))?.extract().unwrap_or(0));
+    Ok(links)
+}
+
+/// Appends a link to an API SpanContext. Ids that are out of range make the link useless, not the span.
+pub fn put_link(api: &Api, context: &Bound<'_, PyAny>, attributes: &PyAttributes, out: &mut Vec<u8>) -> PyResult<()> {
+    let py = context.py();
+    let trace_id = context.getattr(intern!(py, "trace_id"))?.extract().unwrap_or(0);
+    let span_id = context.getattr(intern!(py, "span_id"))?.extract().unwrap_or(0);
+    let is_remote = context.getattr(intern!(py, "is_remote"))?.is_truthy()?;
+    let trace_state = context.getattr(intern!(py, "trace_state"))?;
+    let header = if trace_state.is(&api.default_trace_state) { String::new() } else { trace_state_header(context)? };
+    wire::put_link(out, trace_id, span_id, &header, is_remote, &attributes.wire);
+    Ok(())
+}
+
+/// The W3C tracestate header of an API SpanContext.
+fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = context.py();
+    let trace_state = context.getattr(intern!(py, "trace_state"))?;
+    match trace_state.is_truthy()? {
+        true => trace_state.call_method0(intern!(py, "to_header"))?.extract(),
+        false => Ok(String::new()),
+    }
+}
+
+fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    if object.is_none() {
+        return Ok(String::new());
+    }
+    match object.cast::<PyString>() {
+        Ok(text) => Ok(text.to_string_lossy().into_owned()),
+        Err(_) => Ok(object.str()?.to_string_lossy().into_owned()),
+    }
+}
+
+/// Nanoseconds; what is none becomes the epoch.
+fn time(object: &Bound<'_, PyAny>) -> u64 {
+    object.extract::<u64>().or_else(|_| object.extract::<f64>().map(|nanos| nanos as u64)).unwrap_or(0)
+}

@@ -1,0 +1,291 @@
+//! A Python value as an encoded AnyValue message, with the Python SDK's rules for what is accepted and how it is
+//! cleaned (`opentelemetry.attributes._clean_attribute_value`).
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+use crate::convert::log;
+use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
+
+/// A receiver may refuse messages nested deeper than 100; a mapping takes three levels, the span's own place six.
+/// Deeper values are kept as text.
+const MAX_DEPTH: usize = 30;
+
+/// Field numbers of `AnyValue`.
+pub mod any_value {
+    pub const STRING: u8 = 1;
+    pub const BOOL: u8 = 2;
+    pub const INT: u8 = 3;
+    pub const DOUBLE: u8 = 4;
+    pub const ARRAY: u8 = 5;
+    pub const KVLIST: u8 = 6;
+    pub const BYTES: u8 = 7;
+}
+
+/// How well the wire form holds the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fidelity {
+    Exact,
+    /// An integer beyond 64 bits became text, or a lone surrogate was replaced.
+    Lossy,
+}
+
+impl Fidelity {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Exact { other } else { self }
+    }
+}
+
+/// Appends `value` to `out` if that needs no Python code; false, with `out` in any state, if it does.
+///
+/// While it succeeds no other code can run on this thread, so a caller may be iterating over a container.
+#[inline]
+pub fn put_simple(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>) -> bool {
+    if let Ok(text) = value.cast_exact::<PyString>() {
+        return simple_text(text, max_len, out);
+    }
+    if let Ok(int) = value.cast_exact::<PyInt>() {
+        return simple_int(int, out);
+    }
+    if let Ok(flag) = value.cast_exact::<PyBool>() {
+        put_bool(flag.is_true(), out);
+    } else if let Ok(float) = value.cast_exact::<PyFloat>() {
+        wire::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
+    } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+        wire::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
+    } else {
+        // `None` is the empty message.
+        return value.is_none();
+    }
+    true
+}
+
+#[inline]
+fn simple_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8>) -> bool {
+    // UTF-8 has at least as many bytes as characters, so this is short enough for sure. Lone surrogates have no UTF-8.
+    match text.to_str() {
+        Ok(utf8) if max_len.is_none_or(|max| utf8.len() <= max) => {
+            wire::put_bytes(out, len_tag(any_value::STRING), utf8.as_bytes());
+            true
+        }
+        _ => false,
+    }
+}
+
+#[inline]
+fn simple_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> bool {
+    match as_i64(int) {
+        Some(value) => {
+            put_int(value, out);
+            true
+        }
+        None => false,
+    }
+}
+
+/// The integer, or None beyond 64 bits.
+#[inline]
+fn as_i64(int: &Bound<'_, PyInt>) -> Option<i64> {
+    let mut overflow = 0;
+    #[allow(unsafe_code)]
+    // SAFETY: `int` is an int, so the call cannot fail but by overflow, which it tells without an exception.
+    let value = unsafe { pyo3::ffi::PyLong_AsLongLongAndOverflow(int.as_ptr(), &mut overflow) };
+    (overflow == 0).then_some(value)
+}
+
+fn put_bool(value: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[varint_tag(any_value::BOOL), u8::from(value)]);
+}
+
+fn put_int(value: i64, out: &mut Vec<u8>) {
+    out.push(varint_tag(any_value::INT));
+    wire::put_varint(out, value as u64);
+}
+
+/// Appends any value. Runs Python code where the value is not a plain one; fails only where that code raises.
+pub fn put_value(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
+    put_nested(value, max_len, out, 0)
+}
+
+fn put_nested(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>, depth: usize) -> PyResult<Fidelity> {
+    let start = out.len();
+    if put_simple(value, max_len, out) {
+        return Ok(Fidelity::Exact);
+    }
+    out.truncate(start);
+    // From here on subclasses count as well; bool is an int to Python and comes first.
+    if let Ok(flag) = value.cast::<PyBool>() {
+        put_bool(flag.is_true(), out);
+    } else if let Ok(int) = value.cast::<PyInt>() {
+        return put_any_int(int, out);
+    } else if let Ok(float) = value.cast::<PyFloat>() {
+        wire::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
+    } else if let Ok(bytes) = value.cast::<PyBytes>() {
+        wire::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
+    } else if let Ok(text) = value.cast::<PyString>() {
+        return Ok(put_text(text, max_len, out));
+    } else if depth >= MAX_DEPTH {
+        put_text(&value.str()?, max_len, out);
+        return Ok(Fidelity::Lossy);
+    } else if is_sequence(value)? {
+        return put_sequence(value, max_len, out, depth);
+    } else if is_mapping(value)? {
+        return put_mapping(value, max_len, out, depth);
+    } else {
+        log::warning(
+            value.py(),
+            &format!(
+                "Invalid type `{}` for attribute value. Expected one of bool, str, None, bytes, int, float or a \
+                 Mapping or Sequence of those types. Value's __str__ method will be called if it exists, otherwise \
+                 the value will be replaced with None.",
+                value.get_type()
+            ),
+        );
+        if has_custom_str(value)? {
+            put_text(&value.str()?, None, out);
+        }
+    }
+    Ok(Fidelity::Exact)
+}
+
+fn put_any_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
+    if let Some(value) = as_i64(int) {
+        put_int(value, out);
+        return Ok(Fidelity::Exact);
+    }
+    // The specification's form for integers beyond 64 bits. `int.__str__` refuses above some thousands of digits,
+    // so hexadecimal serves there.
+    let py = int.py();
+    let text = match py.get_type::<PyInt>().call_method1("__str__", (int,)) {
+        Ok(text) => text,
+        Err(_) => py.import("builtins")?.call_method1("hex", (int,))?,
+    };
+    put_text(text.cast::<PyString>()?, None, out);
+    Ok(Fidelity::Lossy)
+}
+
+fn put_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8>) -> Fidelity {
+    let (owned, fidelity);
+    let utf8 = match text.to_str() {
+        Ok(utf8) => {
+            fidelity = Fidelity::Exact;
+            utf8
+        }
+        Err(_) => {
+            // Lone surrogates have no UTF-8.
+            fidelity = Fidelity::Lossy;
+            owned = text.to_string_lossy();
+            &*owned
+        }
+    };
+    let kept = match max_len {
+        // A text has at least as many bytes as characters.
+        Some(max) if utf8.len() > max => match utf8.char_indices().nth(max) {
+            Some((end, _)) => {
+                log::warning(text.py(), &format!("String attribute value exceeds max length of {max}, truncating."));
+                &utf8[..end]
+            }
+            None => utf8,
+        },
+        _ => utf8,
+    };
+    wire::put_bytes(out, len_tag(any_value::STRING), kept.as_bytes());
+    fidelity
+}
+
+fn put_sequence(
+    value: &Bound<'_, PyAny>,
+    max_len: Option<usize>,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> PyResult<Fidelity> {
+    let mut fidelity = Fidelity::Exact;
+    let start = out.len();
+    for item in value.try_iter()? {
+        let item_start = out.len();
+        fidelity = fidelity.and(put_nested(&item?, max_len, out, depth + 1)?);
+        wire::frame_from(out, item_start, len_tag(1));
+    }
+    wire::frame_from(out, start, len_tag(any_value::ARRAY));
+    Ok(fidelity)
+}
+
+fn put_mapping(
+    value: &Bound<'_, PyAny>,
+    max_len: Option<usize>,
+    out: &mut Vec<u8>,
+    depth: usize,
+) -> PyResult<Fidelity> {
+    let mut fidelity = Fidelity::Exact;
+    let start = out.len();
+    for item in value.call_method0("items")?.try_iter()? {
+        let (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+        let Some(key) = clean_key(&key)? else { continue };
+        let item_start = out.len();
+        let text = key.to_string_lossy();
+        wire::put_bytes(out, len_tag(1), text.as_bytes());
+        let value_start = out.len();
+        fidelity = fidelity.and(put_nested(&item, max_len, out, depth + 1)?);
+        wire::frame_from(out, value_start, len_tag(2));
+        wire::frame_from(out, item_start, len_tag(1));
+    }
+    wire::frame_from(out, start, len_tag(any_value::KVLIST));
+    Ok(fidelity)
+}
+
+/// The key of a mapping as text, or None if the pair has to go.
+pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+    if !key.is_truthy()? {
+        log::warning(
+            key.py(),
+            &format!(
+                "invalid attribute key `{}`. must be non-empty string. Dropping key from attributes.",
+                key.str()?.to_string_lossy()
+            ),
+        );
+        return Ok(None);
+    }
+    if let Ok(text) = key.cast::<PyString>() {
+        return Ok(Some(text.clone()));
+    }
+    log::warning(
+        key.py(),
+        &format!(
+            "Invalid type `{}` for attribute key `{}`, must be a str. Key's `__str__/__repr__` method will be called \
+             if it exists, otherwise the key/value pair will be dropped.",
+            key.get_type(),
+            key.str()?.to_string_lossy()
+        ),
+    );
+    if has_custom_str(key)? { key.str().map(Some) } else { Ok(None) }
+}
+
+/// Whether `str` gives more than the default text with the object's address.
+fn has_custom_str(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let object = value.py().get_type::<PyAny>();
+    let kind = value.get_type();
+    let differs = |name: &str| PyResult::Ok(!kind.getattr(name)?.is(object.getattr(name)?));
+    Ok(differs("__str__")? || differs("__repr__")?)
+}
+
+fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static SEQUENCE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        return Ok(true);
+    }
+    value.is_instance(abc(value.py(), &SEQUENCE, "Sequence")?)
+}
+
+pub fn is_mapping(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static MAPPING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if value.is_instance_of::<PyDict>() {
+        return Ok(true);
+    }
+    value.is_instance(abc(value.py(), &MAPPING, "Mapping")?)
+}
+
+fn abc<'py>(py: Python<'py>, cell: &'static PyOnceLock<Py<PyAny>>, name: &str) -> PyResult<&'py Bound<'py, PyAny>> {
+    let import = || PyResult::Ok(py.import("collections.abc")?.getattr(name)?.unbind());
+    Ok(cell.get_or_try_init(py, import)?.bind(py))
+}

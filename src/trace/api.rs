@@ -1,0 +1,119 @@
+//! Objects of `opentelemetry-api` and `opentelemetry-sdk` that the hot path compares with or makes, looked up once.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyType};
+
+pub struct Api {
+    /// `opentelemetry.context.__dict__`, where the context runtime in force is found.
+    pub context_globals: Py<PyDict>,
+    pub contextvars_runtime: Py<PyType>,
+    pub context: Py<PyType>,
+    /// The key under which a context holds its span.
+    pub span_key: Py<PyString>,
+    pub span: Py<PyType>,
+    pub span_context: Py<PyType>,
+    /// `SpanContext` is the tuple of six that it was when this was written, so that it can be made as one.
+    pub span_context_is_tuple: bool,
+    pub trace_flags: Py<PyType>,
+    /// `TraceFlags` by value: none, sampled, random, both.
+    pub known_trace_flags: [Py<PyAny>; 4],
+    pub default_trace_state: Py<PyAny>,
+    /// `SpanKind` in the order of the Python API: internal, server, client, producer, consumer.
+    pub kinds: [Py<PyAny>; 5],
+    pub status: Py<PyType>,
+    /// `StatusCode`: unset, ok, error.
+    pub status_codes: [Py<PyAny>; 3],
+    /// `Decision`: drop, record only, record and sample.
+    pub decisions: [Py<PyAny>; 3],
+    pub event: Py<PyType>,
+    pub link: Py<PyType>,
+    pub bounded_attributes: Py<PyType>,
+    /// The Python classes that our native spans are instances of.
+    pub our_span: Py<PyType>,
+    pub our_non_recording_span: Py<PyType>,
+}
+
+/// Imports what is needed at the first call.
+pub fn api(py: Python<'_>) -> PyResult<&'static Api> {
+    static API: PyOnceLock<Api> = PyOnceLock::new();
+    match API.get(py) {
+        Some(api) => Ok(api),
+        None => API.get_or_try_init(py, || Api::import(py)),
+    }
+}
+
+impl Api {
+    #[cold]
+    fn import(py: Python<'_>) -> PyResult<Self> {
+        let class = |module: &Bound<'_, PyAny>, name: &str| -> PyResult<Py<PyType>> {
+            Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind())
+        };
+        let member =
+            |class: &Py<PyType>, name: &str| -> PyResult<Py<PyAny>> { Ok(class.bind(py).getattr(name)?.unbind()) };
+        let context_module = py.import("opentelemetry.context")?;
+        let runtime_module = py.import("opentelemetry.context.contextvars_context")?;
+        let trace = py.import("opentelemetry.trace")?.into_any();
+        let sdk = py.import("opentelemetry.sdk.trace")?.into_any();
+        let sampling = py.import("opentelemetry.sdk.trace.sampling")?.into_any();
+        let ours = py.import("otel_rs.trace")?.into_any();
+        let span_context = class(&trace, "SpanContext")?;
+        let trace_flags = class(&trace, "TraceFlags")?;
+        let flags = |value: u8| PyResult::Ok(trace_flags.bind(py).call1((value,))?.unbind());
+        let kind = class(&trace, "SpanKind")?;
+        let status_code = class(&trace, "StatusCode")?;
+        let decision = class(&sampling, "Decision")?;
+        let span_key = py.import("opentelemetry.trace.propagation")?.getattr("_SPAN_KEY")?;
+        Ok(Self {
+            contextvars_runtime: class(&runtime_module, "ContextVarsRuntimeContext")?,
+            context: class(&context_module, "Context")?,
+            context_globals: context_module.dict().unbind(),
+            span_key: span_key.cast_into::<PyString>()?.unbind(),
+            span: class(&trace, "Span")?,
+            span_context_is_tuple: is_tuple_of_six(span_context.bind(py))?,
+            span_context,
+            known_trace_flags: [flags(0)?, flags(1)?, flags(2)?, flags(3)?],
+            trace_flags,
+            default_trace_state: trace.getattr("DEFAULT_TRACE_STATE")?.unbind(),
+            kinds: [
+                member(&kind, "INTERNAL")?,
+                member(&kind, "SERVER")?,
+                member(&kind, "CLIENT")?,
+                member(&kind, "PRODUCER")?,
+                member(&kind, "CONSUMER")?,
+            ],
+            status: class(&trace, "Status")?,
+            status_codes: [member(&status_code, "UNSET")?, member(&status_code, "OK")?, member(&status_code, "ERROR")?],
+            decisions: [
+                member(&decision, "DROP")?,
+                member(&decision, "RECORD_ONLY")?,
+                member(&decision, "RECORD_AND_SAMPLE")?,
+            ],
+            event: class(&sdk, "Event")?,
+            link: class(&trace, "Link")?,
+            bounded_attributes: class(&sdk, "BoundedAttributes")?,
+            our_span: class(&ours, "Span")?,
+            our_non_recording_span: class(&ours, "NonRecordingSpan")?,
+        })
+    }
+}
+
+/// The position of `object` among enum members, by identity.
+#[inline]
+pub fn position<const N: usize>(members: &[Py<PyAny>; N], object: &Bound<'_, PyAny>) -> Option<usize> {
+    members.iter().position(|member| member.is(object))
+}
+
+fn is_tuple_of_six(span_context: &Bound<'_, PyType>) -> PyResult<bool> {
+    use pyo3::types::{PyTuple, PyTupleMethods};
+    let sample = span_context.call1((1u8, 2u8, true))?;
+    let Ok(tuple) = sample.cast::<PyTuple>() else { return Ok(false) };
+    let field = |at: usize, name: &str| PyResult::Ok(tuple.get_item(at)?.is(sample.getattr(name)?));
+    Ok(tuple.len() == 6
+        && field(0, "trace_id")?
+        && field(1, "span_id")?
+        && field(2, "is_remote")?
+        && field(3, "trace_flags")?
+        && field(4, "trace_state")?
+        && field(5, "is_valid")?)
+}

@@ -1,0 +1,95 @@
+//! Trace and span ids: ours from a fast generator, or a user's IdGenerator called as Python.
+
+use std::cell::Cell;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use rand::rngs::{SmallRng, SysRng};
+use rand::{Rng, SeedableRng};
+
+use crate::fork;
+
+thread_local! {
+    /// This thread's generator and the process it was seeded in: a forked child seeds anew, so that it does not
+    /// repeat its parent's ids.
+    static GENERATOR: Cell<Option<(u64, SmallRng)>> = const { Cell::new(None) };
+}
+
+/// xoshiro256++: its 256 bits of state keep the sequences of many processes apart.
+fn random<R>(draw: impl FnOnce(&mut SmallRng) -> R) -> R {
+    let mut generator = match GENERATOR.take() {
+        Some((generation, generator)) if generation == fork::generation() => generator,
+        _ => SmallRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| SmallRng::seed_from_u64(seed_without_system())),
+    };
+    let drawn = draw(&mut generator);
+    GENERATOR.set(Some((fork::generation(), generator)));
+    drawn
+}
+
+/// Where the system gives no random numbers (no descriptors left, an old sandbox): the clock, the process and a stack
+/// address, mixed.
+#[cold]
+fn seed_without_system() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.write_u128(std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_nanos()));
+    hasher.write_usize(&raw const hasher as usize);
+    hasher.finish()
+}
+
+fn random_span_id() -> u64 {
+    random(|generator| {
+        loop {
+            // Zero is the invalid id.
+            let id = generator.next_u64();
+            if id != 0 {
+                return id;
+            }
+        }
+    })
+}
+
+fn random_trace_id() -> u128 {
+    random(|generator| {
+        loop {
+            let id = u128::from(generator.next_u64()) << 64 | u128::from(generator.next_u64());
+            if id != 0 {
+                return id;
+            }
+        }
+    })
+}
+
+pub enum IdGenerator {
+    Random,
+    Python(Py<PyAny>),
+}
+
+impl IdGenerator {
+    /// Recognises upstream's own random generator; anything else, subclasses included, is called as Python.
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let stock = object.py().import("opentelemetry.sdk.trace.id_generator")?.getattr("RandomIdGenerator")?;
+        let is_stock = object.get_type().is(&stock);
+        Ok(if is_stock { Self::Random } else { Self::Python(object.clone().unbind()) })
+    }
+
+    pub fn span_id(&self, py: Python<'_>) -> PyResult<u64> {
+        match self {
+            Self::Random => Ok(random_span_id()),
+            Self::Python(object) => object.bind(py).call_method0(intern!(py, "generate_span_id"))?.extract(),
+        }
+    }
+
+    /// A new trace id, and whether it is random in the sense of W3C trace context, level 2.
+    pub fn trace_id(&self, py: Python<'_>) -> PyResult<(u128, bool)> {
+        match self {
+            Self::Random => Ok((random_trace_id(), true)),
+            Self::Python(object) => {
+                let object = object.bind(py);
+                let id = object.call_method0(intern!(py, "generate_trace_id"))?.extract()?;
+                Ok((id, object.call_method0(intern!(py, "is_trace_id_random"))?.is_truthy()?))
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The SDK as Python sees it: tracer, span, sampler, ids, context, processors.
+
+pub mod api;
+pub mod context;
+pub mod current_span;
+pub mod exception;
+pub mod exporter;
+pub mod ids;
+pub mod instantiate;
+pub mod non_recording_span;
+pub mod pipeline;
+pub mod processors;
+pub mod readable_span;
+pub mod sampler;
+pub mod span;
+pub mod span_context;
+pub mod tracer;

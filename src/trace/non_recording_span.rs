@@ -1,0 +1,50 @@
+//! A span that is not sampled: it hands its identity on and does nothing else.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::trace::api::api;
+use crate::trace::instantiate::take_pending;
+use crate::trace::span_context::SpanContext;
+
+/// See `opentelemetry.trace.NonRecordingSpan`; made by a tracer as an instance of `otel_rs.trace.NonRecordingSpan`.
+#[pyclass(frozen, subclass, module = "otel_rs._native")]
+pub struct NonRecordingSpan {
+    pub context: SpanContext,
+}
+
+#[pymethods]
+impl NonRecordingSpan {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        take_pending().ok_or_else(|| PyTypeError::new_err("made by tracers; use opentelemetry.trace.NonRecordingSpan"))
+    }
+
+    fn get_span_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.context.object(py, api(py)?)?.clone())
+    }
+
+    #[getter]
+    fn _context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.get_span_context(py)
+    }
+
+    fn is_recording(&self) -> bool {
+        false
+    }
+
+    #[pyo3(signature = (end_time=None))]
+    fn end(&self, end_time: Option<&Bound<'_, PyAny>>) {
+        let _ = end_time;
+    }
+
+    fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
+        let _ = (key, value);
+    }
+
+    fn set_attributes(&self, attributes: &Bound<'_, PyAny>) {
+        let _ = attributes;
+    }
+}

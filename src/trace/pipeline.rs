@@ -1,0 +1,126 @@
+//! `BatchSpanProcessor`'s native part: a pipeline, as Python holds it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::convert::attributes::with_scratch;
+use crate::convert::log;
+use crate::convert::scope::ScopeCache;
+use crate::convert::stock_span::frame_span;
+use crate::pipeline::{Pipeline, PipelineConfig, Ticket};
+use crate::trace::exporter::OtlpExporter;
+
+/// How long a wait lets a signal wait.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Batches ended spans and exports them away from Python. Nothing it does holds the GIL but taking the span's bytes.
+#[pyclass(frozen, module = "otel_rs._native")]
+pub struct SpanPipeline {
+    inner: Arc<Pipeline>,
+    scopes: ScopeCache,
+}
+
+impl SpanPipeline {
+    pub fn inner(&self) -> &Arc<Pipeline> {
+        &self.inner
+    }
+
+    /// Waits with the GIL released; Python's signal handlers run meanwhile.
+    fn wait(&self, py: Python<'_>, ticket: Ticket, deadline: Instant) -> PyResult<bool> {
+        loop {
+            let until = deadline.min(Instant::now() + SIGNAL_INTERVAL);
+            if py.detach(|| self.inner.wait(ticket, until)) {
+                return Ok(true);
+            }
+            if until == deadline {
+                return Ok(false);
+            }
+            py.check_signals()?;
+        }
+    }
+}
+
+/// A number of milliseconds; what is negative or not a number is none at all, what is huge a year.
+fn millis(millis: f64) -> Duration {
+    const YEAR: f64 = 365.0 * 86_400.0;
+    Duration::from_secs_f64((millis / 1e3).clamp(0.0, YEAR).max(0.0))
+}
+
+#[pymethods]
+impl SpanPipeline {
+    #[new]
+    fn new(
+        exporter: &OtlpExporter,
+        max_queue_size: usize,
+        schedule_delay_millis: f64,
+        max_export_batch_size: usize,
+        export_timeout_millis: f64,
+        max_queue_bytes: usize,
+    ) -> PyResult<Self> {
+        if schedule_delay_millis.is_nan() || export_timeout_millis.is_nan() {
+            return Err(PyValueError::new_err("schedule_delay_millis and export_timeout_millis must be numbers"));
+        }
+        let config = PipelineConfig {
+            max_queue_size,
+            schedule_delay: millis(schedule_delay_millis),
+            max_export_batch_size,
+            export_timeout: millis(export_timeout_millis),
+            max_queue_bytes,
+        };
+        let inner = Arc::new(Pipeline::new(config, Arc::clone(exporter.inner())));
+        Ok(Self { inner, scopes: ScopeCache::default() })
+    }
+
+    /// Takes any ReadableSpan, for callers that do not go by a native tracer.
+    fn push(&self, span: &Bound<'_, PyAny>) -> PyResult<()> {
+        with_scratch(|framed| {
+            let scope = frame_span(span, &self.scopes, framed)?;
+            self.inner.push(&scope, framed);
+            PyResult::Ok(())
+        })?;
+        log::drain_reports(span.py());
+        Ok(())
+    }
+
+    /// Exports what was taken so far; False if that was not done in time.
+    fn force_flush(&self, py: Python<'_>, timeout_millis: f64) -> PyResult<bool> {
+        let deadline = Instant::now() + millis(timeout_millis);
+        let ticket = self.inner.start_flush();
+        let in_time = self.wait(py, ticket, deadline);
+        log::drain_reports(py);
+        in_time
+    }
+
+    /// Takes no more, exports what was taken, and drops what could not be exported in time.
+    fn shutdown(&self, py: Python<'_>, timeout_millis: f64) -> PyResult<bool> {
+        let deadline = Instant::now() + millis(timeout_millis);
+        let ticket = self.inner.start_shutdown();
+        let in_time = self.wait(py, ticket, deadline);
+        if !matches!(in_time, Ok(true)) {
+            self.inner.abandon();
+        }
+        log::drain_reports(py);
+        in_time
+    }
+
+    fn is_shut_down(&self) -> bool {
+        self.inner.is_shut_down()
+    }
+
+    /// Spans by what became of them: created = exported + rejected + failed + dropped + pending.
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.inner.counts();
+        let dict = PyDict::new(py);
+        dict.set_item("created", counts.created)?;
+        dict.set_item("exported", counts.exported)?;
+        dict.set_item("rejected", counts.rejected)?;
+        dict.set_item("failed", counts.failed)?;
+        dict.set_item("dropped", counts.dropped)?;
+        dict.set_item("pending", counts.pending)?;
+        Ok(dict)
+    }
+}

@@ -1,0 +1,220 @@
+//! The read side: `ReadableSpan`'s properties, made from the wire form when they are asked for.
+//!
+//! The names with an underscore are upstream's own; its `to_json` and some third-party code read them.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::convert::read::{Snapshot, put_key_value};
+use crate::otlp::wire::{Fields, Value};
+use crate::trace::api::api;
+use crate::trace::span::Span;
+
+impl Span {
+    fn snapshot(&self, py: Python<'_>) -> Snapshot {
+        Snapshot::of(py, &self.lock().attributes)
+    }
+
+    /// Event and link messages, copied so that no lock is held while objects are made of them.
+    fn copies<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+        messages.map(<[u8]>::to_vec).collect()
+    }
+}
+
+/// A `BoundedAttributes` as upstream keeps those of events and links, with the count of dropped ones.
+fn bounded<'py>(py: Python<'py>, attributes: Bound<'py, PyDict>, dropped: u64) -> PyResult<Bound<'py, PyAny>> {
+    let keywords = PyDict::new(py);
+    keywords.set_item(intern!(py, "attributes"), attributes)?;
+    let bounded = api(py)?.bounded_attributes.bind(py).call((), Some(&keywords))?;
+    bounded.setattr(intern!(py, "dropped"), dropped)?;
+    Ok(bounded)
+}
+
+/// `Span.Event`: time 1, name 2, attributes 3, dropped attributes 4.
+fn event<'py>(py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let attributes = PyDict::new(py);
+    let (mut name, mut time, mut dropped) = (std::borrow::Cow::default(), 0, 0);
+    for field in Fields::of(message) {
+        match field {
+            (1, Value::Fixed64(nanos)) => time = nanos,
+            (2, Value::Bytes(text)) => name = String::from_utf8_lossy(text),
+            (3, Value::Bytes(key_value)) => put_key_value(&attributes, key_value)?,
+            (4, Value::Varint(count)) => dropped = count,
+            _ => {}
+        }
+    }
+    let arguments = (PyString::new(py, &name), bounded(py, attributes, dropped)?, time);
+    api(py)?.event.bind(py).call1(arguments)
+}
+
+/// `Span.Link`: attributes 4, dropped attributes 5; the context is kept beside it.
+fn link<'py>(py: Python<'py>, message: &[u8], context: &Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let attributes = PyDict::new(py);
+    let mut dropped = 0;
+    for field in Fields::of(message) {
+        match field {
+            (4, Value::Bytes(key_value)) => put_key_value(&attributes, key_value)?,
+            (5, Value::Varint(count)) => dropped = count,
+            _ => {}
+        }
+    }
+    api(py)?.link.bind(py).call1((context, bounded(py, attributes, dropped)?))
+}
+
+#[pymethods]
+impl Span {
+    #[getter]
+    fn name(&self, py: Python<'_>) -> Py<PyAny> {
+        self.lock().name.clone_ref(py)
+    }
+
+    #[getter]
+    fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.context.object(py, api(py)?)?.clone())
+    }
+
+    #[getter]
+    fn kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(api(py)?.kinds[usize::from(self.kind)].clone_ref(py))
+    }
+
+    #[getter]
+    fn parent<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.parent.as_ref().map(|parent| Ok(parent.object(py, api(py)?)?.clone())).transpose()
+    }
+
+    #[getter]
+    fn start_time(&self) -> u64 {
+        self.start_time
+    }
+
+    #[getter]
+    fn end_time(&self) -> Option<u64> {
+        self.lock().end_time
+    }
+
+    #[getter]
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (code, message) = {
+            let state = self.lock();
+            (state.status, state.status_message.as_ref().map(|message| message.clone_ref(py)))
+        };
+        let api = api(py)?;
+        api.status.bind(py).call1((&api.status_codes[code as usize], message))
+    }
+
+    #[getter]
+    fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let dict = self.snapshot(py).into_dict(py)?;
+        Ok(pyo3::types::PyMappingProxy::new(py, dict.as_mapping()).into_any())
+    }
+
+    #[getter]
+    fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let messages = Self::copies(self.lock().events.iter());
+        let events: Vec<_> = messages.iter().map(|message| event(py, message)).collect::<PyResult<_>>()?;
+        PyTuple::new(py, events)
+    }
+
+    #[getter]
+    fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let (messages, contexts) = {
+            let state = self.lock();
+            let contexts: Vec<_> = state.links.contexts.iter().map(|context| context.clone_ref(py)).collect();
+            (Self::copies(state.links.messages.iter()), contexts)
+        };
+        let links: Vec<_> = messages.iter().zip(&contexts).map(|(m, c)| link(py, m, c)).collect::<PyResult<_>>()?;
+        PyTuple::new(py, links)
+    }
+
+    #[getter]
+    fn dropped_attributes(&self) -> u32 {
+        self.lock().attributes.wire.dropped()
+    }
+
+    #[getter]
+    fn dropped_events(&self) -> u32 {
+        self.lock().events.dropped()
+    }
+
+    #[getter]
+    fn dropped_links(&self) -> u32 {
+        self.lock().links.messages.dropped()
+    }
+
+    #[getter]
+    fn resource(&self, py: Python<'_>) -> Py<PyAny> {
+        self.tracer.get().resource(py)
+    }
+
+    #[getter]
+    fn instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
+        self.tracer.get().instrumentation_scope(py)
+    }
+
+    #[getter]
+    fn _instrumentation_info(&self, py: Python<'_>) -> Py<PyAny> {
+        self.tracer.get().instrumentation_info(py)
+    }
+
+    #[getter]
+    fn _name(&self, py: Python<'_>) -> Py<PyAny> {
+        self.name(py)
+    }
+
+    #[getter]
+    fn _context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.context(py)
+    }
+
+    #[getter]
+    fn _kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.kind(py)
+    }
+
+    #[getter]
+    fn _parent<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.parent(py)
+    }
+
+    #[getter]
+    fn _start_time(&self) -> u64 {
+        self.start_time
+    }
+
+    #[getter]
+    fn _end_time(&self) -> Option<u64> {
+        self.end_time()
+    }
+
+    #[getter]
+    fn _status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.status(py)
+    }
+
+    #[getter]
+    fn _attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.snapshot(py).into_dict(py)
+    }
+
+    #[getter]
+    fn _events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.events(py)
+    }
+
+    #[getter]
+    fn _links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        self.links(py)
+    }
+
+    #[getter]
+    fn _resource(&self, py: Python<'_>) -> Py<PyAny> {
+        self.resource(py)
+    }
+
+    #[getter]
+    fn _instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
+        self.instrumentation_scope(py)
+    }
+}

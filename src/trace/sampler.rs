@@ -1,0 +1,147 @@
+//! The SDK's own samplers in Rust, recognised from the stock objects; any other one is called as Python.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::trace::api::{Api, position};
+use crate::trace::span_context::SpanContext;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Drop,
+    RecordOnly,
+    RecordAndSample,
+}
+
+impl Decision {
+    fn of(py: Python<'_>, api: &Api, object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        match position(&api.decisions, object) {
+            Some(at) => Ok([Self::Drop, Self::RecordOnly, Self::RecordAndSample][at]),
+            // A look-alike: ask it.
+            None if object.call_method0(intern!(py, "is_sampled"))?.is_truthy()? => Ok(Self::RecordAndSample),
+            None if object.call_method0(intern!(py, "is_recording"))?.is_truthy()? => Ok(Self::RecordOnly),
+            None => Ok(Self::Drop),
+        }
+    }
+}
+
+pub enum Sampler {
+    Static(Decision),
+    /// Samples if the low 64 bits of the trace id are below the bound.
+    TraceIdRatio {
+        bound: u128,
+    },
+    ParentBased(Box<ParentBased>),
+    Python(Py<PyAny>),
+}
+
+pub struct ParentBased {
+    root: Sampler,
+    remote_parent_sampled: Sampler,
+    remote_parent_not_sampled: Sampler,
+    local_parent_sampled: Sampler,
+    local_parent_not_sampled: Sampler,
+}
+
+/// What a sampler is asked about.
+pub struct Question<'a, 'py> {
+    pub context: Option<&'a Bound<'py, PyAny>>,
+    pub parent: Option<&'a SpanContext>,
+    pub trace_id: u128,
+    pub name: &'a Bound<'py, PyAny>,
+    pub kind: &'a Bound<'py, PyAny>,
+    pub attributes: Option<&'a Bound<'py, PyAny>>,
+    pub links: &'a Bound<'py, PyAny>,
+}
+
+/// What a sampler answers.
+pub struct Sampling<'py> {
+    pub decision: Decision,
+    /// The span's first attributes.
+    pub attributes: Option<Bound<'py, PyAny>>,
+    /// None stands for the API's empty default.
+    pub trace_state: Option<Py<PyAny>>,
+}
+
+impl Sampler {
+    pub fn of(api: &Api, object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let stock = py.import("opentelemetry.sdk.trace.sampling")?;
+        let kind = object.get_type();
+        let is_one_of =
+            |names: &[&str]| names.iter().any(|name| stock.getattr(*name).is_ok_and(|class| kind.is(&class)));
+        if is_one_of(&["StaticSampler", "_AlwaysOn", "_AlwaysOff"]) {
+            return Ok(Self::Static(Decision::of(py, api, &object.getattr("_decision")?)?));
+        }
+        if is_one_of(&["TraceIdRatioBased"]) {
+            return Ok(Self::TraceIdRatio { bound: object.getattr("bound")?.extract()? });
+        }
+        if is_one_of(&["ParentBased", "ParentBasedTraceIdRatio", "_ParentBasedAlwaysOn", "_ParentBasedAlwaysOff"]) {
+            let part = |name: &str| Self::of(api, &object.getattr(name)?);
+            return Ok(Self::ParentBased(Box::new(ParentBased {
+                root: part("_root")?,
+                remote_parent_sampled: part("_remote_parent_sampled")?,
+                remote_parent_not_sampled: part("_remote_parent_not_sampled")?,
+                local_parent_sampled: part("_local_parent_sampled")?,
+                local_parent_not_sampled: part("_local_parent_not_sampled")?,
+            })));
+        }
+        Ok(Self::Python(object.clone().unbind()))
+    }
+
+    pub fn sample<'py>(&self, py: Python<'py>, api: &Api, question: &Question<'_, 'py>) -> PyResult<Sampling<'py>> {
+        let decision = match self {
+            Self::Static(decision) => *decision,
+            Self::TraceIdRatio { bound } => {
+                if u128::from(question.trace_id as u64) < *bound {
+                    Decision::RecordAndSample
+                } else {
+                    Decision::Drop
+                }
+            }
+            Self::ParentBased(samplers) => return samplers.choose(question.parent).sample(py, api, question),
+            Self::Python(object) => return ask(py, api, object.bind(py), question),
+        };
+        Ok(Sampling {
+            decision,
+            attributes: question.attributes.cloned(),
+            trace_state: question
+                .parent
+                .and_then(|parent| parent.trace_state.as_ref())
+                .map(|state| state.clone_ref(py)),
+        })
+    }
+}
+
+impl ParentBased {
+    fn choose(&self, parent: Option<&SpanContext>) -> &Sampler {
+        match parent {
+            None => &self.root,
+            Some(parent) => match (parent.is_remote, parent.is_sampled()) {
+                (true, true) => &self.remote_parent_sampled,
+                (true, false) => &self.remote_parent_not_sampled,
+                (false, true) => &self.local_parent_sampled,
+                (false, false) => &self.local_parent_not_sampled,
+            },
+        }
+    }
+}
+
+fn ask<'py>(
+    py: Python<'py>,
+    api: &Api,
+    sampler: &Bound<'py, PyAny>,
+    question: &Question<'_, 'py>,
+) -> PyResult<Sampling<'py>> {
+    let Question { context, trace_id, name, kind, attributes, links, .. } = question;
+    let arguments = (context, trace_id, name, kind, attributes, links);
+    let result = sampler.call_method1(intern!(py, "should_sample"), arguments)?;
+    let attributes = result.getattr(intern!(py, "attributes"))?;
+    let trace_state = result.getattr(intern!(py, "trace_state"))?;
+    let has_state = !trace_state.is_none() && !trace_state.is(&api.default_trace_state);
+    Ok(Sampling {
+        decision: Decision::of(py, api, &result.getattr(intern!(py, "decision"))?)?,
+        attributes: (!attributes.is_none()).then_some(attributes),
+        trace_state: has_state.then(|| trace_state.unbind()),
+    })
+}

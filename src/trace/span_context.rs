@@ -1,0 +1,104 @@
+//! A span's identity: numbers for the hot path, and the API's `SpanContext` object once somebody asks for it.
+
+use pyo3::IntoPyObjectExt;
+use pyo3::ffi;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
+
+use crate::trace::api::Api;
+
+pub const SAMPLED: u8 = 0x01;
+pub const RANDOM_TRACE_ID: u8 = 0x02;
+
+pub struct SpanContext {
+    pub trace_id: u128,
+    pub span_id: u64,
+    pub flags: u8,
+    pub is_remote: bool,
+    /// None stands for the API's empty default.
+    pub trace_state: Option<Py<PyAny>>,
+    object: PyOnceLock<Py<PyAny>>,
+}
+
+fn known(py: Python<'_>, object: Py<PyAny>) -> PyOnceLock<Py<PyAny>> {
+    let cell = PyOnceLock::new();
+    let _ = cell.set(py, object);
+    cell
+}
+
+impl SpanContext {
+    pub fn local(trace_id: u128, span_id: u64, flags: u8, trace_state: Option<Py<PyAny>>) -> Self {
+        Self { trace_id, span_id, flags, is_remote: false, trace_state, object: PyOnceLock::new() }
+    }
+
+    /// The identity in an API object; None if it is not valid.
+    pub fn of_object(py: Python<'_>, api: &Api, object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        if !object.getattr(intern!(py, "is_valid"))?.is_truthy()? {
+            return Ok(None);
+        }
+        let trace_state = object.getattr(intern!(py, "trace_state"))?;
+        let has_state = !trace_state.is_none() && !trace_state.is(&api.default_trace_state);
+        Ok(Some(Self {
+            trace_id: object.getattr(intern!(py, "trace_id"))?.extract()?,
+            span_id: object.getattr(intern!(py, "span_id"))?.extract()?,
+            flags: (object.getattr(intern!(py, "trace_flags"))?.extract::<u64>()? & 0xff) as u8,
+            is_remote: object.getattr(intern!(py, "is_remote"))?.is_truthy()?,
+            trace_state: has_state.then(|| trace_state.unbind()),
+            object: known(py, object.clone().unbind()),
+        }))
+    }
+
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            trace_id: self.trace_id,
+            span_id: self.span_id,
+            flags: self.flags,
+            is_remote: self.is_remote,
+            trace_state: self.trace_state.as_ref().map(|state| state.clone_ref(py)),
+            object: self.object.clone_ref(py),
+        }
+    }
+
+    pub fn is_sampled(&self) -> bool {
+        self.flags & SAMPLED != 0
+    }
+
+    /// The API's object, made at the first call.
+    pub fn object<'py>(&self, py: Python<'py>, api: &Api) -> PyResult<&Bound<'py, PyAny>> {
+        Ok(self.object.get_or_try_init(py, || self.make_object(py, api))?.bind(py))
+    }
+
+    fn make_object(&self, py: Python<'_>, api: &Api) -> PyResult<Py<PyAny>> {
+        let flags = match api.known_trace_flags.get(usize::from(self.flags)) {
+            Some(flags) => flags.clone_ref(py),
+            None => api.trace_flags.bind(py).call1((self.flags,))?.unbind(),
+        };
+        let trace_state = self.trace_state.as_ref().unwrap_or(&api.default_trace_state);
+        let class = api.span_context.bind(py);
+        if !api.span_context_is_tuple {
+            let arguments = (self.trace_id, self.span_id, self.is_remote, flags, trace_state);
+            return Ok(class.call1(arguments)?.unbind());
+        }
+        let is_valid = self.trace_id != 0 && self.span_id != 0;
+        let fields = (self.trace_id, self.span_id, self.is_remote, flags, trace_state, is_valid);
+        let arguments = PyTuple::new(py, [fields.into_bound_py_any(py)?])?;
+        #[allow(unsafe_code)]
+        // SAFETY: `SpanContext` derives from tuple (checked when the API was looked up), and tuple's tp_new accepts
+        // its subclasses; the result is a new reference, or null with an exception set.
+        let object = unsafe {
+            let new = (*(&raw mut ffi::PyTuple_Type)).tp_new.expect("tuple can be made");
+            Bound::from_owned_ptr_or_err(py, new(class.as_type_ptr(), arguments.as_ptr(), std::ptr::null_mut()))?
+        };
+        Ok(object.unbind())
+    }
+
+    /// The W3C tracestate header, which is also the wire form.
+    pub fn trace_state_header(&self, py: Python<'_>) -> PyResult<String> {
+        match &self.trace_state {
+            Some(state) => state.bind(py).call_method0(intern!(py, "to_header"))?.extract(),
+            None => Ok(String::new()),
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Starts spans: parent, sampler, ids, span.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::convert::log;
+use crate::convert::scope::scope_of;
+use crate::otlp::batch::Scope;
+use crate::trace::api::{Api, api, position};
+use crate::trace::context;
+use crate::trace::current_span::CurrentSpan;
+use crate::trace::exception;
+use crate::trace::ids::IdGenerator;
+use crate::trace::instantiate::instantiate;
+use crate::trace::non_recording_span::NonRecordingSpan;
+use crate::trace::processors::Processors;
+use crate::trace::sampler::{Decision, Question, Sampler, Sampling};
+use crate::trace::span::{Span, State, time_or_now};
+use crate::trace::span_context::{RANDOM_TRACE_ID, SAMPLED, SpanContext};
+
+/// See `opentelemetry.sdk.trace.Tracer`; `otel_rs.trace.Tracer` derives from it and a provider makes it.
+#[pyclass(frozen, subclass, module = "otel_rs._native")]
+pub struct Tracer {
+    enabled: AtomicBool,
+    limits: SpanLimits,
+    processors: Py<Processors>,
+    instrumentation_scope: Py<PyAny>,
+    instrumentation_info: Py<PyAny>,
+    /// `opentelemetry.sdk.trace._tracer_metrics`' recorder, where the SDK's internal metrics are on.
+    metrics: Option<Py<PyAny>>,
+    sampler: Mutex<Arc<Given<Sampler>>>,
+    id_generator: Mutex<Arc<Given<IdGenerator>>>,
+    identity: Mutex<Arc<Identity>>,
+}
+
+/// A part that the user gave as a Python object, and what it was recognised as.
+struct Given<T> {
+    object: Py<PyAny>,
+    native: T,
+}
+
+/// Who the tracer speaks for. A forked child gets a new one.
+struct Identity {
+    resource: Py<PyAny>,
+    scope: Arc<Scope>,
+}
+
+/// `opentelemetry.sdk.trace.SpanLimits`, read once; None is no limit.
+pub struct SpanLimits {
+    pub events: Option<usize>,
+    pub links: Option<usize>,
+    pub span_attributes: Option<usize>,
+    pub event_attributes: Option<usize>,
+    pub link_attributes: Option<usize>,
+    /// Characters of a text in an event's or link's attributes.
+    pub value_len: Option<usize>,
+    /// Characters of a text in the span's own attributes.
+    pub span_value_len: Option<usize>,
+}
+
+impl SpanLimits {
+    fn of(limits: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let limit = |name: &str| limits.getattr(name)?.extract();
+        Ok(Self {
+            events: limit("max_events")?,
+            links: limit("max_links")?,
+            span_attributes: limit("max_span_attributes")?,
+            event_attributes: limit("max_event_attributes")?,
+            link_attributes: limit("max_link_attributes")?,
+            value_len: limit("max_attribute_length")?,
+            span_value_len: limit("max_span_attribute_length")?,
+        })
+    }
+}
+
+/// The arguments of `start_span`, borrowed.
+pub struct Start<'a, 'py> {
+    pub name: &'a Bound<'py, PyAny>,
+    pub context: Option<&'a Bound<'py, PyAny>>,
+    pub kind: Option<&'a Bound<'py, PyAny>>,
+    pub attributes: Option<&'a Bound<'py, PyAny>>,
+    pub links: Option<&'a Bound<'py, PyAny>>,
+    pub start_time: Option<&'a Bound<'py, PyAny>>,
+    pub record_exception: bool,
+    pub set_status_on_exception: bool,
+}
+
+fn read<T>(slot: &Mutex<Arc<T>>) -> Arc<T> {
+    Arc::clone(&slot.lock().unwrap_or_else(|e| e.into_inner()))
+}
+
+/// What was there before is dropped after the lock: it holds Python objects.
+fn replace<T>(slot: &Mutex<Arc<T>>, value: T) {
+    let before = std::mem::replace(&mut *slot.lock().unwrap_or_else(|e| e.into_inner()), Arc::new(value));
+    drop(before);
+}
+
+impl Tracer {
+    #[inline]
+    pub fn limits(&self) -> &SpanLimits {
+        &self.limits
+    }
+
+    #[inline]
+    pub fn processors(&self) -> &Processors {
+        self.processors.get()
+    }
+
+    pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
+        read(&self.identity).resource.clone_ref(py)
+    }
+
+    pub fn instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
+        self.instrumentation_scope.clone_ref(py)
+    }
+
+    pub fn instrumentation_info(&self, py: Python<'_>) -> Py<PyAny> {
+        self.instrumentation_info.clone_ref(py)
+    }
+
+    pub fn start<'py>(slf: &Bound<'py, Self>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let api = api(py)?;
+        let tracer = slf.get();
+        let parent_span = match start.context {
+            Some(context) => context::span_of(api, context)?,
+            None => context::span_of(api, &context::current(py, api)?)?,
+        };
+        if !tracer.enabled.load(Ordering::Relaxed) {
+            return disabled_span(py, start.context);
+        }
+        let parent = match &parent_span {
+            Some(span) => identity_of(py, api, span)?,
+            None => None,
+        };
+        let ids = read(&tracer.id_generator);
+        let (trace_id, is_random) = match &parent {
+            Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0),
+            None => ids.native.trace_id(py)?,
+        };
+        let kind = start.kind.map_or(Some(0), |kind| position(&api.kinds, kind));
+        let no_links;
+        let links = match start.links {
+            Some(links) => links,
+            None => {
+                no_links = PyTuple::empty(py).into_any();
+                &no_links
+            }
+        };
+        let question = Question {
+            context: start.context,
+            parent: parent.as_ref(),
+            trace_id,
+            name: start.name,
+            kind: start.kind.unwrap_or(api.kinds[0].bind(py)),
+            attributes: start.attributes,
+            links,
+        };
+        let sampling = match read(&tracer.sampler).native.sample(py, api, &question) {
+            Ok(sampling) => sampling,
+            Err(error) => {
+                exception::contain(py, "The sampler raised, the span is not sampled", error)?;
+                Sampling { decision: Decision::Drop, attributes: None, trace_state: None }
+            }
+        };
+        let mut flags = if sampling.decision == Decision::RecordAndSample { SAMPLED } else { 0 };
+        if is_random {
+            flags |= RANDOM_TRACE_ID;
+        }
+        let context = SpanContext::local(trace_id, ids.native.span_id(py)?, flags, sampling.trace_state);
+        let end_metrics = match &tracer.metrics {
+            Some(metrics) => Some(record_start(py, api, metrics, parent.as_ref(), sampling.decision)?),
+            None => None,
+        };
+        if sampling.decision == Decision::Drop {
+            return instantiate(py, api.our_non_recording_span.bind(py), NonRecordingSpan { context });
+        }
+        let mut state = State::new(start.name.clone().unbind(), &tracer.limits);
+        if let Some(attributes) = &sampling.attributes
+            && !attributes.is_none()
+        {
+            state.attributes.extend(attributes, tracer.limits.span_value_len);
+        }
+        let span = Span {
+            tracer: slf.clone().unbind(),
+            scope: Arc::clone(&read(&tracer.identity).scope),
+            context,
+            parent,
+            kind: kind.unwrap_or_else(|| unknown_kind(py)) as u8,
+            start_time: 0,
+            record_exception: start.record_exception,
+            set_status_on_exception: start.set_status_on_exception,
+            end_metrics,
+            state: Mutex::new(state),
+        };
+        if start.links.is_some()
+            && links.is_truthy()?
+            && let Err(error) = span.add_links(py, api, links)
+        {
+            exception::contain(py, "A link was dropped", error)?;
+        }
+        // The clock is read last: the span's time is not ours.
+        let span = Span { start_time: time_or_now(start.start_time), ..span };
+        let span = instantiate(py, api.our_span.bind(py), span)?;
+        if tracer.processors().has_python() {
+            tracer.processors().on_start(&span, start.context)?;
+        }
+        Ok(span)
+    }
+}
+
+/// The identity of a context's span; None if it is not a span, or not a valid one.
+#[inline]
+fn identity_of(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResult<Option<SpanContext>> {
+    if let Ok(span) = span.cast::<Span>() {
+        return Ok(Some(span.get().context.clone_ref(py)));
+    }
+    if let Ok(span) = span.cast::<NonRecordingSpan>() {
+        return Ok(Some(span.get().context.clone_ref(py)));
+    }
+    if !span.is_instance(api.span.bind(py))? {
+        return Ok(None);
+    }
+    let context = span.call_method0(intern!(py, "get_span_context"))?;
+    if context.is_none() {
+        return Ok(None);
+    }
+    if !context.is_instance(api.span_context.bind(py))? {
+        return Err(PyTypeError::new_err("parent_span_context must be a SpanContext or None."));
+    }
+    SpanContext::of_object(py, api, &context)
+}
+
+/// A disabled tracer hands on the parent's identity and nothing else.
+fn disabled_span<'py>(py: Python<'py>, context: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    let trace = py.import("opentelemetry.trace")?;
+    let parent = trace.call_method1("get_current_span", (context,))?.call_method0("get_span_context")?;
+    trace.getattr("NonRecordingSpan")?.call1((parent,))
+}
+
+fn record_start(
+    py: Python<'_>,
+    api: &Api,
+    metrics: &Py<PyAny>,
+    parent: Option<&SpanContext>,
+    decision: Decision,
+) -> PyResult<Py<PyAny>> {
+    let parent = parent.map(|parent| parent.object(py, api)).transpose()?;
+    metrics.call_method1(py, "start_span", (parent, &api.decisions[decision as usize]))
+}
+
+#[cold]
+fn unknown_kind(py: Python<'_>) -> usize {
+    log::warning(py, "Invalid span kind, expected a SpanKind; INTERNAL is taken.");
+    0
+}
+
+#[pymethods]
+impl Tracer {
+    #[new]
+    #[pyo3(signature = (sampler, resource, processors, id_generator, instrumentation_info, span_limits,
+                        instrumentation_scope, metrics=None, enabled=true))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        sampler: &Bound<'_, PyAny>,
+        resource: &Bound<'_, PyAny>,
+        processors: Py<Processors>,
+        id_generator: &Bound<'_, PyAny>,
+        instrumentation_info: Py<PyAny>,
+        span_limits: &Bound<'_, PyAny>,
+        instrumentation_scope: &Bound<'_, PyAny>,
+        metrics: Option<Py<PyAny>>,
+        enabled: bool,
+    ) -> PyResult<Self> {
+        let api = api(sampler.py())?;
+        Ok(Self {
+            enabled: AtomicBool::new(enabled),
+            limits: SpanLimits::of(span_limits)?,
+            processors,
+            identity: Mutex::new(Arc::new(Identity {
+                resource: resource.clone().unbind(),
+                scope: scope_of(resource, instrumentation_scope)?,
+            })),
+            instrumentation_scope: instrumentation_scope.clone().unbind(),
+            instrumentation_info,
+            metrics,
+            sampler: Mutex::new(Arc::new(Given {
+                native: Sampler::of(api, sampler)?,
+                object: sampler.clone().unbind(),
+            })),
+            id_generator: Mutex::new(Arc::new(Given {
+                native: IdGenerator::of(id_generator)?,
+                object: id_generator.clone().unbind(),
+            })),
+        })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.processors)?;
+        visit.call(&self.metrics)
+    }
+
+    /// Starts a span without making it the current one.
+    #[pyo3(signature = (name, context=None, kind=None, attributes=None, links=None, start_time=None,
+                        record_exception=true, set_status_on_exception=true))]
+    #[allow(clippy::too_many_arguments)]
+    fn start_span<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+        kind: Option<&Bound<'py, PyAny>>,
+        attributes: Option<&Bound<'py, PyAny>>,
+        links: Option<&Bound<'py, PyAny>>,
+        start_time: Option<&Bound<'py, PyAny>>,
+        record_exception: bool,
+        set_status_on_exception: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let start =
+            Start { name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception };
+        Self::start(slf, &start)
+    }
+
+    /// A context manager, also a decorator, that starts a span, makes it the current one, and ends it.
+    #[pyo3(signature = (name, context=None, kind=None, attributes=None, links=None, start_time=None,
+                        record_exception=true, set_status_on_exception=true, end_on_exit=true))]
+    #[allow(clippy::too_many_arguments)]
+    fn start_as_current_span(
+        slf: &Bound<'_, Self>,
+        name: Py<PyAny>,
+        context: Option<Py<PyAny>>,
+        kind: Option<Py<PyAny>>,
+        attributes: Option<Py<PyAny>>,
+        links: Option<Py<PyAny>>,
+        start_time: Option<Py<PyAny>>,
+        record_exception: bool,
+        set_status_on_exception: bool,
+        end_on_exit: bool,
+    ) -> CurrentSpan {
+        let tracer = slf.clone().unbind();
+        CurrentSpan::new(super::current_span::Arguments {
+            tracer,
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception,
+            set_status_on_exception,
+            end_on_exit,
+        })
+    }
+
+    #[getter]
+    fn get_sampler(&self, py: Python<'_>) -> Py<PyAny> {
+        read(&self.sampler).object.clone_ref(py)
+    }
+
+    #[setter]
+    fn set_sampler(&self, sampler: &Bound<'_, PyAny>) -> PyResult<()> {
+        let native = Sampler::of(api(sampler.py())?, sampler)?;
+        replace(&self.sampler, Given { native, object: sampler.clone().unbind() });
+        Ok(())
+    }
+
+    #[getter]
+    fn get_id_generator(&self, py: Python<'_>) -> Py<PyAny> {
+        read(&self.id_generator).object.clone_ref(py)
+    }
+
+    #[setter]
+    fn set_id_generator(&self, generator: &Bound<'_, PyAny>) -> PyResult<()> {
+        replace(&self.id_generator, Given { native: IdGenerator::of(generator)?, object: generator.clone().unbind() });
+        Ok(())
+    }
+
+    #[getter(resource)]
+    fn get_resource(&self, py: Python<'_>) -> Py<PyAny> {
+        self.resource(py)
+    }
+
+    /// Spans started from now on are of this resource.
+    #[setter(resource)]
+    fn set_resource(&self, resource: &Bound<'_, PyAny>) -> PyResult<()> {
+        let scope = scope_of(resource, self.instrumentation_scope.bind(resource.py()))?;
+        replace(&self.identity, Identity { resource: resource.clone().unbind(), scope });
+        Ok(())
+    }
+
+    #[getter(instrumentation_info)]
+    fn get_instrumentation_info(&self, py: Python<'_>) -> Py<PyAny> {
+        self.instrumentation_info(py)
+    }
+
+    #[getter]
+    fn _instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
+        self.instrumentation_scope(py)
+    }
+
+    fn _is_enabled(&self) -> bool {
+        self.enabled.load(Ordering::Relaxed)
+    }
+
+    fn _set_enabled(&self, enabled: bool) {
+        self.enabled.store(enabled, Ordering::Relaxed);
+    }
+}
+
+/// An empty sequence counts as no links.
+pub fn no_links(links: &Bound<'_, PyAny>) -> bool {
+    links.cast::<PyTuple>().is_ok_and(|links| links.is_empty())
+        || links.cast::<PyList>().is_ok_and(|links| links.is_empty())
+}
