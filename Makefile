@@ -89,6 +89,7 @@ collector: $(COLLECTOR) ## build the OpenTelemetry Collector for the integration
 # the module proxy has not got one of them.
 $(COLLECTOR): $(COLLECTOR_MANIFEST)
 	$(need_go)
+	mkdir -p $(@D)
 	GOFLAGS="$$(go env GOFLAGS) -e" \
 		go run go.opentelemetry.io/collector/cmd/builder@v$(COLLECTOR_VERSION) --config $(COLLECTOR_MANIFEST)
 	@touch $@
