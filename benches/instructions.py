@@ -1,0 +1,75 @@
+"""Count the instructions that otel-rs takes for a span of each row; needs valgrind. Not part of `make bench`.
+
+    python benches/instructions.py [--rows ROW ...] [--spans N]
+
+Unlike times, these hardly differ from one run to the next: a change of one part in a hundred is seen. Each row runs
+twice under callgrind, with N and with 2N spans; the difference of the counts divided by N has no start-up in it.
+"app thread" is the thread that makes the spans, its share of the flushes included; "all threads" adds the export.
+For what they are spent on, build with `maturin develop --profile profiling` and open callgrind's own output.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import FULL_BATCH, ROWS
+
+from receiver import Receiver
+
+HERE = Path(__file__).parent
+
+
+def count(valgrind: str, receiver: Receiver, sdk: str, row: str, spans: int) -> tuple[int, int]:
+    """The instructions of the app thread and of all threads of a process that makes so many spans."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONHASHSEED": "0"}
+    with tempfile.TemporaryDirectory() as folder:
+        tool = [valgrind, "--tool=callgrind", "--separate-threads=yes", f"--callgrind-out-file={folder}/out"]
+        tool += ["--quiet", "--log-file=" + folder + "/log"]
+        script = [sys.executable, HERE / "measure.py", "--sdk", sdk, "--row", row, "--cpu", "--spans", str(spans)]
+        finished = subprocess.run(
+            [*tool, *script, "--endpoint", receiver.endpoint("grpc")],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if finished.returncode != 0:
+            words = Path(folder, "log").read_text().strip()
+            raise SystemExit(f"{row} under valgrind ended with {finished.returncode}\n{words}")
+        receiver.expect(json.loads(finished.stdout)["spans"], sdk)
+        # One file for each thread, out-01 for the first.
+        threads = {
+            path.name: sum(
+                int(total) for total in re.findall(r"^(?:totals|summary): (\d+)", path.read_text(), re.M)[:1]
+            )
+            for path in Path(folder).glob("out-*")
+        }
+    return threads["out-01"], sum(threads.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Count instructions for each span.")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=" ".join(ROWS))
+    parser.add_argument("--spans", type=int, default=8 * FULL_BATCH)
+    parser.add_argument("--sdk", choices=["otel-rs", "stock"], default="otel-rs")
+    arguments = parser.parse_args()
+
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        raise SystemExit("valgrind was not found: install it (Debian: apt-get install valgrind)")
+    print("| instructions a span | app thread | all threads |\n|---|---|---|", flush=True)
+    with Receiver() as receiver:
+        for row in arguments.rows:
+            once, twice = (count(valgrind, receiver, arguments.sdk, row, times * arguments.spans) for times in (1, 2))
+            app, everything = ((more - less) / arguments.spans for less, more in zip(once, twice, strict=True))
+            print(f"| {row} | {app:,.0f} | {everything:,.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

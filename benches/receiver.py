@@ -1,0 +1,69 @@
+"""The receiver that both SDKs send to: `otel-rs view` in a process of its own, and how many spans it got."""
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from types import TracebackType
+
+DEADLINE_SECONDS = 30
+
+
+class Receiver:
+    """Counts what arrives, so that a figure for spans that were lost is never printed."""
+
+    def __init__(self) -> None:
+        self.spans = 0
+        self._expected = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "otel_rs.cli", "view", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._ports: dict[str, int] = {}
+        self._words: list[str] = []
+        self._ready = threading.Event()
+        for read in (self._count, self._listen):
+            threading.Thread(target=read, daemon=True).start()
+
+    def _count(self) -> None:
+        for line in self._process.stdout:
+            self.spans += line.count(b'"spanId":')
+
+    def _listen(self) -> None:
+        for line in self._process.stderr:
+            self._words.append(line.decode(errors="replace"))
+            if match := re.match(r"otel-rs view: listening on (grpc|http) \S+:(\d+)$", self._words[-1].rstrip()):
+                self._ports[match[1]] = int(match[2])
+                if len(self._ports) == 2:
+                    self._ready.set()
+        self._ready.set()
+
+    def endpoint(self, protocol: str) -> str:
+        if not self._ready.wait(DEADLINE_SECONDS) or protocol not in self._ports:
+            raise SystemExit(f"the receiver did not start: {''.join(self._words).strip()}")
+        return f"http://127.0.0.1:{self._ports[protocol]}" + ("/v1/traces" if protocol == "http" else "")
+
+    def expect(self, spans: int, sender: str) -> None:
+        """Wait for all spans that a sender says it made since the last call; stop the run if the number differs."""
+        self._expected += spans
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while self.spans < self._expected and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if self.spans != self._expected:
+            received = self.spans - self._expected + spans
+            raise SystemExit(f"{sender}: {spans} spans were made and {received} received, so its figures mean nothing")
+
+    def __enter__(self) -> "Receiver":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

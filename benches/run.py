@@ -1,0 +1,221 @@
+"""Compare otel-rs with the stock SDK on this machine, side by side in one run (`make bench`; see docs/benchmarks.md).
+
+    python benches/run.py [--rounds N] [--only ROW ...] [--save FILE]
+
+Prints a Markdown table of ratios under a header with the machine and the versions; --save keeps all samples as JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from receiver import Receiver
+
+HERE = Path(__file__).parent
+SDKS = ("stock", "otel-rs")
+CHILD_DEADLINE_SECONDS = 300
+CPU_SPANS = 20_480
+
+# Spans between two flushes on the app thread. Nearly the default max_queue_size, 2048: exports run meanwhile. Just
+# below the default max_export_batch_size, 512: none does.
+BUSY = 2_000
+QUIET = 500
+
+# Printed in the header; the saved results name every installed package.
+HEADER_PACKAGES = (
+    "otel-rs",
+    "opentelemetry-api",
+    "opentelemetry-sdk",
+    "opentelemetry-exporter-otlp-proto-grpc",
+    "opentelemetry-exporter-otlp-proto-http",
+    "grpcio",
+    "protobuf",
+    "requests",
+)
+
+
+def child(receiver: Receiver, sdk: str, script: str, *arguments: str) -> dict[str, Any]:
+    """Run one measurement in a fresh process, with no OpenTelemetry configuration of the caller's."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    finished = subprocess.run(
+        [sys.executable, HERE / script, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=CHILD_DEADLINE_SECONDS,
+    )
+    if finished.returncode != 0:
+        raise SystemExit(f"{script} {' '.join(arguments)} ended with {finished.returncode}")
+    result: dict[str, Any] = json.loads(finished.stdout)
+    receiver.expect(result["spans"], sdk)
+    return result
+
+
+def app_thread(row: str, batch: int) -> Callable[[Receiver, str], float]:
+    """The best loop of a process."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        arguments = ["--sdk", sdk, "--row", row, "--endpoint", receiver.endpoint("grpc"), "--batch", str(batch)]
+        return min(child(receiver, sdk, "measure.py", *arguments)["per_span"])
+
+    return sample
+
+
+def all_cpu(protocol: str) -> Callable[[Receiver, str], float]:
+    """The CPU of a process less that of the same process when it makes no spans."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        arguments = ["--sdk", sdk, "--row", "http", "--protocol", protocol, "--endpoint", receiver.endpoint(protocol)]
+        cpu = [
+            child(receiver, sdk, "measure.py", *arguments, "--cpu", "--spans", str(spans))["cpu"]
+            for spans in (CPU_SPANS, 0)
+        ]
+        return (cpu[0] - cpu[1]) / CPU_SPANS
+
+    return sample
+
+
+def configuring(clock: str) -> Callable[[Receiver, str], float]:
+    """The time of importing and configuring by one of the clocks of configure.py."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        return child(receiver, sdk, "configure.py", sdk, receiver.endpoint("grpc"))[clock]
+
+    return sample
+
+
+@dataclass(frozen=True)
+class Row:
+    title: str
+    ratio: float | None
+    """How many times less than the stock SDK otel-rs may take: the budget, where it has such a row."""
+    sample: Callable[[Receiver, str], float]
+    """One figure of one side, in nanoseconds."""
+    at_most: float = float("inf")
+    """And how much in itself, in nanoseconds."""
+    effort: int = 1
+    """Samples of each side in a round."""
+
+
+ROWS = {
+    "bare": Row("bare span (`start_span().end()`)", 40, app_thread("bare", BUSY)),
+    "bare-quiet": Row("bare span, while nothing is exported", None, app_thread("bare", QUIET)),
+    "current": Row("current span (`with start_as_current_span`)", 20, app_thread("current", BUSY)),
+    "current-quiet": Row("current span, while nothing is exported", None, app_thread("current", QUIET)),
+    "http": Row("HTTP span (8 attributes, 2 set later), app thread", 20, app_thread("http", BUSY), at_most=2_500),
+    "http-quiet": Row("HTTP span, app thread, while nothing is exported", None, app_thread("http", QUIET)),
+    "http-cpu-grpc": Row("HTTP span, all CPU until it is received, gRPC", 30, all_cpu("grpc")),
+    "http-cpu-http": Row("HTTP span, all CPU until it is received, HTTP", 30, all_cpu("http")),
+    "unsampled": Row("unsampled span (`ALWAYS_OFF`)", 20, app_thread("unsampled", QUIET)),
+    "unsampled-parent": Row("unsampled span (parent not sampled)", 20, app_thread("unsampled-parent", QUIET)),
+    "configure": Row("import and configure, OTLP/gRPC, elapsed", 2, configuring("wall"), effort=2),
+    "configure-cpu": Row("import and configure, OTLP/gRPC, CPU", 2, configuring("cpu"), effort=2),
+}
+
+Samples = dict[str, list[float]]
+
+
+def in_turns(rounds: int) -> Iterator[str]:
+    """A B, B A, A B: a machine that becomes slower or faster meanwhile does so for both."""
+    for number in range(rounds):
+        yield from SDKS if number % 2 == 0 else reversed(SDKS)
+
+
+def measure(receiver: Receiver, row: Row, rounds: int) -> Samples:
+    # Unseen, once a side: byte code is written and files come into memory.
+    for sdk in SDKS:
+        configuring("wall")(receiver, sdk)
+    samples: Samples = {sdk: [] for sdk in SDKS}
+    for sdk in in_turns(rounds * row.effort):
+        samples[sdk].append(row.sample(receiver, sdk))
+    return samples
+
+
+def duration(nanoseconds: float) -> str:
+    if nanoseconds < 1e6:
+        return f"{nanoseconds / 1e3:.2f} us"
+    return f"{nanoseconds / 1e6:.0f} ms"
+
+
+def table_line(row: Row, samples: Samples) -> str:
+    stock, ours = (statistics.median(samples[sdk]) for sdk in SDKS)
+    target = verdict = ""
+    if row.ratio is not None:
+        target = f"{row.ratio:g}x" + (f", {duration(row.at_most)}" if row.at_most < float("inf") else "")
+        verdict = "met" if stock >= row.ratio * ours and ours <= row.at_most else "missed"
+    return f"| {row.title} | {duration(stock)} | {duration(ours)} | {stock / ours:.1f}x | {target} | {verdict} |"
+
+
+def cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def operating_system() -> str:
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}"
+    except (OSError, KeyError):
+        return platform.platform()
+
+
+def header() -> dict[str, Any]:
+    packages = {each.metadata["Name"]: each.version for each in metadata.distributions()}
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "os": operating_system(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare otel-rs with the stock SDK.")
+    parser.add_argument("--rounds", type=int, default=5, help="processes of each side for a row (5)")
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=" ".join(ROWS))
+    parser.add_argument("--save", type=Path, metavar="FILE", help="keep the header and all samples as JSON")
+    arguments = parser.parse_args()
+
+    about = header()
+    print(f"{about['cpu']}, {about['cores']} cores, load {about['load_average']:.2f}; {about['os']}; {about['python']}")
+    print(", ".join(f"{name} {about['packages'].get(name, '(missing)')}" for name in HEADER_PACKAGES))
+    print("\n| | opentelemetry-sdk | otel-rs | ratio | target | |\n|---|---|---|---|---|---|", flush=True)
+
+    samples: dict[str, Samples] = {}
+    begin = time.monotonic()
+    with Receiver() as receiver:
+        for name in arguments.only:
+            samples[name] = measure(receiver, ROWS[name], arguments.rounds)
+            print(table_line(ROWS[name], samples[name]), flush=True)
+    print(f"\nMedians of {arguments.rounds} rounds, {time.monotonic() - begin:.0f} s in all.")
+
+    if arguments.save:
+        results = {
+            name: {"title": ROWS[name].title, "target_ratio": ROWS[name].ratio, "nanoseconds": rows}
+            for name, rows in samples.items()
+        }
+        arguments.save.parent.mkdir(parents=True, exist_ok=True)
+        arguments.save.write_text(json.dumps({**about, "rounds": arguments.rounds, "rows": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
