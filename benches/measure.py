@@ -23,8 +23,8 @@ from opentelemetry import context, trace
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.trace import SpanKind
 
-LOOPS = 10
-SPANS_IN_A_LOOP = 4_000
+LOOPS = 5
+SPANS_IN_A_LOOP = 8_000
 # The default max_export_batch_size.
 FULL_BATCH = 512
 FLUSH_MILLIS = 30_000

@@ -118,8 +118,8 @@ ROWS = {
     "http-quiet": Row("HTTP span, app thread, while nothing is exported", None, app_thread("http", QUIET)),
     "http-cpu-grpc": Row("HTTP span, all CPU until it is received, gRPC", 30, all_cpu("grpc")),
     "http-cpu-http": Row("HTTP span, all CPU until it is received, HTTP", 30, all_cpu("http")),
-    "unsampled": Row("unsampled span (`ALWAYS_OFF`)", 20, app_thread("unsampled", QUIET)),
-    "unsampled-parent": Row("unsampled span (parent not sampled)", 20, app_thread("unsampled-parent", QUIET)),
+    "unsampled": Row("unsampled span (`ALWAYS_OFF`)", 20, app_thread("unsampled", BUSY)),
+    "unsampled-parent": Row("unsampled span (parent not sampled)", 20, app_thread("unsampled-parent", BUSY)),
     "configure": Row("import and configure, OTLP/gRPC, elapsed", 2, configuring("wall"), effort=2),
     "configure-cpu": Row("import and configure, OTLP/gRPC, CPU", 2, configuring("cpu"), effort=2),
 }
