@@ -3,6 +3,7 @@
 pub mod fork;
 pub mod otlp;
 pub mod pipeline;
+pub mod published;
 pub mod receiver;
 pub mod report;
 pub mod runtime;

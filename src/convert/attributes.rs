@@ -34,16 +34,19 @@ pub fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
 /// Attributes, and beside them the Python values that their wire form does not hold to the full.
 pub struct PyAttributes {
     pub wire: Attributes,
-    originals: Vec<(Box<str>, Py<PyAny>)>,
+    /// Boxed, because there are next to never any.
+    originals: Option<Box<Originals>>,
 }
+
+type Originals = Vec<(Box<str>, Py<PyAny>)>;
 
 impl PyAttributes {
     pub const fn new(field: u8, limit: Option<usize>) -> Self {
-        Self { wire: Attributes::new(field, limit), originals: Vec::new() }
+        Self { wire: Attributes::new(field, limit), originals: None }
     }
 
     pub fn originals(&self) -> &[(Box<str>, Py<PyAny>)] {
-        &self.originals
+        self.originals.as_ref().map_or(&[], |originals| originals)
     }
 
     /// Puts a converted attribute in place. Runs no Python code; what it returns must be dropped after the lock.
@@ -51,13 +54,13 @@ impl PyAttributes {
     fn put(&mut self, key: &str, hash: u64, value: &[u8], original: Option<Py<PyAny>>) -> Put {
         let in_room = self.wire.set(key, hash, value, original.is_some());
         let mut replaced = None;
-        if (!self.originals.is_empty() || original.is_some())
-            && let Some(at) = self.originals.iter().position(|(k, _)| &**k == key)
+        if let Some(originals) = &mut self.originals
+            && let Some(at) = originals.iter().position(|(k, _)| &**k == key)
         {
-            replaced = Some(self.originals.swap_remove(at).1);
+            replaced = Some(originals.swap_remove(at).1);
         }
         if let Some(original) = original {
-            self.originals.push((key.into(), original));
+            self.originals.get_or_insert_default().push((key.into(), original));
         }
         Put { in_room, _replaced: replaced }
     }

@@ -20,7 +20,7 @@ pub struct Attributes {
     wire: Vec<u8>,
     entries: Vec<Entry>,
     /// From a key's hash to the entry that was written last with it.
-    index: Option<HashMap<u64, usize>>,
+    index: Option<Box<HashMap<u64, usize>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -64,8 +64,9 @@ impl Attributes {
     /// Makes room for `count` more attributes of usual size.
     pub fn reserve(&mut self, count: usize) {
         let count = self.limit.map_or(count, |limit| count.min(limit));
-        self.entries.reserve(count);
-        self.wire.reserve(count * 48);
+        // A span gets a few more while it runs; growing for each of them costs more than the room.
+        self.entries.reserve(count + 4);
+        self.wire.reserve(count * 48 + 128);
     }
 
     pub fn len(&self) -> usize {
@@ -116,14 +117,13 @@ impl Attributes {
         let value_len = value.len() as u64;
         let len = 2 + wire::varint_len(key_len) + key.len() + wire::varint_len(value_len) + value.len();
         let start = self.wire.len();
-        self.wire.reserve(len + 6);
-        self.wire.push(self.tag);
-        wire::put_varint(&mut self.wire, len as u64);
-        self.wire.push(wire::len_tag(1));
-        wire::put_varint(&mut self.wire, key_len);
+        self.wire.reserve(len + 11);
+        wire::put_head(&mut self.wire, self.tag, len as u64);
+        wire::put_head(&mut self.wire, wire::len_tag(1), key_len);
         let key_start = self.wire.len();
         self.wire.extend_from_slice(key.as_bytes());
-        wire::put_bytes(&mut self.wire, wire::len_tag(2), value);
+        wire::put_head(&mut self.wire, wire::len_tag(2), value_len);
+        self.wire.extend_from_slice(value);
         let entry =
             Entry { hash, start, end: self.wire.len(), key_start, key_len: key.len() as u32, live: true, lossy };
         self.entries.push(entry);
@@ -131,7 +131,7 @@ impl Attributes {
         if let Some(index) = &mut self.index {
             index.insert(hash, self.entries.len() - 1);
         } else if self.entries.len() >= INDEX_FROM {
-            self.index = Some(self.entries.iter().enumerate().map(|(i, entry)| (entry.hash, i)).collect());
+            self.index = Some(Box::new(self.entries.iter().enumerate().map(|(i, entry)| (entry.hash, i)).collect()));
         }
     }
 

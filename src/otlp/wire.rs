@@ -30,11 +30,23 @@ pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Tag and length of what comes next.
+#[inline]
+pub fn put_head(out: &mut Vec<u8>, tag: u8, len: u64) {
+    // Nearly everything in a span is shorter than this.
+    if len < 0x80 {
+        out.extend_from_slice(&[tag, len as u8]);
+    } else {
+        out.push(tag);
+        put_varint(out, len);
+    }
+}
+
 /// Tag, length and bytes.
 #[inline]
 pub fn put_bytes(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
-    out.push(tag);
-    put_varint(out, bytes.len() as u64);
+    out.reserve(bytes.len() + 11);
+    put_head(out, tag, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 

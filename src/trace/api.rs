@@ -2,12 +2,13 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyString, PyType};
+
+use crate::trace::context;
 
 pub struct Api {
-    /// `opentelemetry.context.__dict__`, where the context runtime in force is found.
-    pub context_globals: Py<PyDict>,
-    pub contextvars_runtime: Py<PyType>,
+    /// The API package's context variable; None where another context runtime than contextvars is configured.
+    pub context_variable: Option<Py<PyAny>>,
     pub context: Py<PyType>,
     /// The key under which a context holds its span.
     pub span_key: Py<PyString>,
@@ -52,7 +53,6 @@ impl Api {
         let member =
             |class: &Py<PyType>, name: &str| -> PyResult<Py<PyAny>> { Ok(class.bind(py).getattr(name)?.unbind()) };
         let context_module = py.import("opentelemetry.context")?;
-        let runtime_module = py.import("opentelemetry.context.contextvars_context")?;
         let trace = py.import("opentelemetry.trace")?.into_any();
         let sdk = py.import("opentelemetry.sdk.trace")?.into_any();
         let sampling = py.import("opentelemetry.sdk.trace.sampling")?.into_any();
@@ -65,9 +65,8 @@ impl Api {
         let decision = class(&sampling, "Decision")?;
         let span_key = py.import("opentelemetry.trace.propagation")?.getattr("_SPAN_KEY")?;
         Ok(Self {
-            contextvars_runtime: class(&runtime_module, "ContextVarsRuntimeContext")?,
             context: class(&context_module, "Context")?,
-            context_globals: context_module.dict().unbind(),
+            context_variable: context::variable_of(&context_module.getattr("_RUNTIME_CONTEXT")?)?,
             span_key: span_key.cast_into::<PyString>()?.unbind(),
             span: class(&trace, "Span")?,
             span_context_is_tuple: is_tuple_of_six(span_context.bind(py))?,

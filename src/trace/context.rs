@@ -4,45 +4,27 @@
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::trace::api::Api;
 
-/// The contextvars runtime that was found first, and its variable. Programs do not change it; tests may.
-struct Runtime {
-    runtime: Py<PyAny>,
-    variable: Py<PyAny>,
-}
-
-/// The context variable to use directly, or None if contexts must go through Python.
-#[inline]
-fn variable<'py>(py: Python<'py>, api: &Api) -> PyResult<Option<&'py Bound<'py, PyAny>>> {
-    static KNOWN: PyOnceLock<Runtime> = PyOnceLock::new();
-    let runtime = api.context_globals.bind(py).get_item(intern!(py, "_RUNTIME_CONTEXT"))?;
-    let Some(runtime) = runtime else { return Ok(None) };
-    let known = match KNOWN.get(py) {
-        Some(known) => known,
-        None => {
-            if !runtime.get_type().is(&api.contextvars_runtime) {
-                return Ok(None);
-            }
-            let variable = runtime.getattr("_current_context")?.unbind();
-            #[allow(unsafe_code)]
-            // SAFETY: only looks at the object's type.
-            if unsafe { ffi::PyContextVar_CheckExact(variable.as_ptr()) } == 0 {
-                return Ok(None);
-            }
-            KNOWN.get_or_init(py, || Runtime { runtime: runtime.clone().unbind(), variable })
-        }
-    };
-    Ok(known.runtime.is(&runtime).then(|| known.variable.bind(py)))
+/// The variable of the runtime, if it is upstream's own on contextvars.
+pub fn variable_of(runtime: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+    let module = runtime.py().import("opentelemetry.context.contextvars_context")?;
+    if !runtime.get_type().is(&module.getattr("ContextVarsRuntimeContext")?) {
+        return Ok(None);
+    }
+    let variable = runtime.getattr("_current_context")?;
+    #[allow(unsafe_code)]
+    // SAFETY: only looks at the object's type.
+    let is_variable = unsafe { ffi::PyContextVar_CheckExact(variable.as_ptr()) } != 0;
+    Ok(is_variable.then(|| variable.unbind()))
 }
 
 /// The current context.
 #[inline]
 pub fn current<'py>(py: Python<'py>, api: &Api) -> PyResult<Bound<'py, PyAny>> {
-    let Some(variable) = variable(py, api)? else {
+    let Some(variable) = &api.context_variable else {
         return py.import("opentelemetry.context")?.call_method0("get_current");
     };
     let mut value = std::ptr::null_mut();
@@ -74,7 +56,7 @@ pub struct Token(Py<PyAny>);
 
 /// Makes `span` the current one.
 pub fn attach_span(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResult<Token> {
-    let Some(variable) = variable(py, api)? else {
+    let Some(variable) = &api.context_variable else {
         let context = py.import("opentelemetry.trace")?.call_method1("set_span_in_context", (span,))?;
         return Ok(Token(py.import("opentelemetry.context")?.call_method1("attach", (context,))?.unbind()));
     };
@@ -107,7 +89,7 @@ fn new_context<'py>(api: &Api, current: &Bound<'py, PyDict>, span: &Bound<'py, P
 
 /// Restores the context from before `attach_span`. Never fails: what goes wrong is logged by the API package.
 pub fn detach(py: Python<'_>, api: &Api, token: Token) {
-    if let Ok(Some(variable)) = variable(py, api) {
+    if let Some(variable) = &api.context_variable {
         #[allow(unsafe_code)]
         // SAFETY: both are what the C API asks for; it checks that the token is of this variable and context, and if
         // not returns an error with an exception set.

@@ -1,65 +1,37 @@
 //! Makes native spans as instances of their Python subclasses, which derive from the API's and the SDK's span classes
 //! so that every isinstance check in the wild holds.
 
-use std::cell::Cell;
-
-use pyo3::PyTypeInfo;
+use pyo3::impl_::pymethods::tp_new_impl;
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::PyType;
 
 use crate::trace::non_recording_span::NonRecordingSpan;
 use crate::trace::span::Span;
 
-/// A native class that Python subclasses and only tracers instantiate.
-pub trait Pending: PyTypeInfo + Sized + 'static {
-    fn slot() -> &'static std::thread::LocalKey<Cell<*mut Option<Self>>>;
-}
-
-thread_local! {
-    static SPAN: Cell<*mut Option<Span>> = const { Cell::new(std::ptr::null_mut()) };
-    static NON_RECORDING_SPAN: Cell<*mut Option<NonRecordingSpan>> = const { Cell::new(std::ptr::null_mut()) };
-}
-
-impl Pending for Span {
-    fn slot() -> &'static std::thread::LocalKey<Cell<*mut Option<Self>>> {
-        &SPAN
+/// An instance of `otel_rs.trace.Span`. No `__new__` or `__init__` runs.
+#[inline]
+pub fn span<'py>(py: Python<'py>, class: &Bound<'py, PyType>, value: Span) -> PyResult<Bound<'py, Span>> {
+    #[allow(unsafe_code)]
+    // SAFETY: `class` is a subclass of the native class (it is defined so in otel_rs.trace._span), and the result is a
+    // new reference to an instance of it. PyO3's own `#[new]` is made of this function; it is hidden from the
+    // documentation, so an upgrade of PyO3 may ask for another way, at compile time.
+    unsafe {
+        let object = tp_new_impl::<_, Span>(py, value, class.as_type_ptr())?;
+        Ok(Bound::from_owned_ptr(py, object).cast_into_unchecked())
     }
 }
 
-impl Pending for NonRecordingSpan {
-    fn slot() -> &'static std::thread::LocalKey<Cell<*mut Option<Self>>> {
-        &NON_RECORDING_SPAN
-    }
-}
-
-/// An instance of `class`, a Python subclass of T without an `__init__` to run, that holds `value`.
-///
-/// PyO3 makes instances of a subclass only through the native class's `__new__`; the value waits for it on this stack.
-pub fn instantiate<'py, T: Pending>(
+/// An instance of `otel_rs.trace.NonRecordingSpan`.
+#[inline]
+pub fn non_recording_span<'py>(
     py: Python<'py>,
     class: &Bound<'py, PyType>,
-    value: T,
+    value: NonRecordingSpan,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let mut value = Some(value);
-    T::slot().set(&raw mut value);
     #[allow(unsafe_code)]
-    // SAFETY: `class` is a subclass of T (it is defined so in otel_rs.trace), which T's tp_new accepts; the result is a
-    // new reference, or null with an exception set. `value` outlives the call.
-    let object = unsafe {
-        let new = (*T::type_object_raw(py)).tp_new.expect("a class with #[new]");
-        let object = new(class.as_type_ptr(), PyTuple::empty(py).as_ptr(), std::ptr::null_mut());
-        Bound::from_owned_ptr_or_err(py, object)
-    };
-    // Not taken if allocating the instance failed first.
-    T::slot().set(std::ptr::null_mut());
-    object
-}
-
-/// For `__new__`: the value that `instantiate` on this thread wants held, if it is the one that calls.
-pub fn take_pending<T: Pending>() -> Option<T> {
-    let pending = T::slot().replace(std::ptr::null_mut());
-    #[allow(unsafe_code)]
-    // SAFETY: a non-null pointer was set by `instantiate` on this thread, which is still on the stack: it resets the
-    // slot before it returns.
-    unsafe { pending.as_mut() }.and_then(Option::take)
+    // SAFETY: as above.
+    unsafe {
+        let object = tp_new_impl::<_, NonRecordingSpan>(py, value, class.as_type_ptr())?;
+        Ok(Bound::from_owned_ptr(py, object))
+    }
 }

@@ -5,7 +5,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::trace::api::api;
-use crate::trace::instantiate::take_pending;
 use crate::trace::span_context::SpanContext;
 
 /// See `opentelemetry.trace.NonRecordingSpan`; made by a tracer as an instance of `otel_rs.trace.NonRecordingSpan`.
@@ -19,7 +18,7 @@ impl NonRecordingSpan {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        take_pending().ok_or_else(|| PyTypeError::new_err("made by tracers; use opentelemetry.trace.NonRecordingSpan"))
+        Err(PyTypeError::new_err("made by tracers; use opentelemetry.trace.NonRecordingSpan"))
     }
 
     fn get_span_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

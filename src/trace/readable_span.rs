@@ -112,7 +112,7 @@ impl Span {
 
     #[getter]
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let messages = Self::copies(self.lock().events.iter());
+        let messages = self.lock().events.as_ref().map_or_else(Vec::new, |events| Self::copies(events.iter()));
         let events: Vec<_> = messages.iter().map(|message| event(py, message)).collect::<PyResult<_>>()?;
         PyTuple::new(py, events)
     }
@@ -121,8 +121,9 @@ impl Span {
     fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let (messages, contexts) = {
             let state = self.lock();
-            let contexts: Vec<_> = state.links.contexts.iter().map(|context| context.clone_ref(py)).collect();
-            (Self::copies(state.links.messages.iter()), contexts)
+            let Some(links) = &state.links else { return Ok(PyTuple::empty(py)) };
+            let contexts: Vec<_> = links.contexts.iter().map(|context| context.clone_ref(py)).collect();
+            (Self::copies(links.messages.iter()), contexts)
         };
         let links: Vec<_> = messages.iter().zip(&contexts).map(|(m, c)| link(py, m, c)).collect::<PyResult<_>>()?;
         PyTuple::new(py, links)
@@ -135,12 +136,12 @@ impl Span {
 
     #[getter]
     fn dropped_events(&self) -> u32 {
-        self.lock().events.dropped()
+        self.lock().events.as_ref().map_or(0, |events| events.dropped())
     }
 
     #[getter]
     fn dropped_links(&self) -> u32 {
-        self.lock().links.messages.dropped()
+        self.lock().links.as_ref().map_or(0, |links| links.messages.dropped())
     }
 
     #[getter]

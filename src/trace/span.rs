@@ -43,8 +43,9 @@ pub(super) struct State {
     pub name: Py<PyAny>,
     pub end_time: Option<u64>,
     pub attributes: PyAttributes,
-    pub events: Messages,
-    pub links: Links,
+    /// Made with the first event or link: most spans have none.
+    pub events: Option<Box<Messages>>,
+    pub links: Option<Box<Links>>,
     pub status: StatusCode,
     /// The status' description, as text for the wire.
     pub status_message: Option<Py<PyString>>,
@@ -62,8 +63,8 @@ impl State {
             name,
             end_time: None,
             attributes: PyAttributes::new(SPAN_ATTRIBUTES, limits.span_attributes),
-            events: Messages::new(limits.events),
-            links: Links { messages: Messages::new(limits.links), contexts: Vec::new() },
+            events: None,
+            links: None,
             status: StatusCode::Unset,
             status_message: None,
         }
@@ -71,6 +72,10 @@ impl State {
 }
 
 impl Links {
+    fn new(limit: Option<usize>) -> Self {
+        Self { messages: Messages::new(limit), contexts: Vec::new() }
+    }
+
     /// Adds a link; returns the context of the one that had to go.
     fn push(&mut self, framed: &[u8], context: Py<PyAny>) -> Option<Py<PyAny>> {
         self.messages.push(framed);
@@ -149,7 +154,10 @@ impl Span {
             put_link(api, context.bind(py), &converted, scratch)?;
             let mut state = self.lock();
             match state.end_time {
-                None => PyResult::Ok((true, state.links.push(scratch, context))),
+                None => {
+                    let links = state.links.get_or_insert_with(|| Box::new(Links::new(limits.links)));
+                    PyResult::Ok((true, links.push(scratch, context)))
+                }
                 Some(_) => Ok((false, Some(context))),
             }
         });
@@ -176,7 +184,7 @@ impl Span {
             wire::put_event(scratch, &name, time, &converted.wire);
             let mut state = self.lock();
             if state.end_time.is_none() {
-                state.events.push(scratch);
+                state.events.get_or_insert_with(|| Box::new(Messages::new(limits.events))).push(scratch);
             }
             state.end_time.is_some()
         });
@@ -279,8 +287,8 @@ impl Span {
             start_time_unix_nano: self.start_time,
             end_time_unix_nano: state.end_time.unwrap_or_default(),
             attributes: &state.attributes.wire,
-            events: Some(&state.events).filter(|events| !events.is_empty() || events.dropped() > 0),
-            links: Some(&state.links.messages).filter(|links| !links.is_empty() || links.dropped() > 0),
+            events: state.events.as_deref(),
+            links: state.links.as_ref().map(|links| &links.messages),
             status: state.status,
             status_message: message.as_deref().unwrap_or_default(),
         }
@@ -313,8 +321,7 @@ impl Span {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        super::instantiate::take_pending()
-            .ok_or_else(|| PyTypeError::new_err("Span must be instantiated via a tracer."))
+        Err(PyTypeError::new_err("Span must be instantiated via a tracer."))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -474,20 +481,16 @@ impl Span {
             result = exception::contain(py, "The SDK's own metrics raised", error);
         }
         let processors = span.tracer.get().processors();
-        let has_python = processors.has_python();
-        if has_python {
+        if !processors.python.is_empty() {
             result = result.and(processors.on_ending(slf.as_any()));
         }
-        if span.context.is_sampled() {
-            let pipelines = processors.pipelines();
-            if !pipelines.is_empty() {
-                with_scratch(|framed| {
-                    span.frame(py, framed);
-                    pipelines.iter().for_each(|pipeline| pipeline.push(&span.scope, framed));
-                });
-            }
+        if span.context.is_sampled() && !processors.pipelines.is_empty() {
+            with_scratch(|framed| {
+                span.frame(py, framed);
+                processors.pipelines.iter().for_each(|pipeline| pipeline.push(&span.scope, framed));
+            });
         }
-        if has_python {
+        if !processors.python.is_empty() {
             result = result.and(processors.on_end(slf.as_any()));
         }
         log::drain_reports(py);

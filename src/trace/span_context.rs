@@ -5,7 +5,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::trace::api::Api;
 
@@ -35,16 +35,32 @@ impl SpanContext {
 
     /// The identity in an API object; None if it is not valid.
     pub fn of_object(py: Python<'_>, api: &Api, object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        if !object.getattr(intern!(py, "is_valid"))?.is_truthy()? {
+        if api.span_context_is_tuple
+            && object.get_type().is(&api.span_context)
+            && let Ok(fields) = object.cast::<PyTuple>()
+        {
+            // What the properties read, without calling them.
+            return Self::of_fields(py, api, object, |at, _| fields.get_item(at));
+        }
+        Self::of_fields(py, api, object, |_, name| object.getattr(name))
+    }
+
+    fn of_fields<'py>(
+        py: Python<'py>,
+        api: &Api,
+        object: &Bound<'py, PyAny>,
+        field: impl Fn(usize, &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Self>> {
+        if !field(5, intern!(py, "is_valid"))?.is_truthy()? {
             return Ok(None);
         }
-        let trace_state = object.getattr(intern!(py, "trace_state"))?;
+        let trace_state = field(4, intern!(py, "trace_state"))?;
         let has_state = !trace_state.is_none() && !trace_state.is(&api.default_trace_state);
         Ok(Some(Self {
-            trace_id: object.getattr(intern!(py, "trace_id"))?.extract()?,
-            span_id: object.getattr(intern!(py, "span_id"))?.extract()?,
-            flags: (object.getattr(intern!(py, "trace_flags"))?.extract::<u64>()? & 0xff) as u8,
-            is_remote: object.getattr(intern!(py, "is_remote"))?.is_truthy()?,
+            trace_id: field(0, intern!(py, "trace_id"))?.extract()?,
+            span_id: field(1, intern!(py, "span_id"))?.extract()?,
+            is_remote: field(2, intern!(py, "is_remote"))?.is_truthy()?,
+            flags: (field(3, intern!(py, "trace_flags"))?.extract::<u64>()? & 0xff) as u8,
             trace_state: has_state.then(|| trace_state.unbind()),
             object: known(py, object.clone().unbind()),
         }))

@@ -6,20 +6,21 @@ use std::sync::{Arc, Mutex};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::log;
 use crate::convert::scope::scope_of;
 use crate::otlp::batch::Scope;
+use crate::published::Published;
 use crate::trace::api::{Api, api, position};
 use crate::trace::context;
 use crate::trace::current_span::CurrentSpan;
 use crate::trace::exception;
 use crate::trace::ids::IdGenerator;
-use crate::trace::instantiate::instantiate;
+use crate::trace::instantiate;
 use crate::trace::non_recording_span::NonRecordingSpan;
-use crate::trace::processors::Processors;
+use crate::trace::processors::{Lists, Processors};
 use crate::trace::sampler::{Decision, Question, Sampler, Sampling};
 use crate::trace::span::{Span, State, time_or_now};
 use crate::trace::span_context::{RANDOM_TRACE_ID, SAMPLED, SpanContext};
@@ -34,9 +35,15 @@ pub struct Tracer {
     instrumentation_info: Py<PyAny>,
     /// `opentelemetry.sdk.trace._tracer_metrics`' recorder, where the SDK's internal metrics are on.
     metrics: Option<Py<PyAny>>,
-    sampler: Mutex<Arc<Given<Sampler>>>,
-    id_generator: Mutex<Arc<Given<IdGenerator>>>,
-    identity: Mutex<Arc<Identity>>,
+    settings: Published<Settings>,
+}
+
+/// What upstream lets be replaced while spans are started.
+#[derive(Clone)]
+struct Settings {
+    sampler: Arc<Given<Sampler>>,
+    id_generator: Arc<Given<IdGenerator>>,
+    identity: Arc<Identity>,
 }
 
 /// A part that the user gave as a Python object, and what it was recognised as.
@@ -49,6 +56,19 @@ struct Given<T> {
 struct Identity {
     resource: Py<PyAny>,
     scope: Arc<Scope>,
+}
+
+fn given_sampler(sampler: &Bound<'_, PyAny>) -> PyResult<Arc<Given<Sampler>>> {
+    let native = Sampler::of(api(sampler.py())?, sampler)?;
+    Ok(Arc::new(Given { native, object: sampler.clone().unbind() }))
+}
+
+fn given_id_generator(generator: &Bound<'_, PyAny>) -> PyResult<Arc<Given<IdGenerator>>> {
+    Ok(Arc::new(Given { native: IdGenerator::of(generator)?, object: generator.clone().unbind() }))
+}
+
+fn identity(resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<Identity>> {
+    Ok(Arc::new(Identity { resource: resource.clone().unbind(), scope: scope_of(resource, scope)? }))
 }
 
 /// `opentelemetry.sdk.trace.SpanLimits`, read once; None is no limit.
@@ -91,16 +111,6 @@ pub struct Start<'a, 'py> {
     pub set_status_on_exception: bool,
 }
 
-fn read<T>(slot: &Mutex<Arc<T>>) -> Arc<T> {
-    Arc::clone(&slot.lock().unwrap_or_else(|e| e.into_inner()))
-}
-
-/// What was there before is dropped after the lock: it holds Python objects.
-fn replace<T>(slot: &Mutex<Arc<T>>, value: T) {
-    let before = std::mem::replace(&mut *slot.lock().unwrap_or_else(|e| e.into_inner()), Arc::new(value));
-    drop(before);
-}
-
 impl Tracer {
     #[inline]
     pub fn limits(&self) -> &SpanLimits {
@@ -108,12 +118,12 @@ impl Tracer {
     }
 
     #[inline]
-    pub fn processors(&self) -> &Processors {
-        self.processors.get()
+    pub fn processors(&self) -> &Lists {
+        self.processors.get().lists()
     }
 
     pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
-        read(&self.identity).resource.clone_ref(py)
+        self.settings.get().identity.resource.clone_ref(py)
     }
 
     pub fn instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
@@ -139,10 +149,11 @@ impl Tracer {
             Some(span) => identity_of(py, api, span)?,
             None => None,
         };
-        let ids = read(&tracer.id_generator);
+        let Settings { sampler, id_generator, identity } = tracer.settings.get();
+        let ids = &id_generator.native;
         let (trace_id, is_random) = match &parent {
             Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0),
-            None => ids.native.trace_id(py)?,
+            None => ids.trace_id(py)?,
         };
         let kind = start.kind.map_or(Some(0), |kind| position(&api.kinds, kind));
         let no_links;
@@ -162,7 +173,7 @@ impl Tracer {
             attributes: start.attributes,
             links,
         };
-        let sampling = match read(&tracer.sampler).native.sample(py, api, &question) {
+        let sampling = match sampler.native.sample(py, api, &question) {
             Ok(sampling) => sampling,
             Err(error) => {
                 exception::contain(py, "The sampler raised, the span is not sampled", error)?;
@@ -173,13 +184,13 @@ impl Tracer {
         if is_random {
             flags |= RANDOM_TRACE_ID;
         }
-        let context = SpanContext::local(trace_id, ids.native.span_id(py)?, flags, sampling.trace_state);
+        let context = SpanContext::local(trace_id, ids.span_id(py)?, flags, sampling.trace_state);
         let end_metrics = match &tracer.metrics {
             Some(metrics) => Some(record_start(py, api, metrics, parent.as_ref(), sampling.decision)?),
             None => None,
         };
         if sampling.decision == Decision::Drop {
-            return instantiate(py, api.our_non_recording_span.bind(py), NonRecordingSpan { context });
+            return instantiate::non_recording_span(py, api.our_non_recording_span.bind(py), NonRecordingSpan { context });
         }
         let mut state = State::new(start.name.clone().unbind(), &tracer.limits);
         if let Some(attributes) = &sampling.attributes
@@ -189,7 +200,7 @@ impl Tracer {
         }
         let span = Span {
             tracer: slf.clone().unbind(),
-            scope: Arc::clone(&read(&tracer.identity).scope),
+            scope: Arc::clone(&identity.scope),
             context,
             parent,
             kind: kind.unwrap_or_else(|| unknown_kind(py)) as u8,
@@ -207,9 +218,10 @@ impl Tracer {
         }
         // The clock is read last: the span's time is not ours.
         let span = Span { start_time: time_or_now(start.start_time), ..span };
-        let span = instantiate(py, api.our_span.bind(py), span)?;
-        if tracer.processors().has_python() {
-            tracer.processors().on_start(&span, start.context)?;
+        let span = instantiate::span(py, api.our_span.bind(py), span)?.into_any();
+        let processors = tracer.processors();
+        if !processors.python.is_empty() {
+            processors.on_start(&span, start.context)?;
         }
         Ok(span)
     }
@@ -278,26 +290,18 @@ impl Tracer {
         metrics: Option<Py<PyAny>>,
         enabled: bool,
     ) -> PyResult<Self> {
-        let api = api(sampler.py())?;
         Ok(Self {
             enabled: AtomicBool::new(enabled),
             limits: SpanLimits::of(span_limits)?,
             processors,
-            identity: Mutex::new(Arc::new(Identity {
-                resource: resource.clone().unbind(),
-                scope: scope_of(resource, instrumentation_scope)?,
-            })),
             instrumentation_scope: instrumentation_scope.clone().unbind(),
             instrumentation_info,
             metrics,
-            sampler: Mutex::new(Arc::new(Given {
-                native: Sampler::of(api, sampler)?,
-                object: sampler.clone().unbind(),
-            })),
-            id_generator: Mutex::new(Arc::new(Given {
-                native: IdGenerator::of(id_generator)?,
-                object: id_generator.clone().unbind(),
-            })),
+            settings: Published::new(Settings {
+                sampler: given_sampler(sampler)?,
+                id_generator: given_id_generator(id_generator)?,
+                identity: identity(resource, instrumentation_scope)?,
+            }),
         })
     }
 
@@ -359,24 +363,23 @@ impl Tracer {
 
     #[getter]
     fn get_sampler(&self, py: Python<'_>) -> Py<PyAny> {
-        read(&self.sampler).object.clone_ref(py)
+        self.settings.get().sampler.object.clone_ref(py)
     }
 
     #[setter]
     fn set_sampler(&self, sampler: &Bound<'_, PyAny>) -> PyResult<()> {
-        let native = Sampler::of(api(sampler.py())?, sampler)?;
-        replace(&self.sampler, Given { native, object: sampler.clone().unbind() });
+        self.settings.set(Settings { sampler: given_sampler(sampler)?, ..self.settings.get().clone() });
         Ok(())
     }
 
     #[getter]
     fn get_id_generator(&self, py: Python<'_>) -> Py<PyAny> {
-        read(&self.id_generator).object.clone_ref(py)
+        self.settings.get().id_generator.object.clone_ref(py)
     }
 
     #[setter]
     fn set_id_generator(&self, generator: &Bound<'_, PyAny>) -> PyResult<()> {
-        replace(&self.id_generator, Given { native: IdGenerator::of(generator)?, object: generator.clone().unbind() });
+        self.settings.set(Settings { id_generator: given_id_generator(generator)?, ..self.settings.get().clone() });
         Ok(())
     }
 
@@ -388,8 +391,8 @@ impl Tracer {
     /// Spans started from now on are of this resource.
     #[setter(resource)]
     fn set_resource(&self, resource: &Bound<'_, PyAny>) -> PyResult<()> {
-        let scope = scope_of(resource, self.instrumentation_scope.bind(resource.py()))?;
-        replace(&self.identity, Identity { resource: resource.clone().unbind(), scope });
+        let identity = identity(resource, self.instrumentation_scope.bind(resource.py()))?;
+        self.settings.set(Settings { identity, ..self.settings.get().clone() });
         Ok(())
     }
 
@@ -410,10 +413,4 @@ impl Tracer {
     fn _set_enabled(&self, enabled: bool) {
         self.enabled.store(enabled, Ordering::Relaxed);
     }
-}
-
-/// An empty sequence counts as no links.
-pub fn no_links(links: &Bound<'_, PyAny>) -> bool {
-    links.cast::<PyTuple>().is_ok_and(|links| links.is_empty())
-        || links.cast::<PyList>().is_ok_and(|links| links.is_empty())
 }
