@@ -16,7 +16,7 @@ pub fn span<'py>(py: Python<'py>, class: &Bound<'py, PyType>, value: Span) -> Py
     // new reference to an instance of it. PyO3's own `#[new]` is made of this function; it is hidden from the
     // documentation, so an upgrade of PyO3 may ask for another way, at compile time.
     unsafe {
-        let object = tp_new_impl::<_, Span>(py, value, class.as_type_ptr())?;
+        let object = tp_new_impl::<_, Span>(py, PyClassInitializer::from(value), class.as_type_ptr())?;
         Ok(Bound::from_owned_ptr(py, object).cast_into_unchecked())
     }
 }
@@ -31,7 +31,7 @@ pub fn non_recording_span<'py>(
     #[allow(unsafe_code)]
     // SAFETY: as above.
     unsafe {
-        let object = tp_new_impl::<_, NonRecordingSpan>(py, value, class.as_type_ptr())?;
+        let object = tp_new_impl::<_, NonRecordingSpan>(py, PyClassInitializer::from(value), class.as_type_ptr())?;
         Ok(Bound::from_owned_ptr(py, object))
     }
 }
