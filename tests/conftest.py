@@ -1,0 +1,91 @@
+"""What the tests share: no OpenTelemetry configuration from outside, receivers, and providers that are shut down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
+from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
+
+from .receiver import GrpcReceiver, HttpReceiver, Receiver, started
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1,localhost")
+
+
+@pytest.fixture
+def http_receiver() -> Iterator[HttpReceiver]:
+    yield from started(HttpReceiver)
+
+
+@pytest.fixture
+def grpc_receiver() -> Iterator[GrpcReceiver]:
+    yield from started(GrpcReceiver)
+
+
+@pytest.fixture(params=["http", "grpc"])
+def receiver(request: pytest.FixtureRequest) -> Iterator[Receiver]:
+    """A test with it runs once over each protocol."""
+    yield from started({"http": HttpReceiver, "grpc": GrpcReceiver}[request.param])
+
+
+@pytest.fixture
+def exporter_to() -> Callable[..., Any]:
+    """`exporter_to(receiver, ...)` is a native exporter for it."""
+
+    def make(receiver: Receiver, **arguments: Any) -> Any:
+        kind = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}[receiver.protocol]
+        return kind(**{"endpoint": receiver.endpoint, **arguments})
+
+    return make
+
+
+@pytest.fixture
+def provider_to(exporter_to: Callable[..., Any]) -> Iterator[Callable[..., TracerProvider]]:
+    """`provider_to(receiver, ...)` is a native provider that sends to it when it is flushed."""
+    providers = []
+
+    def make(receiver: Receiver, processor: dict[str, Any] | None = None, **arguments: Any) -> TracerProvider:
+        provider = TracerProvider(**{"shutdown_on_exit": False, "resource": Resource({}), **arguments})
+        settings = {"schedule_delay_millis": 3_600_000, "max_queue_size": 200_000, **(processor or {})}
+        provider.add_span_processor(BatchSpanProcessor(exporter_to(receiver), **settings))
+        providers.append(provider)
+        return provider
+
+    yield make
+    for provider in providers:
+        for processor in provider._active_span_processor._span_processors:
+            processor.shutdown(100)
+
+
+@pytest.fixture
+def memory() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def provider(memory: InMemorySpanExporter) -> Iterator[TracerProvider]:
+    """A native provider whose ended spans are in `memory`."""
+    provider = TracerProvider(shutdown_on_exit=False, resource=Resource({}))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    yield provider
+    provider.shutdown()
+
+
+@pytest.fixture
+def tracer(provider: TracerProvider) -> Any:
+    return provider.get_tracer("test")
