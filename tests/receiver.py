@@ -164,7 +164,7 @@ class GrpcReceiver(Receiver):
         self._server.start()
 
     def _export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
-        headers = {key: value for key, value in context.invocation_metadata()}
+        headers = dict(context.invocation_metadata())
         answer = self._take(body, headers, GRPC_METHOD, len(body))
         if answer:
             context.set_trailing_metadata(tuple(answer.headers.items()))

@@ -154,7 +154,7 @@ VALUES: dict[str, Any] = {
     "mixed": ["a", 1, 2.5, True, None, b"b", ["nested", [1]], {"k": "v"}],
     "lists of nothing": [None, [], {}, [[]]],
     "nested mapping": {"a": {"b": {"c": [1, {"d": None}]}}, "e": 1},
-    "mapping with odd keys": {1: "int", None: "none", "": "empty", 2.5: "float", (1, 2): "tuple", True: "bool"},
+    "mapping with odd keys": {1: "int", None: "none", "": "empty", 2.5: "float", (1, 2): "tuple", False: "bool"},
     "mapping with a key without a text": {Without(): 1, "kept": 2},
     "mapping of enums": {"int": Number.ONE, "text": Name.FIRST, Colour.RED: Colour.RED},
     "mapping of text enums": {Name.FIRST: 1},

@@ -1,4 +1,4 @@
-"""What otel-rs sends, decoded by google's protobuf, is what the stock SDK and its exporter's encoder make of the same."""
+"""What otel-rs sends, decoded by google's protobuf, is what the stock SDK and encoder make of the same program."""
 
 from __future__ import annotations
 
