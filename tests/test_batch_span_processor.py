@@ -516,7 +516,10 @@ def test_sizes_come_from_the_environment(
     assert processor.counts()["failed"] == 3
 
 
-@pytest.mark.parametrize("variable", ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"])  # fmt: skip
+@pytest.mark.parametrize(
+    "variable",
+    ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"],
+)
 def test_a_variable_that_is_no_number_is_reported_and_not_used(
     http_receiver: Any, exporter_to: Any, monkeypatch: Any, caplog: Any, variable: str
 ) -> None:
@@ -628,7 +631,9 @@ def test_a_python_exporter_is_shut_down_once(make_provider: Any) -> None:
     assert len(exporter.spans()) == 3
 
 
-def test_a_python_exporter_that_raises_does_not_stop_the_others(make_provider: Any, http_receiver: Any, exporter_to: Any, caplog: Any) -> None:  # fmt: skip
+def test_a_python_exporter_that_raises_does_not_stop_the_others(
+    make_provider: Any, http_receiver: Any, exporter_to: Any, caplog: Any
+) -> None:
     class Raises(Recording):
         def export(self, spans: Any) -> SpanExportResult:
             raise RuntimeError("no")
@@ -642,7 +647,9 @@ def test_a_python_exporter_that_raises_does_not_stop_the_others(make_provider: A
     assert "Exception while exporting Span" in caplog.text
 
 
-def test_several_native_processors_all_get_every_span(http_receiver: Any, grpc_receiver: Any, exporter_to: Any, make_provider: Any) -> None:  # fmt: skip
+def test_several_native_processors_all_get_every_span(
+    http_receiver: Any, grpc_receiver: Any, exporter_to: Any, make_provider: Any
+) -> None:
     provider = make_provider(
         BatchSpanProcessor(exporter_to(http_receiver)), BatchSpanProcessor(exporter_to(grpc_receiver))
     )

@@ -1,0 +1,84 @@
+"""The interpreter's exit while daemon threads make spans: the program ends as it would have without us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import logging, sys, threading, time
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
+from otel_rs import TracerProvider
+
+logging.getLogger().addHandler(logging.NullHandler())
+
+class Text:
+    def __str__(self):
+        return str(sum(range(50)))
+
+class Processor(SpanProcessor):
+    def on_end(self, span):
+        sum(range(50))
+
+class OwnSampler(Sampler):
+    def should_sample(self, *arguments, **keywords):
+        return ALWAYS_ON.should_sample(*arguments, **keywords)
+    def get_description(self):
+        return "own"
+
+class OwnIds(RandomIdGenerator):
+    def generate_span_id(self):
+        sum(range(50))
+        return super().generate_span_id()
+
+provider = TracerProvider(shutdown_on_exit=False, {arguments})
+{setup}
+tracer = provider.get_tracer("test")
+
+def work():
+    while True:
+        with tracer.start_as_current_span("daemon", attributes={{"a": [1]}}) as span:
+            {body}
+
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.1)
+"""
+
+# What runs on the daemon threads when the interpreter ends them: native code alone, or Python code called from it.
+CASES = {
+    "native code": ("", "", "pass"),
+    "a value's __str__": ("", "", "span.set_attribute('a', Text())"),
+    "a log line": ("", "", "span.set_attribute('', 1)"),
+    "a recorded exception": ("", "", "span.record_exception(ValueError())"),
+    "a span processor": ("", "provider.add_span_processor(Processor())", "pass"),
+    "a sampler": ("sampler=OwnSampler()", "", "pass"),
+    "an id generator": ("id_generator=OwnIds()", "", "pass"),
+}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(
+            case,
+            id=name,
+            marks=pytest.mark.xfail(
+                sys.version_info < (3, 14),
+                reason="the interpreter ends a daemon thread by unwinding its stack, which aborts in Rust's frames",
+            )
+            if name != "native code"
+            else [],
+        )
+        for name, case in CASES.items()
+    ],
+)
+def test_daemon_threads_within_a_call_do_not_break_the_exit(case: tuple[str, str, str]) -> None:
+    arguments, setup, body = case
+    program = PROGRAM.format(arguments=arguments, setup=setup, body=body)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
