@@ -14,25 +14,36 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from otel_rs import TracerProvider
 
-logging.getLogger().addHandler(logging.NullHandler())
+def busy():
+    for _ in range(3000):
+        pass
+    return "busy"
 
-class Text:
+class Handler(logging.Handler):
+    def emit(self, record):
+        busy()
+
+logging.getLogger("otel_rs").addHandler(Handler())
+logging.getLogger("otel_rs").propagate = False
+
+class Text(Exception):
     def __str__(self):
-        return str(sum(range(50)))
+        return busy()
 
 class Processor(SpanProcessor):
     def on_end(self, span):
-        sum(range(50))
+        busy()
 
 class OwnSampler(Sampler):
     def should_sample(self, *arguments, **keywords):
+        busy()
         return ALWAYS_ON.should_sample(*arguments, **keywords)
     def get_description(self):
         return "own"
 
 class OwnIds(RandomIdGenerator):
     def generate_span_id(self):
-        sum(range(50))
+        busy()
         return super().generate_span_id()
 
 provider = TracerProvider(shutdown_on_exit=False, {arguments})
@@ -54,7 +65,7 @@ CASES = {
     "native code": ("", "", "pass"),
     "a value's __str__": ("", "", "span.set_attribute('a', Text())"),
     "a log line": ("", "", "span.set_attribute('', 1)"),
-    "a recorded exception": ("", "", "span.record_exception(ValueError())"),
+    "a recorded exception": ("", "", "span.record_exception(Text())"),
     "a span processor": ("", "provider.add_span_processor(Processor())", "pass"),
     "a sampler": ("sampler=OwnSampler()", "", "pass"),
     "an id generator": ("id_generator=OwnIds()", "", "pass"),

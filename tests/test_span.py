@@ -431,6 +431,24 @@ def test_an_interrupt_during_a_conversion_reaches_the_application(tracer: Any, e
         span.end()
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.xfail(reason="an interrupt that arrives while a line is logged is lost")
+def test_an_interrupt_during_a_log_line_reaches_the_application(tracer: Any, error: type[BaseException]) -> None:
+    class Interrupted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise error
+
+    logger, handler = logging.getLogger("otel_rs.trace"), Interrupted()
+    span = tracer.start_span("span")
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(error):
+            span.set_attribute("", 1)
+    finally:
+        logger.removeHandler(handler)
+        span.end()
+
+
 def test_a_value_whose_conversion_raises_is_dropped_with_one_line(tracer: Any, log: Any) -> None:
     span = tracer.start_span("span")
     log()
