@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::fork::PerProcess;
@@ -31,6 +31,18 @@ pub enum Kind {
     NoThread,
 }
 
+/// Who reports: one destination's failures must not silence another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source(u64);
+
+impl Source {
+    /// A source that no other equals.
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
     pub level: Level,
@@ -40,7 +52,7 @@ pub struct Report {
 #[derive(Default)]
 struct Reports {
     waiting: Vec<Report>,
-    kinds: HashMap<Kind, Silence>,
+    kinds: HashMap<(Kind, Source), Silence>,
 }
 
 struct Silence {
@@ -52,9 +64,9 @@ static REPORTS: PerProcess<Mutex<Reports>> = PerProcess::new();
 static WAITING: AtomicBool = AtomicBool::new(false);
 
 /// Leaves one line for `logging`, or counts it as suppressed. `message` is only made when it will be used.
-pub fn report(level: Level, kind: Kind, message: impl FnOnce() -> String) {
+pub fn report(level: Level, kind: Kind, source: Source, message: impl FnOnce() -> String) {
     let mut reports = REPORTS.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
-    reports.add(Instant::now(), level, kind, message);
+    reports.add(Instant::now(), level, (kind, source), message);
     WAITING.store(!reports.waiting.is_empty(), Ordering::Relaxed);
 }
 
@@ -71,7 +83,7 @@ pub fn take() -> Vec<Report> {
 }
 
 impl Reports {
-    fn add(&mut self, now: Instant, level: Level, kind: Kind, message: impl FnOnce() -> String) {
+    fn add(&mut self, now: Instant, level: Level, kind: (Kind, Source), message: impl FnOnce() -> String) {
         let suppressed = match self.kinds.get_mut(&kind) {
             Some(silence) if now.duration_since(silence.since) < PERIOD => {
                 silence.suppressed += 1;
@@ -99,13 +111,14 @@ mod tests {
     #[test]
     fn one_line_a_kind_a_period_with_a_count_of_the_rest() {
         let mut reports = Reports::default();
-        let start = Instant::now();
+        let (start, one, other) = (Instant::now(), Source::unique(), Source::unique());
         for _ in 0..3 {
-            reports.add(start, Level::Error, Kind::ExportFailed, || "down".into());
+            reports.add(start, Level::Error, (Kind::ExportFailed, one), || "down".into());
         }
-        reports.add(start, Level::Warning, Kind::QueueFull, || "full".into());
-        reports.add(start + PERIOD, Level::Error, Kind::ExportFailed, || "down".into());
+        reports.add(start, Level::Warning, (Kind::QueueFull, one), || "full".into());
+        reports.add(start, Level::Error, (Kind::ExportFailed, other), || "other down".into());
+        reports.add(start + PERIOD, Level::Error, (Kind::ExportFailed, one), || "down".into());
         let lines: Vec<_> = reports.waiting.iter().map(|r| r.message.as_str()).collect();
-        assert_eq!(lines, ["down", "full", "down (2 more like this since the last line)"]);
+        assert_eq!(lines, ["down", "full", "other down", "down (2 more like this since the last line)"]);
     }
 }

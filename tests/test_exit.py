@@ -72,22 +72,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(
-            case,
-            id=name,
-            marks=pytest.mark.xfail(
-                sys.version_info < (3, 14),
-                reason="the interpreter ends a daemon thread by unwinding its stack, which aborts in Rust's frames",
-            )
-            if name != "native code"
-            else [],
-        )
-        for name, case in CASES.items()
-    ],
-)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_daemon_threads_within_a_call_do_not_break_the_exit(case: tuple[str, str, str]) -> None:
     arguments, setup, body = case
     program = PROGRAM.format(arguments=arguments, setup=setup, body=body)

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
+from typing_extensions import Self
 
 class Processors:
     """The processors of one provider."""
@@ -63,8 +64,7 @@ class Tracer:
     sampler: Sampler
     resource: Resource
     id_generator: IdGenerator
-    @property
-    def instrumentation_info(self) -> InstrumentationInfo: ...
+    instrumentation_info: InstrumentationInfo
     def __new__(
         cls,
         sampler: Sampler,
@@ -76,7 +76,7 @@ class Tracer:
         instrumentation_scope: InstrumentationScope,
         metrics: Any = None,
         enabled: bool = True,
-    ) -> Any: ...
+    ) -> Self: ...
     def start_span(
         self,
         name: str,
@@ -99,7 +99,9 @@ class Tracer:
         record_exception: bool = True,
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
-    ) -> CurrentSpan: ...
+    ) -> Any:
+        """Returns a CurrentSpan."""
+
     def _set_enabled(self, enabled: bool) -> None: ...
 
 class NonRecordingSpan:

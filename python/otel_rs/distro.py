@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from opentelemetry.environment_variables import OTEL_LOGS_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER
-from opentelemetry.instrumentation.distro import BaseDistro
+from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
 from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_CONFIGURATOR, OTEL_PYTHON_DISTRO
 from opentelemetry.sdk import _configuration as upstream
 from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_PROTOCOL
@@ -31,7 +31,7 @@ def load_distro() -> OtelRsDistro | None:
     return OtelRsDistro() if os.environ.get(OTEL_PYTHON_DISTRO) == _NAME else None
 
 
-class OtelRsDistro(BaseDistro):
+class OtelRsDistro(BaseDistro):  # type: ignore[misc]
     """opentelemetry-distro's defaults, and our configurator unless the user chose one."""
 
     def _configure(self, **kwargs: Any) -> None:

@@ -1,6 +1,7 @@
 //! Attributes set from Python: converted first, then put in place, so that no lock is held while Python code can run.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -10,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::convert::log;
 use crate::convert::value::{self, Fidelity};
 use crate::otlp::attributes::Attributes;
+use crate::trace::exception;
 
 thread_local! {
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -22,11 +24,12 @@ const MAX_SCRATCH: usize = 64 * 1024;
 /// the same thread: that call gets a new one.
 #[inline]
 pub fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    let mut buffer = SCRATCH.take();
+    // A thread that is ending has none left; it may still end a span.
+    let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
     buffer.clear();
     let result = use_it(&mut buffer);
     if buffer.capacity() <= MAX_SCRATCH {
-        SCRATCH.set(buffer);
+        let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
     }
     result
 }
@@ -38,11 +41,17 @@ pub struct PyAttributes {
     originals: Option<Box<Originals>>,
 }
 
-type Originals = Vec<(Box<str>, Py<PyAny>)>;
+/// Values as they were set, by key.
+pub type Originals = Vec<(Box<str>, Py<PyAny>)>;
 
 impl PyAttributes {
     pub const fn new(field: u8, limit: Option<usize>) -> Self {
         Self { wire: Attributes::new(field, limit), originals: None }
+    }
+
+    /// Takes the originals out, to be kept beside a message made of the wire form.
+    pub fn take_originals(&mut self) -> Option<Box<Originals>> {
+        self.originals.take()
     }
 
     pub fn originals(&self) -> &[(Box<str>, Py<PyAny>)] {
@@ -59,10 +68,18 @@ impl PyAttributes {
         {
             replaced = Some(originals.swap_remove(at).1);
         }
+        let mut evicted = Vec::new();
         if let Some(original) = original {
-            self.originals.get_or_insert_default().push((key.into(), original));
+            let originals = self.originals.get_or_insert_default();
+            originals.push((key.into(), original));
+            // Those whose attribute had to go are many by now: let go of them as well.
+            if originals.len() > 2 * self.wire.len() + 8 {
+                let kept = self.wire.iter().filter(|attribute| attribute.lossy).map(|attribute| attribute.key);
+                let kept: HashSet<&str> = kept.collect();
+                evicted = originals.extract_if(.., |(key, _)| !kept.contains(&**key)).collect();
+            }
         }
-        Put { in_room, _replaced: replaced }
+        Put { in_room, _replaced: replaced, _evicted: evicted }
     }
 
     /// Sets all attributes of a mapping on a set that no other thread can see yet.
@@ -102,7 +119,7 @@ impl PyAttributes {
             })
         });
         if all_plain && !in_room {
-            Put { in_room, _replaced: None }.log(dict.py());
+            Put { in_room, _replaced: None, _evicted: Vec::new() }.log(dict.py());
         }
         all_plain
     }
@@ -154,7 +171,7 @@ fn each_simple(
 pub fn each(attributes: &Bound<'_, PyAny>, mut take: impl FnMut(Bound<'_, PyAny>, Bound<'_, PyAny>)) {
     let mut pairs = || -> PyResult<()> {
         if !value::is_mapping(attributes)? {
-            let message = format!("attributes must be a mapping, not {}", attributes.get_type());
+            let message = format!("attributes must be a mapping, not {}", log::type_name(attributes));
             return Err(pyo3::exceptions::PyTypeError::new_err(message));
         }
         // A list, so that a value whose conversion changes the mapping does no harm.
@@ -166,7 +183,7 @@ pub fn each(attributes: &Bound<'_, PyAny>, mut take: impl FnMut(Bound<'_, PyAny>
         Ok(())
     };
     if let Err(error) = pairs() {
-        log::exception(attributes.py(), "Attributes ignored", error);
+        exception::swallow(attributes.py(), "Attributes ignored", error);
     }
 }
 
@@ -197,6 +214,7 @@ pub struct Converted<'py> {
 pub struct Put {
     in_room: bool,
     _replaced: Option<Py<PyAny>>,
+    _evicted: Originals,
 }
 
 impl Put {
@@ -228,7 +246,7 @@ pub fn convert_pair<'py>(
     match value::clean_key(key) {
         Ok(key) => convert(key?, value, value_len),
         Err(error) => {
-            log::exception(key.py(), "Attribute dropped, its key could not be converted", error);
+            exception::swallow(key.py(), "Attribute dropped, its key could not be converted", error);
             None
         }
     }
@@ -243,9 +261,12 @@ pub fn convert<'py>(
 ) -> Option<Converted<'py>> {
     let py = value.py();
     let mut encoded = Vec::new();
-    match value::put_value(value, value_len, &mut encoded) {
-        Ok(fidelity) => {
-            let original = (fidelity == Fidelity::Lossy).then(|| value.clone().unbind());
+    let converted = value::put_value(value, value_len, &mut encoded).and_then(|fidelity| match fidelity {
+        Fidelity::Exact => Ok(None),
+        Fidelity::Lossy => value::clean(value, value_len).map(|cleaned| Some(cleaned.unbind())),
+    });
+    match converted {
+        Ok(original) => {
             // An exact text with valid UTF-8: what `put_into` relies on.
             let key = if key.is_exact_instance_of::<PyString>() && key.to_str().is_ok() {
                 key
@@ -256,7 +277,7 @@ pub fn convert<'py>(
         }
         Err(error) => {
             let message = format!("Attribute `{}` dropped, its value could not be converted", key.to_string_lossy());
-            log::exception(py, &message, error);
+            exception::swallow(py, &message, error);
             None
         }
     }

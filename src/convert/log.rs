@@ -1,11 +1,16 @@
 //! Lines for Python's `logging`. Logging may run any handler, so it is never done under a Rust lock; what a handler
 //! raises is not the application's business.
 
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyString;
 
+use crate::convert::once::get_or_make;
 use crate::report::{self, Level};
+use crate::trace::call;
+use crate::trace::exception;
 
 /// The logger of everything that is said on the application's threads about spans.
 const TRACE_LOGGER: &str = "otel_rs.trace";
@@ -13,23 +18,55 @@ const TRACE_LOGGER: &str = "otel_rs.trace";
 const EXPORT_LOGGER: &str = "otel_rs.export";
 
 fn logger<'py>(py: Python<'py>, cell: &'static PyOnceLock<Py<PyAny>>, name: &str) -> PyResult<&'py Bound<'py, PyAny>> {
-    let make = || Ok::<_, PyErr>(py.import("logging")?.call_method1("getLogger", (name,))?.unbind());
-    Ok(cell.get_or_try_init(py, make)?.bind(py))
+    let make = || Ok(py.import("logging")?.call_method1("getLogger", (name,))?.unbind());
+    Ok(get_or_make(py, cell, make)?.bind(py))
 }
 
 #[cold]
 pub fn warning(py: Python<'_>, message: &str) {
     static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let _ = logger(py, &LOGGER, TRACE_LOGGER).and_then(|l| l.call_method1(intern!(py, "warning"), ("%s", message)));
+    let logger = logger(py, &LOGGER, TRACE_LOGGER);
+    keep_interrupt_of(
+        py,
+        logger.and_then(|logger| {
+            call::method(
+                intern!(py, "warning"),
+                [logger, intern!(py, "%s").as_any(), PyString::new(py, message).as_any()],
+                None,
+            )
+        }),
+    );
 }
 
-/// Says what was being done when Python code (a processor, a sampler, a value's `__str__`) raised, and goes on.
+/// What a handler raises is dropped, but not an interrupt that came meanwhile.
+fn keep_interrupt_of(py: Python<'_>, logged: PyResult<Bound<'_, PyAny>>) {
+    if let Err(error) = logged
+        && !error.is_instance_of::<PyException>(py)
+    {
+        exception::keep_interrupt(error);
+    }
+}
+
+/// Says what was being done when Python code (a processor, a sampler, a value's `__str__`) raised.
 #[cold]
 pub fn exception(py: Python<'_>, doing: &str, error: PyErr) {
-    let kind = error.get_type(py).qualname().map_or_else(|_| "exception".to_owned(), |name| name.to_string());
-    // `str` of the exception is the user's code as well.
-    let text = error.value(py).str().map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned());
-    warning(py, &format!("{doing}: {kind}: {text}"));
+    warning(py, &format!("{doing}: {}: {}", type_name(error.value(py)), shown(error.value(py))));
+}
+
+/// The name of an object's type. Runs no code of the user's.
+pub fn type_name(object: &Bound<'_, PyAny>) -> String {
+    object.get_type().qualname().map_or_else(|_| "?".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// `str(object)`, or a question mark if that raises.
+pub fn shown(object: &Bound<'_, PyAny>) -> String {
+    match call::str(object) {
+        Ok(text) => text.to_string_lossy().into_owned(),
+        Err(error) => {
+            keep_interrupt_of(object.py(), Err(error));
+            "?".to_owned()
+        }
+    }
 }
 
 /// Hands what the pipeline reported to `logging`, on a thread that may.
@@ -49,6 +86,13 @@ fn drain(py: Python<'_>) {
             Level::Warning => intern!(py, "warning"),
             Level::Error => intern!(py, "error"),
         };
-        let _ = logger.call_method1(method, ("%s", report.message));
+        keep_interrupt_of(
+            py,
+            call::method(
+                method,
+                [logger, intern!(py, "%s").as_any(), PyString::new(py, &report.message).as_any()],
+                None,
+            ),
+        );
     }
 }

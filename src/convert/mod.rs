@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod log;
+pub mod once;
 pub mod read;
 pub mod scope;
 pub mod stock_span;

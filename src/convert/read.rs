@@ -4,7 +4,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
-use crate::convert::attributes::PyAttributes;
+use crate::convert::attributes::{Originals, PyAttributes};
 use crate::convert::value::any_value;
 use crate::otlp::attributes::key_value_parts;
 use crate::otlp::wire::{Fields, Value};
@@ -12,7 +12,7 @@ use crate::otlp::wire::{Fields, Value};
 /// A copy of some attributes, taken under a lock, to be made Python objects of after it.
 pub struct Snapshot {
     wire: Vec<u8>,
-    originals: Vec<(Box<str>, Py<PyAny>)>,
+    originals: Originals,
 }
 
 impl Snapshot {
@@ -30,13 +30,20 @@ impl Snapshot {
                 put_key_value(&dict, key_value)?;
             }
         }
-        for (key, value) in self.originals {
-            if dict.contains(&*key)? {
-                dict.set_item(&*key, value)?;
-            }
-        }
+        put_originals(&dict, self.originals)?;
         Ok(dict)
     }
+}
+
+/// Replaces what the wire form holds of some values by the values as they were set.
+pub fn put_originals(attributes: &Bound<'_, PyDict>, originals: Originals) -> PyResult<()> {
+    for (key, value) in originals {
+        // Dropped meanwhile for want of room, it stays dropped.
+        if attributes.contains(&*key)? {
+            attributes.set_item(&*key, value)?;
+        }
+    }
+    Ok(())
 }
 
 /// Sets one KeyValue message's pair in a dict.

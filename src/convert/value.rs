@@ -1,16 +1,56 @@
 //! A Python value as an encoded AnyValue message, with the Python SDK's rules for what is accepted and how it is
 //! cleaned (`opentelemetry.attributes._clean_attribute_value`).
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySlice, PyString, PyTuple};
 
 use crate::convert::log;
+use crate::convert::once::get_or_make;
 use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
+use crate::trace::call;
 
 /// A receiver may refuse messages nested deeper than 100; a mapping takes three levels, the span's own place six.
 /// Deeper values are kept as text.
 const MAX_DEPTH: usize = 30;
+
+/// Values in one attribute, nested ones included. Containers that share others can unfold to far more than they are.
+const MAX_VALUES: usize = 1_000_000;
+
+/// One attribute's conversion under way.
+struct Nesting {
+    max_len: Option<usize>,
+    values: usize,
+    /// Addresses of the containers that the current value is in.
+    within: Vec<usize>,
+}
+
+impl Nesting {
+    fn new(max_len: Option<usize>) -> Self {
+        Self { max_len, values: 0, within: Vec::new() }
+    }
+
+    fn count(&mut self) -> PyResult<()> {
+        self.values += 1;
+        if self.values > MAX_VALUES {
+            return Err(PyValueError::new_err(format!("more than {MAX_VALUES} values in one attribute")));
+        }
+        Ok(())
+    }
+
+    /// Whether a container is too deep to be taken apart, or in itself.
+    fn ends_at(&self, container: &Bound<'_, PyAny>) -> bool {
+        self.within.len() >= MAX_DEPTH || self.within.contains(&(container.as_ptr() as usize))
+    }
+
+    fn inside<R>(&mut self, container: &Bound<'_, PyAny>, work: impl FnOnce(&mut Self) -> PyResult<R>) -> PyResult<R> {
+        self.within.push(container.as_ptr() as usize);
+        let result = work(self);
+        self.within.pop();
+        result
+    }
+}
 
 /// Field numbers of `AnyValue`.
 pub mod any_value {
@@ -103,14 +143,16 @@ fn put_int(value: i64, out: &mut Vec<u8>) {
     wire::put_varint(out, value as u64);
 }
 
-/// Appends any value. Runs Python code where the value is not a plain one; fails only where that code raises.
+/// Appends any value. Runs Python code where the value is not a plain one; fails only where that code raises, or the
+/// value unfolds beyond all bounds.
 pub fn put_value(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
-    put_nested(value, max_len, out, 0)
+    put_nested(value, &mut Nesting::new(max_len), out)
 }
 
-fn put_nested(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>, depth: usize) -> PyResult<Fidelity> {
+fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
+    nesting.count()?;
     let start = out.len();
-    if put_simple(value, max_len, out) {
+    if put_simple(value, nesting.max_len, out) {
         return Ok(Fidelity::Exact);
     }
     out.truncate(start);
@@ -124,14 +166,14 @@ fn put_nested(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
         wire::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
     } else if let Ok(text) = value.cast::<PyString>() {
-        return Ok(put_text(text, max_len, out));
-    } else if depth >= MAX_DEPTH {
-        put_text(&value.str()?, max_len, out);
+        return Ok(put_text(text, nesting.max_len, out));
+    } else if nesting.ends_at(value) {
+        put_text(&call::str(value)?, nesting.max_len, out);
         return Ok(Fidelity::Lossy);
     } else if is_sequence(value)? {
-        return put_sequence(value, max_len, out, depth);
+        return nesting.inside(value, |nesting| put_sequence(value, nesting, out));
     } else if is_mapping(value)? {
-        return put_mapping(value, max_len, out, depth);
+        return nesting.inside(value, |nesting| put_mapping(value, nesting, out));
     } else {
         log::warning(
             value.py(),
@@ -139,11 +181,11 @@ fn put_nested(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8
                 "Invalid type `{}` for attribute value. Expected one of bool, str, None, bytes, int, float or a \
                  Mapping or Sequence of those types. Value's __str__ method will be called if it exists, otherwise \
                  the value will be replaced with None.",
-                value.get_type()
+                log::type_name(value)
             ),
         );
         if has_custom_str(value)? {
-            put_text(&value.str()?, None, out);
+            put_text(&call::str(value)?, None, out);
         }
     }
     Ok(Fidelity::Exact)
@@ -194,44 +236,75 @@ fn put_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8
     fidelity
 }
 
-fn put_sequence(
-    value: &Bound<'_, PyAny>,
-    max_len: Option<usize>,
-    out: &mut Vec<u8>,
-    depth: usize,
-) -> PyResult<Fidelity> {
+fn put_sequence(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     let mut fidelity = Fidelity::Exact;
     let start = out.len();
     for item in value.try_iter()? {
         let item_start = out.len();
-        fidelity = fidelity.and(put_nested(&item?, max_len, out, depth + 1)?);
+        fidelity = fidelity.and(put_nested(&item?, nesting, out)?);
         wire::frame_from(out, item_start, len_tag(1));
     }
     wire::frame_from(out, start, len_tag(any_value::ARRAY));
     Ok(fidelity)
 }
 
-fn put_mapping(
-    value: &Bound<'_, PyAny>,
-    max_len: Option<usize>,
-    out: &mut Vec<u8>,
-    depth: usize,
-) -> PyResult<Fidelity> {
+fn put_mapping(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     let mut fidelity = Fidelity::Exact;
     let start = out.len();
     for item in value.call_method0("items")?.try_iter()? {
         let (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
         let Some(key) = clean_key(&key)? else { continue };
         let item_start = out.len();
-        let text = key.to_string_lossy();
-        wire::put_bytes(out, len_tag(1), text.as_bytes());
+        wire::put_bytes(out, len_tag(1), key.to_string_lossy().as_bytes());
         let value_start = out.len();
-        fidelity = fidelity.and(put_nested(&item, max_len, out, depth + 1)?);
+        fidelity = fidelity.and(put_nested(&item, nesting, out)?);
         wire::frame_from(out, value_start, len_tag(2));
         wire::frame_from(out, item_start, len_tag(1));
     }
     wire::frame_from(out, start, len_tag(any_value::KVLIST));
     Ok(fidelity)
+}
+
+/// The value as upstream keeps it: texts cut, sequences as tuples, mappings copied. For the few that the wire form does
+/// not hold to the full.
+pub fn clean<'py>(value: &Bound<'py, PyAny>, max_len: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
+    clean_nested(value, &mut Nesting::new(max_len))
+}
+
+fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResult<Bound<'py, PyAny>> {
+    nesting.count()?;
+    let py = value.py();
+    if let Ok(text) = value.cast::<PyString>() {
+        return match nesting.max_len {
+            Some(max) if text.len()? > max => text.get_item(PySlice::new(py, 0, max as isize, 1)),
+            _ => Ok(value.clone()),
+        };
+    }
+    let is_number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
+    if value.is_none() || is_number || value.is_instance_of::<PyBytes>() {
+        return Ok(value.clone());
+    }
+    if !nesting.ends_at(value) {
+        if is_sequence(value)? {
+            return nesting.inside(value, |nesting| {
+                let items = value.try_iter()?.map(|item| clean_nested(&item?, nesting));
+                Ok(PyTuple::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
+            });
+        }
+        if is_mapping(value)? {
+            return nesting.inside(value, |nesting| {
+                let cleaned = PyDict::new(py);
+                for item in value.call_method0("items")?.try_iter()? {
+                    let (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+                    if let Some(key) = clean_key(&key)? {
+                        cleaned.set_item(key, clean_nested(&item, nesting)?)?;
+                    }
+                }
+                Ok(cleaned.into_any())
+            });
+        }
+    }
+    Ok(call::str(value)?.into_any())
 }
 
 /// The key of a mapping as text, or None if the pair has to go.
@@ -241,7 +314,7 @@ pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyS
             key.py(),
             &format!(
                 "invalid attribute key `{}`. must be non-empty string. Dropping key from attributes.",
-                key.str()?.to_string_lossy()
+                log::shown(key)
             ),
         );
         return Ok(None);
@@ -254,11 +327,11 @@ pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyS
         &format!(
             "Invalid type `{}` for attribute key `{}`, must be a str. Key's `__str__/__repr__` method will be called \
              if it exists, otherwise the key/value pair will be dropped.",
-            key.get_type(),
-            key.str()?.to_string_lossy()
+            log::type_name(key),
+            log::shown(key)
         ),
     );
-    if has_custom_str(key)? { key.str().map(Some) } else { Ok(None) }
+    if has_custom_str(key)? { call::str(key).map(Some) } else { Ok(None) }
 }
 
 /// Whether `str` gives more than the default text with the object's address.
@@ -286,6 +359,6 @@ pub fn is_mapping(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 }
 
 fn abc<'py>(py: Python<'py>, cell: &'static PyOnceLock<Py<PyAny>>, name: &str) -> PyResult<&'py Bound<'py, PyAny>> {
-    let import = || PyResult::Ok(py.import("collections.abc")?.getattr(name)?.unbind());
-    Ok(cell.get_or_try_init(py, import)?.bind(py))
+    let import = || Ok(py.import("collections.abc")?.getattr(name)?.unbind());
+    Ok(get_or_make(py, cell, import)?.bind(py))
 }

@@ -19,7 +19,8 @@ pub struct Attributes {
     first_live: usize,
     wire: Vec<u8>,
     entries: Vec<Entry>,
-    /// From a key's hash to the entry that was written last with it.
+    /// From a key's hash to the entry that was written last with it. Boxed: every span has room for it, few need it.
+    #[allow(clippy::box_collection)]
     index: Option<Box<HashMap<u64, usize>>>,
 }
 

@@ -7,17 +7,20 @@ use tokio::sync::watch;
 
 use crate::fork::PerProcess;
 use crate::otlp::client::{Client, ClientConfig, ConfigError, Outcome};
+use crate::report::Source;
 
 pub struct Exporter {
     config: ClientConfig,
     client: PerProcess<Result<Client, ConfigError>>,
     shut_down: AtomicBool,
+    source: Source,
 }
 
 impl Exporter {
     /// Fails if no request could ever be sent with this configuration. Does not connect.
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
-        let exporter = Self { config, client: PerProcess::new(), shut_down: AtomicBool::new(false) };
+        let exporter =
+            Self { config, client: PerProcess::new(), shut_down: AtomicBool::new(false), source: Source::unique() };
         match exporter.client() {
             Ok(_) => Ok(exporter),
             Err(error) => Err(error.clone()),
@@ -30,6 +33,11 @@ impl Exporter {
 
     pub fn config(&self) -> &ClientConfig {
         &self.config
+    }
+
+    /// Whose failures its reports tell.
+    pub fn source(&self) -> Source {
+        self.source
     }
 
     /// See `Client::export`.

@@ -37,6 +37,8 @@ pub struct Pipeline {
     config: PipelineConfig,
     exporter: Arc<Exporter>,
     state: PerProcess<Arc<State>>,
+    /// Outlives a fork: what was shut down before it stays so in the child.
+    closed: AtomicBool,
 }
 
 /// What belongs to one process; a forked child makes its own and starts empty.
@@ -57,7 +59,7 @@ pub struct Ticket(u64);
 
 impl Pipeline {
     pub fn new(config: PipelineConfig, exporter: Arc<Exporter>) -> Self {
-        Self { config, exporter, state: PerProcess::new() }
+        Self { config, exporter, state: PerProcess::new(), closed: AtomicBool::new(false) }
     }
 
     pub fn config(&self) -> &PipelineConfig {
@@ -67,7 +69,7 @@ impl Pipeline {
     fn state(&self) -> &Arc<State> {
         self.state.get_or_make(|| {
             Arc::new(State {
-                queue: Queue::new(&self.config),
+                queue: Queue::new(&self.config, self.closed.load(Ordering::Acquire)),
                 counters: Counters::default(),
                 wake: Notify::new(),
                 started: AtomicBool::new(false),
@@ -90,7 +92,7 @@ impl Pipeline {
             }
             Pushed::Full => {
                 let dropped = state.counters.dropped(1);
-                report(Level::Warning, Kind::QueueFull, || {
+                report(Level::Warning, Kind::QueueFull, self.exporter.source(), || {
                     let PipelineConfig { max_queue_size, max_queue_bytes, .. } = self.config;
                     format!(
                         "Queue full ({max_queue_size} spans or {max_queue_bytes} bytes), dropping spans: {dropped} so far"
@@ -99,7 +101,7 @@ impl Pipeline {
             }
             Pushed::Closed => {
                 state.counters.dropped(1);
-                report(Level::Warning, Kind::AfterShutdown, || {
+                report(Level::Warning, Kind::AfterShutdown, self.exporter.source(), || {
                     "BatchSpanProcessor is already shut down, dropping spans".into()
                 });
             }
@@ -117,7 +119,7 @@ impl Pipeline {
                     handle.spawn(worker::run(Arc::clone(state), self.config.clone(), Arc::clone(&self.exporter)));
                 }
             }
-            Err(error) => report(Level::Error, Kind::NoThread, || {
+            Err(error) => report(Level::Error, Kind::NoThread, self.exporter.source(), || {
                 format!("The export thread can't be started, spans wait in the queue: {error}")
             }),
         }
@@ -136,6 +138,7 @@ impl Pipeline {
 
     /// Takes no more spans, and asks for everything taken so far to be exported, each batch tried once.
     pub fn start_shutdown(&self) -> Ticket {
+        self.closed.store(true, Ordering::Release);
         let state = self.state();
         state.queue.close();
         state.draining.send_replace(true);

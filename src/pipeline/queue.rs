@@ -41,12 +41,12 @@ pub(super) enum Pushed {
 }
 
 impl Queue {
-    pub fn new(config: &PipelineConfig) -> Self {
+    pub fn new(config: &PipelineConfig, closed: bool) -> Self {
         Self {
             max_spans: config.max_queue_size,
             max_bytes: config.max_queue_bytes,
             batch_size: config.max_export_batch_size,
-            inner: Mutex::default(),
+            inner: Mutex::new(Inner { closed, ..Inner::default() }),
             progress: Condvar::new(),
         }
     }

@@ -8,7 +8,7 @@ use super::{PipelineConfig, State};
 use crate::otlp::batch::Batch;
 use crate::otlp::client::Outcome;
 use crate::otlp::exporter::Exporter;
-use crate::report::{Kind, Level, report};
+use crate::report::{Kind, Level, Source, report};
 
 pub(super) async fn run(state: Arc<State>, config: PipelineConfig, exporter: Arc<Exporter>) {
     while !state.queue.is_finished() {
@@ -22,7 +22,7 @@ pub(super) async fn run(state: Arc<State>, config: PipelineConfig, exporter: Arc
             due = false;
             let spans = batch.len() as u64;
             let outcome = export(&state, &config, &exporter, batch).await;
-            count(&state, spans, outcome);
+            count(&state, spans, outcome, exporter.source());
             // After the counters, so that whoever waited for the spans finds them counted.
             state.queue.done(spans);
         }
@@ -52,19 +52,19 @@ async fn export(state: &State, config: &PipelineConfig, exporter: &Arc<Exporter>
     }
 }
 
-fn count(state: &State, spans: u64, outcome: Outcome) {
+fn count(state: &State, spans: u64, outcome: Outcome, source: Source) {
     match outcome {
         Outcome::Delivered { rejected, message } => {
             state.counters.exported(spans, rejected);
             if rejected > 0 || !message.is_empty() {
-                report(Level::Warning, Kind::PartialSuccess, || {
+                report(Level::Warning, Kind::PartialSuccess, source, || {
                     format!("The receiver rejected {rejected} of {spans} spans: {message}")
                 });
             }
         }
         Outcome::Failed { reason } => {
             state.counters.failed(spans);
-            report(Level::Error, Kind::ExportFailed, || format!("Failed to export {spans} spans: {reason}"));
+            report(Level::Error, Kind::ExportFailed, source, || format!("Failed to export {spans} spans: {reason}"));
         }
     }
 }

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
 
+use crate::convert::once::get_or_make;
 use crate::trace::context;
 
 pub struct Api {
@@ -38,10 +39,7 @@ pub struct Api {
 /// Imports what is needed at the first call.
 pub fn api(py: Python<'_>) -> PyResult<&'static Api> {
     static API: PyOnceLock<Api> = PyOnceLock::new();
-    match API.get(py) {
-        Some(api) => Ok(api),
-        None => API.get_or_try_init(py, || Api::import(py)),
-    }
+    get_or_make(py, &API, || Api::import(py))
 }
 
 impl Api {

@@ -5,6 +5,7 @@ use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::trace::api::Api;
 
@@ -54,6 +55,12 @@ pub fn span_of<'py>(api: &Api, context: &Bound<'py, PyAny>) -> PyResult<Option<B
 /// What `attach_span` changed, to be undone by `detach`.
 pub struct Token(Py<PyAny>);
 
+impl Token {
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.0)
+    }
+}
+
 /// Makes `span` the current one.
 pub fn attach_span(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResult<Token> {
     let Some(variable) = &api.context_variable else {
@@ -76,7 +83,7 @@ fn new_context<'py>(api: &Api, current: &Bound<'py, PyDict>, span: &Bound<'py, P
     #[allow(unsafe_code)]
     // SAFETY: `Context` derives from dict without fields of its own, and dict's tp_new accepts its subclasses.
     let context = unsafe {
-        let new = (*(&raw mut ffi::PyDict_Type)).tp_new.expect("dict can be made");
+        let new = ffi::PyDict_Type.tp_new.expect("dict can be made");
         Bound::from_owned_ptr_or_err(py, new(class, PyTuple::empty(py).as_ptr(), std::ptr::null_mut()))?
             .cast_into_unchecked::<PyDict>()
     };

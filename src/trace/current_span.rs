@@ -5,9 +5,10 @@ use std::sync::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
-use crate::convert::log;
 use crate::trace::api::api;
+use crate::trace::boundary::contained;
 use crate::trace::context::{self, Token};
 use crate::trace::exception;
 use crate::trace::span::{Span, is_error};
@@ -46,42 +47,70 @@ impl CurrentSpan {
         self.entered.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// As upstream, for any object the tracer may have returned.
-    fn record(&self, span: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Arguments { record_exception, set_status_on_exception, .. } = self.arguments;
-        match span.cast::<Span>() {
-            Ok(span) if span.get().has_ended() => Ok(()),
-            Ok(span) => Span::record_escaped(span, exception, record_exception, set_status_on_exception),
-            // The other spans that a tracer returns do not record.
-            Err(_) => Ok(()),
+    fn leave(&self, py: Python<'_>, entered: Entered, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let api = api(py)?;
+        let Entered { span, token } = entered;
+        let span = span.bind(py);
+        context::detach(py, api, token);
+        let ours = span.cast::<Span>().ok();
+        let Arguments { record_exception, set_status_on_exception, end_on_exit, .. } = self.arguments;
+        // The other spans that a tracer returns record nothing.
+        if let Some(exception) = exception
+            && let Some(ours) = ours
+            && is_error(exception)
+            && !ours.get().has_ended()
+            && let Err(error) = Span::record_escaping(ours, exception, record_exception, set_status_on_exception, false)
+        {
+            exception::swallow(py, "An exception was not recorded", error);
+        }
+        match ours {
+            _ if !end_on_exit => Ok(()),
+            // Not a subclass: no need to look its `end` up.
+            Some(ours) if span.get_type().is(&api.our_span) => Span::end_now(ours, None),
+            _ => span.call_method0(intern!(py, "end")).map(drop),
         }
     }
 }
 
 #[pymethods]
 impl CurrentSpan {
-    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         let Arguments { tracer, name, context, kind, attributes, links, start_time, .. } = &self.arguments;
-        let bind = |argument: &'_ Option<Py<PyAny>>| argument.as_ref().map(|object| object.bind(py).clone());
-        let (context, kind, attributes) = (bind(context), bind(kind), bind(attributes));
-        let (links, start_time) = (bind(links), bind(start_time));
-        let span = Tracer::start(
-            tracer.bind(py),
-            &Start {
-                name: name.bind(py),
-                context: context.as_ref(),
-                kind: kind.as_ref(),
-                attributes: attributes.as_ref(),
-                links: links.as_ref(),
-                start_time: start_time.as_ref(),
-                record_exception: self.arguments.record_exception,
-                set_status_on_exception: self.arguments.set_status_on_exception,
-            },
-        )?;
+        visit.call(tracer)?;
+        visit.call(name)?;
+        [context, kind, attributes, links, start_time].into_iter().try_for_each(|argument| visit.call(argument))?;
+        match self.entered.try_lock() {
+            Ok(entered) => entered.iter().try_for_each(|entered| {
+                visit.call(&entered.span)?;
+                entered.token.traverse(&visit)
+            }),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let entered = self.entered().take();
+        drop(entered);
+    }
+
+    fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.entered().is_some() {
+            return Err(PyRuntimeError::new_err("start_as_current_span is entered already"));
+        }
+        let Arguments { tracer, name, context, kind, attributes, links, start_time, .. } = &self.arguments;
+        let start = Start {
+            name: name.bind(py),
+            context: context.as_ref().map(|context| context.bind(py)),
+            kind: kind.as_ref().map(|kind| kind.bind(py)),
+            attributes: attributes.as_ref().map(|attributes| attributes.bind(py)),
+            links: links.as_ref().map(|links| links.bind(py)),
+            start_time: start_time.as_ref().map(|start_time| start_time.bind(py)),
+            record_exception: self.arguments.record_exception,
+            set_status_on_exception: self.arguments.set_status_on_exception,
+        };
+        let span = Tracer::start_contained(tracer.bind(py), &start)?;
         let token = context::attach_span(py, api(py)?, &span)?;
-        let entered = Entered { span: span.clone().unbind(), token };
-        let before = self.entered().replace(entered);
-        drop(before);
+        *self.entered() = Some(Entered { span: span.clone().unbind(), token });
         Ok(span)
     }
 
@@ -93,28 +122,11 @@ impl CurrentSpan {
         exception: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let Some(Entered { span, token }) = self.entered().take() else {
+        let Some(entered) = self.entered().take() else {
             return Err(PyRuntimeError::new_err("start_as_current_span was not entered"));
         };
-        let span = span.bind(py);
-        context::detach(py, api(py)?, token);
-        let mut result = Ok(());
-        if let Some(exception) = exception
-            && is_error(exception)
-            && let Err(error) = self.record(span, exception)
-        {
-            result = exception::contain(py, "The exception was not recorded", error);
-        }
-        if self.arguments.end_on_exit {
-            let ended = match span.cast::<Span>() {
-                // A subclass's `end`, or one set on the object, counts; ours needs no look-up.
-                Ok(ours) if span.get_type().is(&api(py)?.our_span) => Span::end(ours, None),
-                _ => span.call_method0(intern!(py, "end")).map(drop),
-            };
-            result = result.and(ended);
-        }
-        log::drain_reports(py);
-        result.map(|()| false)
+        contained(py, "__exit__", || self.leave(py, entered, exception), || Ok(()))?;
+        Ok(false)
     }
 
     /// Decorates a function, a coroutine function included: every call gets a span of its own.

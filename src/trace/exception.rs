@@ -1,19 +1,55 @@
 //! Exceptions: those of the user's telemetry code, which stay here, and those of the application, which are recorded.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use pyo3::exceptions::PyException;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::convert::log;
+use crate::trace::call;
 
-/// Logs an exception that a processor or sampler raised, so that it does not reach the application. What is not an
-/// `Exception` (KeyboardInterrupt, SystemExit) was meant for the application and is passed on.
-pub fn contain(py: Python<'_>, doing: &str, error: PyErr) -> PyResult<()> {
+thread_local! {
+    static INTERRUPT: Cell<Option<PyErr>> = const { Cell::new(None) };
+}
+
+/// Interrupts kept on all threads, so that the usual case is one load.
+static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Logs an exception that telemetry code (a processor, a value's `__str__`) raised, so that it does not reach the
+/// application. What is not an `Exception` was meant for the application; `take_interrupt` hands it on.
+#[cold]
+pub fn swallow(py: Python<'_>, doing: &str, error: PyErr) {
     if error.is_instance_of::<PyException>(py) {
         log::exception(py, doing, error);
-        return Ok(());
+    } else {
+        keep_interrupt(error);
     }
-    Err(error)
+}
+
+/// Keeps an interrupt until the API call is done. Of several the first counts.
+#[cold]
+pub fn keep_interrupt(error: PyErr) {
+    let before = INTERRUPT.try_with(Cell::take).unwrap_or_default();
+    if before.is_none() {
+        INTERRUPTS.fetch_add(1, Ordering::Relaxed);
+    }
+    let _ = INTERRUPT.try_with(|slot| slot.set(before.or(Some(error))));
+}
+
+/// The interrupt that came while this thread was in here, if any.
+#[inline]
+pub fn take_interrupt() -> Option<PyErr> {
+    if INTERRUPTS.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    let interrupt = INTERRUPT.try_with(Cell::take).unwrap_or_default();
+    if interrupt.is_some() {
+        INTERRUPTS.fetch_sub(1, Ordering::Relaxed);
+    }
+    interrupt
 }
 
 /// The attributes of an exception's event, by the semantic conventions.
@@ -23,18 +59,19 @@ pub fn event_attributes<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let py = exception.py();
     let class = exception.get_type();
-    let qualified = class.qualname()?.to_string();
-    let module = class.getattr("__module__")?;
+    let qualified = class.qualname()?.to_string_lossy().into_owned();
+    let module = class.getattr(intern!(py, "__module__"))?;
     let kind = if !module.is_truthy()? || module.eq("builtins")? {
         qualified
     } else {
         format!("{}.{qualified}", module.str()?.to_string_lossy())
     };
+    let lines = call::method(intern!(py, "format_exception"), [py.import("traceback")?.as_any(), exception], None)?;
+    let stacktrace = PyString::new(py, "").call_method1("join", (lines,))?;
     let attributes = PyDict::new(py);
-    attributes.set_item("exception.type", kind)?;
-    attributes.set_item("exception.message", exception.str()?)?;
-    let lines = py.import("traceback")?.call_method1("format_exception", (exception,))?;
-    attributes.set_item("exception.stacktrace", pyo3::types::PyString::new(py, "").call_method1("join", (lines,))?)?;
-    attributes.set_item("exception.escaped", escaped.str()?)?;
+    attributes.set_item(intern!(py, "exception.type"), kind)?;
+    attributes.set_item(intern!(py, "exception.message"), call::str(exception)?)?;
+    attributes.set_item(intern!(py, "exception.stacktrace"), stacktrace)?;
+    attributes.set_item(intern!(py, "exception.escaped"), escaped.str()?)?;
     Ok(attributes)
 }

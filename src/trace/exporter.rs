@@ -15,6 +15,7 @@ use crate::otlp::client::{ClientConfig, Compression, Outcome, Protocol, Signal};
 use crate::otlp::exporter::Exporter;
 use crate::report::{Kind, Level, report};
 use crate::runtime;
+use crate::trace::exception;
 
 /// How long a wait lets a signal wait.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -70,7 +71,7 @@ impl OtlpExporter {
             let mut framed = Vec::new();
             match frame_span(&span?, &scopes, &mut framed) {
                 Ok(scope) => batch.push(&scope, &framed),
-                Err(error) => log::exception(py, "A span could not be encoded", error),
+                Err(error) => exception::swallow(py, "A span could not be encoded", error),
             }
         }
         if batch.is_empty() {
@@ -80,11 +81,15 @@ impl OtlpExporter {
         let delivered = matches!(outcome, Outcome::Delivered { .. });
         match outcome {
             Outcome::Delivered { rejected: 0, message } if message.is_empty() => {}
-            Outcome::Delivered { rejected, message } => report(Level::Warning, Kind::PartialSuccess, || {
-                format!("The receiver rejected {rejected} spans: {message}")
-            }),
+            Outcome::Delivered { rejected, message } => {
+                report(Level::Warning, Kind::PartialSuccess, self.inner.source(), || {
+                    format!("The receiver rejected {rejected} spans: {message}")
+                })
+            }
             Outcome::Failed { reason } => {
-                report(Level::Error, Kind::ExportFailed, || format!("Failed to export spans: {reason}"));
+                report(Level::Error, Kind::ExportFailed, self.inner.source(), || {
+                    format!("Failed to export spans: {reason}")
+                });
             }
         }
         log::drain_reports(py);

@@ -4,10 +4,12 @@ use std::cell::Cell;
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng, SeedableRng};
 
 use crate::fork;
+use crate::trace::call;
 
 thread_local! {
     /// This thread's generator and the process it was seeded in: a forked child seeds anew, so that it does not
@@ -17,12 +19,13 @@ thread_local! {
 
 /// xoshiro256++: its 256 bits of state keep the sequences of many processes apart.
 fn random<R>(draw: impl FnOnce(&mut SmallRng) -> R) -> R {
-    let mut generator = match GENERATOR.take() {
+    // A thread that is ending has no generator left; it seeds one for each id.
+    let mut generator = match GENERATOR.try_with(Cell::take).unwrap_or_default() {
         Some((generation, generator)) if generation == fork::generation() => generator,
         _ => SmallRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| SmallRng::seed_from_u64(seed_without_system())),
     };
     let drawn = draw(&mut generator);
-    GENERATOR.set(Some((fork::generation(), generator)));
+    let _ = GENERATOR.try_with(|slot| slot.set(Some((fork::generation(), generator))));
     drawn
 }
 
@@ -74,10 +77,17 @@ impl IdGenerator {
         Ok(if is_stock { Self::Random } else { Self::Python(object.clone().unbind()) })
     }
 
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Random => Ok(()),
+            Self::Python(object) => visit.call(object),
+        }
+    }
+
     pub fn span_id(&self, py: Python<'_>) -> PyResult<u64> {
         match self {
             Self::Random => Ok(random_span_id()),
-            Self::Python(object) => object.bind(py).call_method0(intern!(py, "generate_span_id"))?.extract(),
+            Self::Python(object) => call::method(intern!(py, "generate_span_id"), [object.bind(py)], None)?.extract(),
         }
     }
 
@@ -87,8 +97,8 @@ impl IdGenerator {
             Self::Random => Ok((random_trace_id(), true)),
             Self::Python(object) => {
                 let object = object.bind(py);
-                let id = object.call_method0(intern!(py, "generate_trace_id"))?.extract()?;
-                Ok((id, object.call_method0(intern!(py, "is_trace_id_random"))?.is_truthy()?))
+                let id = call::method(intern!(py, "generate_trace_id"), [object], None)?.extract()?;
+                Ok((id, call::method(intern!(py, "is_trace_id_random"), [object], None)?.is_truthy()?))
             }
         }
     }

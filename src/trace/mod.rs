@@ -1,6 +1,8 @@
 //! The SDK as Python sees it: tracer, span, sampler, ids, context, processors.
 
 pub mod api;
+pub mod boundary;
+pub mod call;
 pub mod context;
 pub mod current_span;
 pub mod exception;
@@ -14,4 +16,5 @@ pub mod readable_span;
 pub mod sampler;
 pub mod span;
 pub mod span_context;
+pub mod span_state;
 pub mod tracer;

@@ -44,10 +44,11 @@ impl SpanPipeline {
     }
 }
 
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
 /// A number of milliseconds; what is negative or not a number is none at all, what is huge a year.
 fn millis(millis: f64) -> Duration {
-    const YEAR: f64 = 365.0 * 86_400.0;
-    Duration::from_secs_f64((millis / 1e3).clamp(0.0, YEAR).max(0.0))
+    Duration::from_secs_f64((millis / 1e3).clamp(0.0, YEAR.as_secs_f64()).max(0.0))
 }
 
 #[pymethods]
@@ -68,7 +69,8 @@ impl SpanPipeline {
             max_queue_size,
             schedule_delay: millis(schedule_delay_millis),
             max_export_batch_size,
-            export_timeout: millis(export_timeout_millis),
+            // Upstream takes no notice of this timeout; zero and less can only mean that there is none.
+            export_timeout: if export_timeout_millis > 0.0 { millis(export_timeout_millis) } else { YEAR },
             max_queue_bytes,
         };
         let inner = Arc::new(Pipeline::new(config, Arc::clone(exporter.inner())));

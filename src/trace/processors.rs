@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::pipeline::Pipeline;
 use crate::published::Published;
+use crate::trace::call;
 use crate::trace::exception;
 use crate::trace::pipeline::SpanPipeline;
 
@@ -52,19 +53,21 @@ impl Processors {
 impl Lists {
     pub fn on_start(&self, span: &Bound<'_, PyAny>, context: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = span.py();
-        let keywords = PyDict::new(py);
-        keywords.set_item(intern!(py, "parent_context"), context)?;
-        self.each(py, "on_start", |p| p.call_method(intern!(py, "on_start"), (span,), Some(&keywords)))
+        let names = PyTuple::new(py, [intern!(py, "parent_context")])?;
+        let none = py.None().into_bound(py);
+        let context = context.unwrap_or(&none);
+        self.each(py, "on_start", |p| call::method(intern!(py, "on_start"), [p, span, context], Some(&names)));
+        Ok(())
     }
 
-    pub fn on_ending(&self, span: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn on_ending(&self, span: &Bound<'_, PyAny>) {
         let py = span.py();
-        self.each(py, "_on_ending", |p| p.call_method1(intern!(py, "_on_ending"), (span,)))
+        self.each(py, "_on_ending", |p| call::method(intern!(py, "_on_ending"), [p, span], None));
     }
 
-    pub fn on_end(&self, span: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn on_end(&self, span: &Bound<'_, PyAny>) {
         let py = span.py();
-        self.each(py, "on_end", |p| p.call_method1(intern!(py, "on_end"), (span,)))
+        self.each(py, "on_end", |p| call::method(intern!(py, "on_end"), [p, span], None));
     }
 
     /// One processor that raises does not keep the span from the others.
@@ -73,13 +76,11 @@ impl Lists {
         py: Python<'py>,
         method: &str,
         call: impl Fn(&Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>>,
-    ) -> PyResult<()> {
-        let mut result = Ok(());
+    ) {
         for processor in &self.python {
             if let Err(error) = call(processor.bind(py)) {
-                result = result.and(exception::contain(py, &format!("A span processor's {method} raised"), error));
+                exception::swallow(py, &format!("A span processor's {method} raised"), error);
             }
         }
-        result
     }
 }

@@ -6,60 +6,83 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::convert::read::{Snapshot, put_key_value};
+use crate::convert::attributes::Originals;
+use crate::convert::read::{Snapshot, put_key_value, put_originals};
 use crate::otlp::wire::{Fields, Value};
 use crate::trace::api::api;
 use crate::trace::span::Span;
+use crate::trace::span_state::Recorded;
 
 impl Span {
     fn snapshot(&self, py: Python<'_>) -> Snapshot {
         Snapshot::of(py, &self.lock().attributes)
     }
+}
 
-    /// Event and link messages, copied so that no lock is held while objects are made of them.
-    fn copies<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
-        messages.map(<[u8]>::to_vec).collect()
+/// An event or link, copied so that no lock is held while an object is made of it.
+struct Copied {
+    message: Vec<u8>,
+    context: Option<Py<PyAny>>,
+    originals: Originals,
+}
+
+impl Copied {
+    fn all(py: Python<'_>, recorded: Option<&Recorded>) -> Vec<Self> {
+        let Some(recorded) = recorded else { return Vec::new() };
+        let copy = |(message, beside): (&[u8], &super::span_state::Beside)| Self {
+            message: message.to_vec(),
+            context: beside.context.as_ref().map(|context| context.clone_ref(py)),
+            originals: beside
+                .originals
+                .iter()
+                .flat_map(|o| o.iter())
+                .map(|(k, v)| (k.clone(), v.clone_ref(py)))
+                .collect(),
+        };
+        recorded.messages.iter().zip(&recorded.beside).map(copy).collect()
+    }
+
+    /// `Span.Event`: time 1, name 2, attributes 3, dropped attributes 4.
+    fn event<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let attributes = PyDict::new(py);
+        let (mut name, mut time, mut dropped) = (std::borrow::Cow::default(), 0, 0);
+        for field in Fields::of(&self.message) {
+            match field {
+                (1, Value::Fixed64(nanos)) => time = nanos,
+                (2, Value::Bytes(text)) => name = String::from_utf8_lossy(text),
+                (3, Value::Bytes(key_value)) => put_key_value(&attributes, key_value)?,
+                (4, Value::Varint(count)) => dropped = count,
+                _ => {}
+            }
+        }
+        put_originals(&attributes, self.originals)?;
+        api(py)?.event.bind(py).call1((PyString::new(py, &name), bounded(attributes, dropped)?, time))
+    }
+
+    /// `Span.Link`: attributes 4, dropped attributes 5; the context is kept beside it.
+    fn link<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let attributes = PyDict::new(py);
+        let mut dropped = 0;
+        for field in Fields::of(&self.message) {
+            match field {
+                (4, Value::Bytes(key_value)) => put_key_value(&attributes, key_value)?,
+                (5, Value::Varint(count)) => dropped = count,
+                _ => {}
+            }
+        }
+        put_originals(&attributes, self.originals)?;
+        api(py)?.link.bind(py).call1((self.context, bounded(attributes, dropped)?))
     }
 }
 
 /// A `BoundedAttributes` as upstream keeps those of events and links, with the count of dropped ones.
-fn bounded<'py>(py: Python<'py>, attributes: Bound<'py, PyDict>, dropped: u64) -> PyResult<Bound<'py, PyAny>> {
+fn bounded(attributes: Bound<'_, PyDict>, dropped: u64) -> PyResult<Bound<'_, PyAny>> {
+    let py = attributes.py();
     let keywords = PyDict::new(py);
     keywords.set_item(intern!(py, "attributes"), attributes)?;
     let bounded = api(py)?.bounded_attributes.bind(py).call((), Some(&keywords))?;
     bounded.setattr(intern!(py, "dropped"), dropped)?;
     Ok(bounded)
-}
-
-/// `Span.Event`: time 1, name 2, attributes 3, dropped attributes 4.
-fn event<'py>(py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyAny>> {
-    let attributes = PyDict::new(py);
-    let (mut name, mut time, mut dropped) = (std::borrow::Cow::default(), 0, 0);
-    for field in Fields::of(message) {
-        match field {
-            (1, Value::Fixed64(nanos)) => time = nanos,
-            (2, Value::Bytes(text)) => name = String::from_utf8_lossy(text),
-            (3, Value::Bytes(key_value)) => put_key_value(&attributes, key_value)?,
-            (4, Value::Varint(count)) => dropped = count,
-            _ => {}
-        }
-    }
-    let arguments = (PyString::new(py, &name), bounded(py, attributes, dropped)?, time);
-    api(py)?.event.bind(py).call1(arguments)
-}
-
-/// `Span.Link`: attributes 4, dropped attributes 5; the context is kept beside it.
-fn link<'py>(py: Python<'py>, message: &[u8], context: &Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let attributes = PyDict::new(py);
-    let mut dropped = 0;
-    for field in Fields::of(message) {
-        match field {
-            (4, Value::Bytes(key_value)) => put_key_value(&attributes, key_value)?,
-            (5, Value::Varint(count)) => dropped = count,
-            _ => {}
-        }
-    }
-    api(py)?.link.bind(py).call1((context, bounded(py, attributes, dropped)?))
 }
 
 #[pymethods]
@@ -112,20 +135,15 @@ impl Span {
 
     #[getter]
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let messages = self.lock().events.as_ref().map_or_else(Vec::new, |events| Self::copies(events.iter()));
-        let events: Vec<_> = messages.iter().map(|message| event(py, message)).collect::<PyResult<_>>()?;
+        let copied = Copied::all(py, self.lock().events.as_deref());
+        let events: Vec<_> = copied.into_iter().map(|event| event.event(py)).collect::<PyResult<_>>()?;
         PyTuple::new(py, events)
     }
 
     #[getter]
     fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let (messages, contexts) = {
-            let state = self.lock();
-            let Some(links) = &state.links else { return Ok(PyTuple::empty(py)) };
-            let contexts: Vec<_> = links.contexts.iter().map(|context| context.clone_ref(py)).collect();
-            (Self::copies(links.messages.iter()), contexts)
-        };
-        let links: Vec<_> = messages.iter().zip(&contexts).map(|(m, c)| link(py, m, c)).collect::<PyResult<_>>()?;
+        let copied = Copied::all(py, self.lock().links.as_deref());
+        let links: Vec<_> = copied.into_iter().map(|link| link.link(py)).collect::<PyResult<_>>()?;
         PyTuple::new(py, links)
     }
 
@@ -136,7 +154,7 @@ impl Span {
 
     #[getter]
     fn dropped_events(&self) -> u32 {
-        self.lock().events.as_ref().map_or(0, |events| events.dropped())
+        self.lock().events.as_ref().map_or(0, |events| events.messages.dropped())
     }
 
     #[getter]

@@ -2,8 +2,10 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::trace::api::{Api, position};
+use crate::trace::call;
 use crate::trace::span_context::SpanContext;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,20 @@ impl Sampler {
         Ok(Self::Python(object.clone().unbind()))
     }
 
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Python(object) => visit.call(object),
+            Self::ParentBased(samplers) => {
+                samplers.root.traverse(visit)?;
+                samplers.remote_parent_sampled.traverse(visit)?;
+                samplers.remote_parent_not_sampled.traverse(visit)?;
+                samplers.local_parent_sampled.traverse(visit)?;
+                samplers.local_parent_not_sampled.traverse(visit)
+            }
+            Self::Static(_) | Self::TraceIdRatio { .. } => Ok(()),
+        }
+    }
+
     pub fn sample<'py>(&self, py: Python<'py>, api: &Api, question: &Question<'_, 'py>) -> PyResult<Sampling<'py>> {
         let decision = match self {
             Self::Static(decision) => *decision,
@@ -134,8 +150,10 @@ fn ask<'py>(
     question: &Question<'_, 'py>,
 ) -> PyResult<Sampling<'py>> {
     let Question { context, trace_id, name, kind, attributes, links, .. } = question;
-    let arguments = (context, trace_id, name, kind, attributes, links);
-    let result = sampler.call_method1(intern!(py, "should_sample"), arguments)?;
+    let none = py.None().into_bound(py);
+    let trace_id = trace_id.into_pyobject(py)?.into_any();
+    let arguments = [sampler, context.unwrap_or(&none), &trace_id, name, kind, attributes.unwrap_or(&none), links];
+    let result = call::method(intern!(py, "should_sample"), arguments, None)?;
     let attributes = result.getattr(intern!(py, "attributes"))?;
     let trace_state = result.getattr(intern!(py, "trace_state"))?;
     let has_state = !trace_state.is_none() && !trace_state.is(&api.default_trace_state);

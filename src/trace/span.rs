@@ -7,18 +7,21 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::attributes::{self, PyAttributes, with_scratch};
 use crate::convert::log;
 use crate::convert::stock_span::put_link;
 use crate::otlp::batch::Scope;
-use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, StatusCode};
+use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, StatusCode};
 use crate::trace::api::{Api, api, position};
+use crate::trace::boundary::contained;
+use crate::trace::call;
 use crate::trace::exception;
 use crate::trace::span_context::SpanContext;
-use crate::trace::tracer::Tracer;
+use crate::trace::span_state::{Beside, Recorded, State};
+use crate::trace::tracer::{SpanLimits, Tracer};
 
 /// See `opentelemetry.sdk.trace.Span`; made by a tracer as an instance of `otel_rs.trace.Span`.
 #[pyclass(frozen, subclass, module = "otel_rs._native")]
@@ -38,59 +41,17 @@ pub struct Span {
     pub(super) state: Mutex<State>,
 }
 
-/// What changes while the span is recorded. No Python code may run while it is locked.
-pub(super) struct State {
-    pub name: Py<PyAny>,
-    pub end_time: Option<u64>,
-    pub attributes: PyAttributes,
-    /// Made with the first event or link: most spans have none.
-    pub events: Option<Box<Messages>>,
-    pub links: Option<Box<Links>>,
-    pub status: StatusCode,
-    /// The status' description, as text for the wire.
-    pub status_message: Option<Py<PyString>>,
-}
-
-/// Links on the wire, and the contexts they name for whoever reads them.
-pub(super) struct Links {
-    pub messages: Messages,
-    pub contexts: Vec<Py<PyAny>>,
-}
-
-impl State {
-    pub fn new(name: Py<PyAny>, limits: &super::tracer::SpanLimits) -> Self {
-        Self {
-            name,
-            end_time: None,
-            attributes: PyAttributes::new(SPAN_ATTRIBUTES, limits.span_attributes),
-            events: None,
-            links: None,
-            status: StatusCode::Unset,
-            status_message: None,
-        }
-    }
-}
-
-impl Links {
-    fn new(limit: Option<usize>) -> Self {
-        Self { messages: Messages::new(limit), contexts: Vec::new() }
-    }
-
-    /// Adds a link; returns the context of the one that had to go.
-    fn push(&mut self, framed: &[u8], context: Py<PyAny>) -> Option<Py<PyAny>> {
-        self.messages.push(framed);
-        self.contexts.push(context);
-        (self.contexts.len() > self.messages.len()).then(|| self.contexts.remove(0))
-    }
-}
-
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64)
 }
 
 /// A time in nanoseconds since the epoch; what is none costs one log line.
+#[inline]
 pub fn time_or_now(time: Option<&Bound<'_, PyAny>>) -> u64 {
-    let Some(time) = time else { return now() };
+    time.map_or_else(now, given_time)
+}
+
+fn given_time(time: &Bound<'_, PyAny>) -> u64 {
     if let Ok(nanos) = time.extract::<u64>() {
         return nanos;
     }
@@ -98,10 +59,36 @@ pub fn time_or_now(time: Option<&Bound<'_, PyAny>>) -> u64 {
         // Negative times and NaN become zero, the epoch.
         Ok(nanos) => nanos as u64,
         Err(_) => {
-            log::warning(time.py(), &format!("Invalid time of type `{}`, taking the current one.", time.get_type()));
+            let message = format!("Invalid time of type `{}`, taking the current one.", log::type_name(time));
+            log::warning(time.py(), &message);
             now()
         }
     }
+}
+
+/// Whether a `with` block records this: what derives from `BaseException` alone (GeneratorExit, KeyboardInterrupt) is
+/// not an error of the operation.
+pub(super) fn is_error(exception: &Bound<'_, PyAny>) -> bool {
+    exception.is_instance_of::<PyException>()
+}
+
+/// `Status(ERROR, "Class: message")`.
+fn exception_status<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let api = api(exception.py())?;
+    let description = format!("{}: {}", exception.get_type().name()?.to_string_lossy(), log::shown(exception));
+    api.status.bind(exception.py()).call1((&api.status_codes[2], description))
+}
+
+/// The object itself if it is a text, else what `str` makes of it.
+fn text_of<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyString> {
+    match object.cast::<PyString>() {
+        Ok(text) => text.clone(),
+        Err(_) => PyString::new(object.py(), &log::shown(object)),
+    }
+}
+
+fn given<'a, 'py>(argument: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
+    argument.filter(|argument| !argument.is_none())
 }
 
 impl Span {
@@ -113,108 +100,136 @@ impl Span {
         self.lock().end_time.is_some()
     }
 
+    fn limits(&self) -> &SpanLimits {
+        self.tracer.get().limits()
+    }
+
+    /// The links given at the start. One that is of no use costs itself.
     pub(super) fn add_links(&self, py: Python<'_>, api: &Api, links: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !links.is_truthy()? {
+            return Ok(());
+        }
         for link in links.try_iter()? {
             let link = link?;
-            if link.is_truthy()? {
-                let attributes = link.getattr(intern!(py, "attributes"))?;
-                self.push_link(py, api, &link.getattr(intern!(py, "context"))?, Some(&attributes))?;
+            let add = || {
+                if link.is_truthy()? {
+                    let attributes = link.getattr(intern!(py, "attributes"))?;
+                    self.push_link(api, &link.getattr(intern!(py, "context"))?, Some(&attributes))?;
+                }
+                PyResult::Ok(())
+            };
+            if let Err(error) = add() {
+                exception::swallow(py, "A link was dropped", error);
             }
         }
         Ok(())
     }
 
-    /// Adds the link if it is worth anything; false if the span has ended.
-    fn push_link(
-        &self,
-        py: Python<'_>,
-        api: &Api,
-        context: &Bound<'_, PyAny>,
-        attributes: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let has_attributes = match attributes {
-            Some(attributes) => attributes.is_truthy()?,
-            None => false,
-        };
+    fn push_link(&self, api: &Api, context: &Bound<'_, PyAny>, attributes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = context.py();
         if !context.is_truthy()? {
-            return Ok(true);
+            return Ok(());
         }
-        let trace_state = context.getattr(intern!(py, "trace_state"))?;
+        let attributes = match attributes {
+            Some(attributes) if attributes.is_truthy()? => Some(attributes),
+            _ => None,
+        };
         let is_valid = context.getattr(intern!(py, "is_valid"))?.is_truthy()?;
-        if !is_valid && !has_attributes && !trace_state.is_truthy()? {
-            return Ok(true);
+        if !is_valid && attributes.is_none() && !context.getattr(intern!(py, "trace_state"))?.is_truthy()? {
+            return Ok(());
         }
-        let limits = self.tracer.get().limits();
+        let limits = self.limits();
         let mut converted = PyAttributes::new(LINK_ATTRIBUTES, limits.link_attributes);
-        if has_attributes && let Some(attributes) = attributes {
+        if let Some(attributes) = attributes {
             converted.extend(attributes, limits.value_len);
         }
-        let context = context.clone().unbind();
-        let pushed = with_scratch(|scratch| {
-            put_link(api, context.bind(py), &converted, scratch)?;
-            let mut state = self.lock();
-            match state.end_time {
-                None => {
-                    let links = state.links.get_or_insert_with(|| Box::new(Links::new(limits.links)));
-                    PyResult::Ok((true, links.push(scratch, context)))
-                }
-                Some(_) => Ok((false, Some(context))),
-            }
-        });
-        let (pushed, _gone) = pushed?;
-        Ok(pushed)
+        with_scratch(|framed| {
+            put_link(api, context, &converted, framed)?;
+            let beside = Beside { context: Some(context.clone().unbind()), originals: converted.take_originals() };
+            self.push(py, "_add_link", beside, |state, beside| {
+                Recorded::push(&mut state.links, limits.links, framed, beside)
+            });
+            Ok(())
+        })
     }
 
     fn push_event(
         &self,
-        py: Python<'_>,
         name: &Bound<'_, PyAny>,
         attributes: Option<&Bound<'_, PyAny>>,
         timestamp: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        let limits = self.tracer.get().limits();
+    ) {
+        let limits = self.limits();
         let mut converted = PyAttributes::new(EVENT_ATTRIBUTES, limits.event_attributes);
-        if let Some(attributes) = attributes.filter(|attributes| !attributes.is_none()) {
+        if let Some(attributes) = given(attributes) {
             converted.extend(attributes, limits.value_len);
         }
         let time = time_or_now(timestamp);
-        let name = name.str()?;
-        let name = name.to_string_lossy();
-        let ended = with_scratch(|scratch| {
-            wire::put_event(scratch, &name, time, &converted.wire);
-            let mut state = self.lock();
-            if state.end_time.is_none() {
-                state.events.get_or_insert_with(|| Box::new(Messages::new(limits.events))).push(scratch);
-            }
-            state.end_time.is_some()
+        let text = text_of(name);
+        with_scratch(|framed| {
+            wire::put_event(framed, &text.to_string_lossy(), time, &converted.wire);
+            let beside = Beside { context: None, originals: converted.take_originals() };
+            self.push(name.py(), "_add_event", beside, |state, beside| {
+                Recorded::push(&mut state.events, limits.events, framed, beside)
+            });
         });
-        if ended {
-            log::warning(py, "Tried calling _add_event on an ended span.");
-        }
-        Ok(())
     }
 
+    /// Puts an event or a link in place, unless the span has ended.
+    fn push(
+        &self,
+        py: Python<'_>,
+        call: &str,
+        beside: Beside,
+        push: impl FnOnce(&mut State, Beside) -> Option<Beside>,
+    ) {
+        let (ended, _gone) = {
+            let mut state = self.lock();
+            match state.end_time {
+                None => (false, push(&mut state, beside)),
+                Some(_) => (true, Some(beside)),
+            }
+        };
+        if ended {
+            log::warning(py, &format!("Tried calling {call} on an ended span."));
+        }
+    }
+
+    #[cold]
     fn set_any_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
         let py = key.py();
+        if self.has_ended() {
+            return log::warning(py, "Setting attribute on ended span.");
+        }
         let key = match key.cast::<PyString>() {
-            Ok(key) if key.is_truthy().unwrap_or(false) => key.clone(),
+            Ok(key) if key.len().is_ok_and(|len| len > 0) => key.clone(),
             _ => {
-                let text = key.str().map_or_else(|_| "?".into(), |text| text.to_string_lossy().into_owned());
-                self.lock().attributes.wire.count_dropped(1);
-                let message = format!("invalid key `{text}`. must be non-empty string. Dropping key from attributes.");
+                self.count_dropped_attribute();
+                let shown = log::shown(key);
+                let message = format!("invalid key `{shown}`. must be non-empty string. Dropping key from attributes.");
                 return log::warning(py, &message);
             }
         };
-        match attributes::convert(key, value, self.tracer.get().limits().span_value_len) {
+        match attributes::convert(key, value, self.limits().span_value_len) {
             Some(converted) => self.put(py, converted),
-            None => self.lock().attributes.wire.count_dropped(1),
+            None => self.count_dropped_attribute(),
+        }
+    }
+
+    fn count_dropped_attribute(&self) {
+        let mut state = self.lock();
+        if state.end_time.is_none() {
+            state.attributes.wire.count_dropped(1);
         }
     }
 
     fn put(&self, py: Python<'_>, converted: attributes::Converted<'_>) {
-        let put = {
+        let (put, _unused) = {
             let mut state = self.lock();
-            state.end_time.is_none().then(|| converted.put_into(&mut state.attributes))
+            match state.end_time {
+                None => (Some(converted.put_into(&mut state.attributes)), None),
+                Some(_) => (None, Some(converted)),
+            }
         };
         match put {
             Some(put) => put.log(py),
@@ -240,175 +255,31 @@ impl Span {
         }
     }
 
-    /// Records an exception that leaves a `with` block, as asked for at the start.
-    pub(super) fn record_escaped(
-        slf: &Bound<'_, Self>,
-        exception: &Bound<'_, PyAny>,
-        record: bool,
-        set_status: bool,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        if record {
-            slf.call_method1(intern!(py, "record_exception"), (exception,))?;
+    fn set_status_code(&self, py: Python<'_>, code: usize, description: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let status = match code {
+            1 => StatusCode::Ok,
+            2 => StatusCode::Error,
+            // UNSET is ignored.
+            _ => return Ok(()),
+        };
+        let mut message = None;
+        if let Some(description) = given(description) {
+            match description.cast::<PyString>() {
+                Err(_) if description.is_truthy()? => {
+                    log::warning(py, "Invalid status description type, expected str");
+                }
+                Err(_) => {}
+                Ok(text) if status != StatusCode::Error && text.is_truthy()? => {
+                    log::warning(py, "description should only be set when status_code is set to StatusCode.ERROR");
+                }
+                Ok(text) => message = Some(text.clone().unbind()),
+            }
         }
-        if set_status {
-            let status = exception_status(exception)?;
-            slf.call_method1(intern!(py, "set_status"), (status,))?;
-        }
+        self.replace_status(py, status, message);
         Ok(())
     }
 
-    /// The span and who made it, for an exporter that is called from Python.
-    pub fn frame_for_export(&self, py: Python<'_>, out: &mut Vec<u8>) -> Arc<Scope> {
-        self.frame(py, out);
-        Arc::clone(&self.scope)
-    }
-
-    /// Appends the span to `out` as the pipelines take it.
-    pub(super) fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) {
-        // What may run Python code comes before the lock.
-        let trace_state = self.context.trace_state_header(py).unwrap_or_default();
-        let (name, message) = {
-            let state = self.lock();
-            (state.name.clone_ref(py), state.status_message.as_ref().map(|message| message.clone_ref(py)))
-        };
-        let name = text_of(name.bind(py));
-        let message = message.as_ref().map(|message| message.bind(py).to_string_lossy());
-        let name = name.to_string_lossy();
-        let state = self.lock();
-        wire::Span {
-            trace_id: self.context.trace_id,
-            span_id: self.context.span_id,
-            trace_state: &trace_state,
-            parent_span_id: self.parent.as_ref().map(|parent| parent.span_id),
-            parent_is_remote: self.parent.as_ref().is_some_and(|parent| parent.is_remote),
-            name: &name,
-            kind: self.kind + 1,
-            start_time_unix_nano: self.start_time,
-            end_time_unix_nano: state.end_time.unwrap_or_default(),
-            attributes: &state.attributes.wire,
-            events: state.events.as_deref(),
-            links: state.links.as_ref().map(|links| &links.messages),
-            status: state.status,
-            status_message: message.as_deref().unwrap_or_default(),
-        }
-        .frame(out);
-    }
-}
-
-/// The object itself if it is a text, else what `str` makes of it.
-fn text_of<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyString> {
-    match object.cast::<PyString>() {
-        Ok(text) => text.clone(),
-        Err(_) => object.str().unwrap_or_else(|_| PyString::new(object.py(), "")),
-    }
-}
-
-/// `Status(ERROR, "Class: message")`.
-pub(super) fn exception_status<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let py = exception.py();
-    let api = api(py)?;
-    let text = match exception.str() {
-        Ok(text) => text.to_string_lossy().into_owned(),
-        Err(_) => "<exception str() failed>".to_owned(),
-    };
-    let description = format!("{}: {text}", exception.get_type().name()?);
-    api.status.bind(py).call1((&api.status_codes[2], description))
-}
-
-#[pymethods]
-impl Span {
-    #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        Err(PyTypeError::new_err("Span must be instantiated via a tracer."))
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.tracer)?;
-        visit.call(&self.end_metrics)
-    }
-
-    /// Sets one attribute; a key set before moves to the end. Invalid keys and values cost one log line.
-    fn set_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
-        let value_len = self.tracer.get().limits().span_value_len;
-        let plain = attributes::with_plain(key, value, value_len, |put| {
-            let mut state = self.lock();
-            state.end_time.is_none().then(|| put(&mut state.attributes))
-        });
-        match plain {
-            Some(Some(put)) => put.log(key.py()),
-            Some(None) => log::warning(key.py(), "Setting attribute on ended span."),
-            None => self.set_any_attribute(key, value),
-        }
-    }
-
-    /// Sets all attributes of a mapping.
-    fn set_attributes(&self, py: Python<'_>, attributes: &Bound<'_, PyAny>) {
-        if self.has_ended() {
-            return log::warning(py, "Setting attribute on ended span.");
-        }
-        let value_len = self.tracer.get().limits().span_value_len;
-        attributes::each(attributes, |key, value| match attributes::convert_pair(&key, &value, value_len) {
-            Some(converted) => self.put(py, converted),
-            None => self.lock().attributes.wire.count_dropped(1),
-        });
-    }
-
-    #[pyo3(signature = (name, attributes=None, timestamp=None))]
-    fn add_event(
-        &self,
-        py: Python<'_>,
-        name: &Bound<'_, PyAny>,
-        attributes: Option<&Bound<'_, PyAny>>,
-        timestamp: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        let added = self.push_event(py, name, attributes, timestamp);
-        added.or_else(|error| exception::contain(py, "Event dropped", error))
-    }
-
-    #[pyo3(signature = (context, attributes=None))]
-    fn add_link(
-        &self,
-        py: Python<'_>,
-        context: &Bound<'_, PyAny>,
-        attributes: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        match self.push_link(py, api(py)?, context, attributes) {
-            Ok(true) => Ok(()),
-            Ok(false) => {
-                log::warning(py, "Tried calling _add_link on an ended span.");
-                Ok(())
-            }
-            Err(error) => exception::contain(py, "Link dropped", error),
-        }
-    }
-
-    #[pyo3(signature = (exception, attributes=None, timestamp=None, escaped=None))]
-    fn record_exception(
-        slf: &Bound<'_, Self>,
-        exception: &Bound<'_, PyAny>,
-        attributes: Option<&Bound<'_, PyAny>>,
-        timestamp: Option<&Bound<'_, PyAny>>,
-        escaped: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        let not_escaped = pyo3::types::PyBool::new(py, false).to_owned().into_any();
-        let event = || {
-            let event = exception::event_attributes(exception, escaped.unwrap_or(&not_escaped))?;
-            if let Some(attributes) = attributes.filter(|attributes| !attributes.is_none()) {
-                event.call_method1("update", (attributes,))?;
-            }
-            PyResult::Ok(event)
-        };
-        match event() {
-            Ok(event) => slf.get().add_event(py, intern!(py, "exception"), Some(event.as_any()), timestamp),
-            Err(error) => exception::contain(py, "Exception not recorded", error),
-        }
-    }
-
-    #[pyo3(signature = (status, description=None))]
-    fn set_status(
+    fn set_any_status(
         &self,
         py: Python<'_>,
         status: &Bound<'_, PyAny>,
@@ -421,15 +292,14 @@ impl Span {
         if !status.is_instance(api.status.bind(py))? {
             return Ok(());
         }
-        let code = position(&api.status_codes, &status.getattr(intern!(py, "status_code"))?);
-        let code = match code {
+        let code = match position(&api.status_codes, &status.getattr(intern!(py, "status_code"))?) {
             Some(1) => StatusCode::Ok,
             Some(2) => StatusCode::Error,
             _ => return Ok(()),
         };
-        if let Some(description) = description.filter(|description| !description.is_none()) {
-            let text = description.str().map_or_else(|_| "?".into(), |text| text.to_string_lossy().into_owned());
-            let message = format!("Description {text} ignored. Use either `Status` or `(StatusCode, Description)`");
+        if let Some(description) = given(description) {
+            let shown = log::shown(description);
+            let message = format!("Description {shown} ignored. Use either `Status` or `(StatusCode, Description)`");
             log::warning(py, &message);
         }
         let message = status.getattr(intern!(py, "description"))?.cast_into::<PyString>().ok();
@@ -437,33 +307,36 @@ impl Span {
         Ok(())
     }
 
-    fn update_name(&self, name: Py<PyAny>, py: Python<'_>) {
-        let (ended, _replaced) = {
-            let mut state = self.lock();
-            match state.end_time {
-                Some(_) => (true, name),
-                None => (false, std::mem::replace(&mut state.name, name)),
+    /// Records an exception that leaves a `with` block, as asked for at the start.
+    pub(super) fn record_escaping(
+        slf: &Bound<'_, Self>,
+        exception: &Bound<'_, PyAny>,
+        record: bool,
+        set_status: bool,
+        escaped: bool,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        if record {
+            let method = intern!(py, "record_exception");
+            if escaped {
+                let names = PyTuple::new(py, [intern!(py, "escaped")])?;
+                let escaped = PyBool::new(py, true).to_owned().into_any();
+                call::method(method, [slf.as_any(), exception, &escaped], Some(&names))?;
+            } else {
+                call::method(method, [slf.as_any(), exception], None)?;
             }
-        };
-        if ended {
-            log::warning(py, "Tried calling update_name on an ended span.");
         }
+        if set_status {
+            call::method(intern!(py, "set_status"), [slf.as_any(), &exception_status(exception)?], None)?;
+        }
+        Ok(())
     }
 
-    fn is_recording(&self) -> bool {
-        !self.has_ended()
-    }
-
-    fn get_span_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.context.object(py, api(py)?)?.clone())
-    }
-
-    /// Ends the span: it changes no more, and goes to the processors.
-    #[pyo3(signature = (end_time=None))]
-    pub(super) fn end(slf: &Bound<'_, Self>, end_time: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    /// `end`, for callers that are a boundary themselves.
+    pub(super) fn end_now(slf: &Bound<'_, Self>, end_time: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
         let span = slf.get();
-        let time = time_or_now(end_time);
+        let time = time_or_now(given(end_time));
         let had_ended = {
             let mut state = span.lock();
             let had_ended = state.end_time.is_some();
@@ -474,27 +347,232 @@ impl Span {
             log::warning(py, "Calling end() on an ended span.");
             return Ok(());
         }
-        let mut result = Ok(());
         if let Some(end_metrics) = &span.end_metrics
             && let Err(error) = end_metrics.call0(py)
         {
-            result = exception::contain(py, "The SDK's own metrics raised", error);
+            exception::swallow(py, "The SDK's own metrics raised", error);
         }
         let processors = span.tracer.get().processors();
         if !processors.python.is_empty() {
-            result = result.and(processors.on_ending(slf.as_any()));
+            processors.on_ending(slf.as_any());
         }
+        if !processors.python.is_empty() {
+            processors.on_end(slf.as_any());
+        }
+        // Last: a Python processor may be there to keep something from being exported.
         if span.context.is_sampled() && !processors.pipelines.is_empty() {
             with_scratch(|framed| {
                 span.frame(py, framed);
                 processors.pipelines.iter().for_each(|pipeline| pipeline.push(&span.scope, framed));
             });
         }
-        if !processors.python.is_empty() {
-            result = result.and(processors.on_end(slf.as_any()));
-        }
         log::drain_reports(py);
-        result
+        Ok(())
+    }
+
+    /// The span and who made it, for an exporter that is called from Python.
+    pub fn frame_for_export(&self, py: Python<'_>, out: &mut Vec<u8>) -> Arc<Scope> {
+        self.frame(py, out);
+        Arc::clone(&self.scope)
+    }
+
+    /// Appends the span to `out` as the pipelines take it.
+    fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) {
+        // What may run Python code comes before the lock.
+        let trace_state = self.context.trace_state_header(py).unwrap_or_default();
+        let (name, message) = {
+            let state = self.lock();
+            (state.name.clone_ref(py), state.status_message.as_ref().map(|message| message.clone_ref(py)))
+        };
+        let name = text_of(name.bind(py));
+        let name = name.to_string_lossy();
+        let message = message.as_ref().map(|message| message.bind(py).to_string_lossy());
+        let state = self.lock();
+        wire::Span {
+            trace_id: self.context.trace_id,
+            span_id: self.context.span_id,
+            trace_state: &trace_state,
+            parent_span_id: self.parent.as_ref().map(|parent| parent.span_id),
+            parent_is_remote: self.parent.as_ref().is_some_and(|parent| parent.is_remote),
+            name: &name,
+            kind: self.kind + 1,
+            start_time_unix_nano: self.start_time,
+            end_time_unix_nano: state.end_time.unwrap_or_default(),
+            attributes: &state.attributes.wire,
+            events: state.events.as_ref().map(|events| &events.messages),
+            links: state.links.as_ref().map(|links| &links.messages),
+            status: state.status,
+            status_message: message.as_deref().unwrap_or_default(),
+        }
+        .frame(out);
+    }
+}
+
+#[pymethods]
+impl Span {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        Err(PyTypeError::new_err("Span must be instantiated via a tracer."))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.tracer)?;
+        visit.call(&self.end_metrics)?;
+        visit.call(&self.context.trace_state)?;
+        match self.state.try_lock() {
+            Ok(state) => state.traverse(&visit),
+            // In use: the objects count as reachable this time.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Sets one attribute; a key set before moves to the end. Invalid keys and values cost one log line.
+    fn set_attribute(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let work = || {
+            let plain = attributes::with_plain(key, value, self.limits().span_value_len, |put| {
+                let mut state = self.lock();
+                state.end_time.is_none().then(|| put(&mut state.attributes))
+            });
+            match plain {
+                Some(Some(put)) => put.log(py),
+                Some(None) | None => self.set_any_attribute(key, value),
+            }
+            Ok(())
+        };
+        contained(py, "set_attribute", work, || Ok(()))
+    }
+
+    /// Sets all attributes of a mapping.
+    fn set_attributes(&self, py: Python<'_>, attributes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let work = || {
+            if self.has_ended() {
+                log::warning(py, "Setting attribute on ended span.");
+                return Ok(());
+            }
+            let value_len = self.limits().span_value_len;
+            attributes::each(attributes, |key, value| match attributes::convert_pair(&key, &value, value_len) {
+                Some(converted) => self.put(py, converted),
+                None => self.count_dropped_attribute(),
+            });
+            Ok(())
+        };
+        contained(py, "set_attributes", work, || Ok(()))
+    }
+
+    /// Adds an event: a name, attributes, and a time in nanoseconds since the epoch, by default the current one.
+    #[pyo3(signature = (name, attributes=None, timestamp=None))]
+    fn add_event(
+        &self,
+        py: Python<'_>,
+        name: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let work = || {
+            self.push_event(name, attributes, timestamp);
+            Ok(())
+        };
+        contained(py, "add_event", work, || Ok(()))
+    }
+
+    /// Adds a link to another span's context.
+    #[pyo3(signature = (context, attributes=None))]
+    fn add_link(
+        &self,
+        py: Python<'_>,
+        context: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let work = || {
+            if let Err(error) = self.push_link(api(py)?, context, attributes) {
+                exception::swallow(py, "A link was dropped", error);
+            }
+            Ok(())
+        };
+        contained(py, "add_link", work, || Ok(()))
+    }
+
+    /// Adds the event that stands for an exception, with its type, message and stack trace.
+    #[pyo3(signature = (exception, attributes=None, timestamp=None, escaped=None))]
+    fn record_exception(
+        slf: &Bound<'_, Self>,
+        exception: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        timestamp: Option<&Bound<'_, PyAny>>,
+        escaped: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let record = || {
+            let not_escaped = PyBool::new(py, false).to_owned().into_any();
+            let event = exception::event_attributes(exception, escaped.unwrap_or(&not_escaped))?;
+            if let Some(attributes) = given(attributes) {
+                event.call_method1(intern!(py, "update"), (attributes,))?;
+            }
+            // Through the method, which a subclass may have its own of.
+            let names = ["name", "attributes", "timestamp"].map(|name| PyString::intern(py, name));
+            let names = PyTuple::new(py, names)?;
+            let none = py.None().into_bound(py);
+            let name = intern!(py, "exception").as_any();
+            let arguments = [slf.as_any(), name, event.as_any(), timestamp.unwrap_or(&none)];
+            call::method(intern!(py, "add_event"), arguments, Some(&names)).map(drop)
+        };
+        let work = || {
+            if let Err(error) = record() {
+                exception::swallow(py, "An exception was not recorded", error);
+            }
+            Ok(())
+        };
+        contained(py, "record_exception", work, || Ok(()))
+    }
+
+    /// Sets the status; OK is final and UNSET is ignored.
+    #[pyo3(signature = (status, description=None))]
+    fn set_status(
+        &self,
+        py: Python<'_>,
+        status: &Bound<'_, PyAny>,
+        description: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let work = || {
+            if let Err(error) = self.set_any_status(py, status, description) {
+                exception::swallow(py, "The status was not set", error);
+            }
+            Ok(())
+        };
+        contained(py, "set_status", work, || Ok(()))
+    }
+
+    fn update_name(&self, py: Python<'_>, name: Py<PyAny>) -> PyResult<()> {
+        let work = || {
+            let (ended, _replaced) = {
+                let mut state = self.lock();
+                match state.end_time {
+                    Some(_) => (true, name),
+                    None => (false, std::mem::replace(&mut state.name, name)),
+                }
+            };
+            if ended {
+                log::warning(py, "Tried calling update_name on an ended span.");
+            }
+            Ok(())
+        };
+        contained(py, "update_name", work, || Ok(()))
+    }
+
+    fn is_recording(&self) -> bool {
+        !self.has_ended()
+    }
+
+    fn get_span_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.context.object(py, api(py)?)?.clone())
+    }
+
+    /// Ends the span: it changes no more, and goes to the processors. `end_time` is in nanoseconds since the epoch, by
+    /// default the current time.
+    #[pyo3(signature = (end_time=None))]
+    fn end(slf: &Bound<'_, Self>, end_time: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        contained(slf.py(), "end", || Self::end_now(slf, end_time), || Ok(()))
     }
 
     fn __enter__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
@@ -504,54 +582,22 @@ impl Span {
     /// Ends the span, having recorded the exception that left the block, if any.
     fn __exit__(
         slf: &Bound<'_, Self>,
-        _kind: &Bound<'_, PyType>,
+        _kind: Option<&Bound<'_, PyType>>,
         exception: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = slf.py();
-        if let Some(exception) = exception.filter(|exception| !exception.is_none())
-            && slf.get().is_recording()
-        {
-            let span = slf.get();
-            let keywords = pyo3::types::PyDict::new(py);
-            keywords.set_item("escaped", true)?;
-            if span.record_exception {
-                slf.call_method("record_exception", (exception,), Some(&keywords))?;
+        let span = slf.get();
+        let work = || {
+            if let Some(exception) = given(exception)
+                && !span.has_ended()
+                && let Err(error) =
+                    Self::record_escaping(slf, exception, span.record_exception, span.set_status_on_exception, true)
+            {
+                exception::swallow(py, "An exception was not recorded", error);
             }
-            Self::record_escaped(slf, exception, false, span.set_status_on_exception)?;
-        }
-        slf.call_method0(intern!(py, "end"))?;
-        Ok(())
-    }
-}
-
-impl Span {
-    fn set_status_code(&self, py: Python<'_>, code: usize, description: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let status = match code {
-            1 => StatusCode::Ok,
-            2 => StatusCode::Error,
-            // UNSET is ignored.
-            _ => return Ok(()),
+            slf.call_method0(intern!(py, "end")).map(drop)
         };
-        let mut message = None;
-        if let Some(description) = description
-            && description.is_truthy()?
-        {
-            match description.cast::<PyString>() {
-                Err(_) => log::warning(py, "Invalid status description type, expected str"),
-                Ok(_) if status != StatusCode::Error => {
-                    log::warning(py, "description should only be set when status_code is set to StatusCode.ERROR");
-                }
-                Ok(text) => message = Some(text.clone().unbind()),
-            }
-        }
-        self.replace_status(py, status, message);
-        Ok(())
+        contained(py, "__exit__", work, || Ok(()))
     }
-}
-
-/// Whether a `with` block records this: what derives from `BaseException` alone (GeneratorExit, KeyboardInterrupt) is
-/// not an error of the operation.
-pub(super) fn is_error(exception: &Bound<'_, PyAny>) -> bool {
-    exception.is_instance_of::<PyException>()
 }

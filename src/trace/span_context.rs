@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
+use crate::convert::once::get_or_make;
 use crate::trace::api::Api;
 
 pub const SAMPLED: u8 = 0x01;
@@ -83,7 +84,7 @@ impl SpanContext {
 
     /// The API's object, made at the first call.
     pub fn object<'py>(&self, py: Python<'py>, api: &Api) -> PyResult<&Bound<'py, PyAny>> {
-        Ok(self.object.get_or_try_init(py, || self.make_object(py, api))?.bind(py))
+        Ok(get_or_make(py, &self.object, || self.make_object(py, api))?.bind(py))
     }
 
     fn make_object(&self, py: Python<'_>, api: &Api) -> PyResult<Py<PyAny>> {
@@ -104,7 +105,7 @@ impl SpanContext {
         // SAFETY: `SpanContext` derives from tuple (checked when the API was looked up), and tuple's tp_new accepts
         // its subclasses; the result is a new reference, or null with an exception set.
         let object = unsafe {
-            let new = (*(&raw mut ffi::PyTuple_Type)).tp_new.expect("tuple can be made");
+            let new = ffi::PyTuple_Type.tp_new.expect("tuple can be made");
             Bound::from_owned_ptr_or_err(py, new(class.as_type_ptr(), arguments.as_ptr(), std::ptr::null_mut()))?
         };
         Ok(object.unbind())

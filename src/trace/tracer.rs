@@ -1,6 +1,6 @@
 //! Starts spans: parent, sampler, ids, span.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use pyo3::exceptions::PyTypeError;
@@ -11,9 +11,11 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::log;
 use crate::convert::scope::scope_of;
+use crate::fork;
 use crate::otlp::batch::Scope;
 use crate::published::Published;
 use crate::trace::api::{Api, api, position};
+use crate::trace::boundary::contained;
 use crate::trace::context;
 use crate::trace::current_span::CurrentSpan;
 use crate::trace::exception;
@@ -22,8 +24,9 @@ use crate::trace::instantiate;
 use crate::trace::non_recording_span::NonRecordingSpan;
 use crate::trace::processors::{Lists, Processors};
 use crate::trace::sampler::{Decision, Question, Sampler, Sampling};
-use crate::trace::span::{Span, State, time_or_now};
+use crate::trace::span::{Span, time_or_now};
 use crate::trace::span_context::{RANDOM_TRACE_ID, SAMPLED, SpanContext};
+use crate::trace::span_state::State;
 
 /// See `opentelemetry.sdk.trace.Tracer`; `otel_rs.trace.Tracer` derives from it and a provider makes it.
 #[pyclass(frozen, subclass, module = "otel_rs._native")]
@@ -99,6 +102,30 @@ impl SpanLimits {
     }
 }
 
+/// The generation of processes that providers know of.
+static HANDLED_FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Gives the providers of a forked child their new identity, unless Python's fork hook has done it.
+#[cold]
+fn after_fork(py: Python<'_>) {
+    HANDLED_FORKS.store(fork::generation(), Ordering::Relaxed);
+    let refreshed = py.import("otel_rs.trace._provider").and_then(|module| module.call_method0("after_fork"));
+    if let Err(error) = refreshed {
+        exception::swallow(py, "The resource was not refreshed after a fork", error);
+    }
+}
+
+/// A flag, given as any object that is true or false.
+struct Truth(bool);
+
+impl<'py> FromPyObject<'_, 'py> for Truth {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        object.is_truthy().map(Self)
+    }
+}
+
 /// The arguments of `start_span`, borrowed.
 pub struct Start<'a, 'py> {
     pub name: &'a Bound<'py, PyAny>,
@@ -134,10 +161,19 @@ impl Tracer {
         self.instrumentation_info.clone_ref(py)
     }
 
-    pub fn start<'py>(slf: &Bound<'py, Self>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// Starts a span whatever happens: should we fail inside, the application goes on with one that does nothing.
+    pub fn start_contained<'py>(slf: &Bound<'py, Self>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        contained(py, "start_span", || Self::start(slf, start), || disabled_span(py, start.context))
+    }
+
+    fn start<'py>(slf: &Bound<'py, Self>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let api = api(py)?;
         let tracer = slf.get();
+        if HANDLED_FORKS.load(Ordering::Relaxed) != fork::generation() {
+            after_fork(py);
+        }
         let parent_span = match start.context {
             Some(context) => context::span_of(api, context)?,
             None => context::span_of(api, &context::current(py, api)?)?,
@@ -176,7 +212,7 @@ impl Tracer {
         let sampling = match sampler.native.sample(py, api, &question) {
             Ok(sampling) => sampling,
             Err(error) => {
-                exception::contain(py, "The sampler raised, the span is not sampled", error)?;
+                exception::swallow(py, "The sampler raised, the span is not sampled", error);
                 Sampling { decision: Decision::Drop, attributes: None, trace_state: None }
             }
         };
@@ -190,9 +226,13 @@ impl Tracer {
             None => None,
         };
         if sampling.decision == Decision::Drop {
-            return instantiate::non_recording_span(py, api.our_non_recording_span.bind(py), NonRecordingSpan { context });
+            return instantiate::non_recording_span(
+                py,
+                api.our_non_recording_span.bind(py),
+                NonRecordingSpan { context },
+            );
         }
-        let mut state = State::new(start.name.clone().unbind(), &tracer.limits);
+        let mut state = State::new(start.name.clone().unbind(), tracer.limits.span_attributes);
         if let Some(attributes) = &sampling.attributes
             && !attributes.is_none()
         {
@@ -211,10 +251,9 @@ impl Tracer {
             state: Mutex::new(state),
         };
         if start.links.is_some()
-            && links.is_truthy()?
             && let Err(error) = span.add_links(py, api, links)
         {
-            exception::contain(py, "A link was dropped", error)?;
+            exception::swallow(py, "The links were dropped", error);
         }
         // The clock is read last: the span's time is not ours.
         let span = Span { start_time: time_or_now(start.start_time), ..span };
@@ -249,7 +288,7 @@ fn identity_of(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResult<O
     SpanContext::of_object(py, api, &context)
 }
 
-/// A disabled tracer hands on the parent's identity and nothing else.
+/// Hands on the parent's identity and nothing else.
 fn disabled_span<'py>(py: Python<'py>, context: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
     let trace = py.import("opentelemetry.trace")?;
     let parent = trace.call_method1("get_current_span", (context,))?.call_method0("get_span_context")?;
@@ -307,12 +346,34 @@ impl Tracer {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.processors)?;
-        visit.call(&self.metrics)
+        visit.call(&self.metrics)?;
+        // Settings that followed one another share what did not change; the collector must see it once.
+        let mut seen: Vec<*const ()> = Vec::new();
+        let mut is_first = |part: *const ()| {
+            let is_first = !seen.contains(&part);
+            seen.push(part);
+            is_first
+        };
+        self.settings.try_for_each(|settings| {
+            let Settings { sampler, id_generator, identity } = settings;
+            if is_first(Arc::as_ptr(sampler).cast()) {
+                visit.call(&sampler.object)?;
+                sampler.native.traverse(&visit)?;
+            }
+            if is_first(Arc::as_ptr(id_generator).cast()) {
+                visit.call(&id_generator.object)?;
+                id_generator.native.traverse(&visit)?;
+            }
+            if is_first(Arc::as_ptr(identity).cast()) {
+                visit.call(&identity.resource)?;
+            }
+            Ok(())
+        })
     }
 
     /// Starts a span without making it the current one.
     #[pyo3(signature = (name, context=None, kind=None, attributes=None, links=None, start_time=None,
-                        record_exception=true, set_status_on_exception=true))]
+                        record_exception=Truth(true), set_status_on_exception=Truth(true)))]
     #[allow(clippy::too_many_arguments)]
     fn start_span<'py>(
         slf: &Bound<'py, Self>,
@@ -322,17 +383,25 @@ impl Tracer {
         attributes: Option<&Bound<'py, PyAny>>,
         links: Option<&Bound<'py, PyAny>>,
         start_time: Option<&Bound<'py, PyAny>>,
-        record_exception: bool,
-        set_status_on_exception: bool,
+        record_exception: Truth,
+        set_status_on_exception: Truth,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let start =
-            Start { name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception };
-        Self::start(slf, &start)
+        let start = Start {
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception: record_exception.0,
+            set_status_on_exception: set_status_on_exception.0,
+        };
+        Self::start_contained(slf, &start)
     }
 
     /// A context manager, also a decorator, that starts a span, makes it the current one, and ends it.
     #[pyo3(signature = (name, context=None, kind=None, attributes=None, links=None, start_time=None,
-                        record_exception=true, set_status_on_exception=true, end_on_exit=true))]
+                        record_exception=Truth(true), set_status_on_exception=Truth(true), end_on_exit=Truth(true)))]
     #[allow(clippy::too_many_arguments)]
     fn start_as_current_span(
         slf: &Bound<'_, Self>,
@@ -342,9 +411,9 @@ impl Tracer {
         attributes: Option<Py<PyAny>>,
         links: Option<Py<PyAny>>,
         start_time: Option<Py<PyAny>>,
-        record_exception: bool,
-        set_status_on_exception: bool,
-        end_on_exit: bool,
+        record_exception: Truth,
+        set_status_on_exception: Truth,
+        end_on_exit: Truth,
     ) -> CurrentSpan {
         let tracer = slf.clone().unbind();
         CurrentSpan::new(super::current_span::Arguments {
@@ -355,9 +424,9 @@ impl Tracer {
             attributes,
             links,
             start_time,
-            record_exception,
-            set_status_on_exception,
-            end_on_exit,
+            record_exception: record_exception.0,
+            set_status_on_exception: set_status_on_exception.0,
+            end_on_exit: end_on_exit.0,
         })
     }
 
@@ -368,7 +437,8 @@ impl Tracer {
 
     #[setter]
     fn set_sampler(&self, sampler: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.settings.set(Settings { sampler: given_sampler(sampler)?, ..self.settings.get().clone() });
+        let sampler = given_sampler(sampler)?;
+        self.settings.update(|now| Settings { sampler, ..now.clone() });
         Ok(())
     }
 
@@ -379,7 +449,8 @@ impl Tracer {
 
     #[setter]
     fn set_id_generator(&self, generator: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.settings.set(Settings { id_generator: given_id_generator(generator)?, ..self.settings.get().clone() });
+        let id_generator = given_id_generator(generator)?;
+        self.settings.update(|now| Settings { id_generator, ..now.clone() });
         Ok(())
     }
 
@@ -392,7 +463,7 @@ impl Tracer {
     #[setter(resource)]
     fn set_resource(&self, resource: &Bound<'_, PyAny>) -> PyResult<()> {
         let identity = identity(resource, self.instrumentation_scope.bind(resource.py()))?;
-        self.settings.set(Settings { identity, ..self.settings.get().clone() });
+        self.settings.update(|now| Settings { identity, ..now.clone() });
         Ok(())
     }
 

@@ -3,12 +3,12 @@
 What has no cost worth saving is upstream's own object, so that isinstance checks and subclasses mean the same.
 """
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import (
     ConcurrentMultiSpanProcessor,
     Event,
     EventBase,
     ReadableSpan,
-    Resource,
     SpanLimits,
     SpanProcessor,
     id_generator,

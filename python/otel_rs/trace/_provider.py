@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import weakref
 
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
@@ -18,6 +20,8 @@ from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
 
 _logger = logging.getLogger(__name__)
+
+_providers: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 
 
 class TracerProvider(sdk.TracerProvider):
@@ -52,6 +56,7 @@ class TracerProvider(sdk.TracerProvider):
         _tracer_configurator: sdk._TracerConfiguratorT | None = None,
     ) -> None:
         self._known_tracers: dict[tuple[str, str | None, str | None], trace_api.Tracer] = {}
+        self._pid = os.getpid()
         super().__init__(
             sampler,
             resource,
@@ -62,6 +67,11 @@ class TracerProvider(sdk.TracerProvider):
             meter_provider=meter_provider,
             _tracer_configurator=_tracer_configurator,
         )
+        _providers.add(self)
+
+    def _handle_fork(self) -> None:
+        self._pid = os.getpid()
+        super()._handle_fork()
 
     def get_tracer(
         self,
@@ -95,7 +105,8 @@ class TracerProvider(sdk.TracerProvider):
     def _make_tracer(self, scope: InstrumentationScope) -> Tracer:
         # InstrumentationInfo is deprecated and warns; spans still carry one.
         info = InstrumentationInfo.__new__(InstrumentationInfo)
-        info._name, info._version, info._schema_url = scope.name, scope.version, scope.schema_url
+        info._name, info._version = scope.name, scope.version
+        info._schema_url = scope.schema_url or ""
         return Tracer(
             self.sampler,
             self.resource,
@@ -107,3 +118,10 @@ class TracerProvider(sdk.TracerProvider):
             meter_provider=self._meter_provider,
             _tracer_config=self._apply_tracer_configurator(scope),
         )
+
+
+def after_fork() -> None:
+    """Called natively by a forked child before its first span: Python's own hooks do not run where C code forked."""
+    for provider in list(_providers):
+        if provider._pid != os.getpid():
+            provider._handle_fork()

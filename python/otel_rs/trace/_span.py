@@ -4,10 +4,17 @@ They exist for isinstance: native code makes their instances, and the native cla
 Python classes behind it runs for what the native one has.
 """
 
+from __future__ import annotations
+
+import logging
+
 from opentelemetry import trace as trace_api
+from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
 
 from otel_rs import _native
+
+_logger = logging.getLogger(__name__)
 
 
 class Span(_native.Span, sdk.Span):
@@ -17,6 +24,16 @@ class Span(_native.Span, sdk.Span):
     """
 
     __slots__ = ()
+
+    def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
+        """Upstream's tracer calls it; ours has started the span already."""
+        _logger.warning("Calling start() on a started span.")
+
+    def _add_event(self, event: sdk.EventBase) -> None:
+        self.add_event(event.name, event.attributes, event.timestamp)
+
+    def _add_link(self, link: trace_api.Link) -> None:
+        self.add_link(link.context, link.attributes)
 
 
 class NonRecordingSpan(_native.NonRecordingSpan, trace_api.NonRecordingSpan):

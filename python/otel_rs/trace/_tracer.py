@@ -42,7 +42,7 @@ class Tracer(_native.Tracer, sdk.Tracer):
         if parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED):
             metrics = create_tracer_metrics(meter_provider or metrics_api.get_meter_provider(), True)
         config = _tracer_config or sdk._TracerConfig.default()
-        tracer = super().__new__(
+        tracer: Tracer = super().__new__(
             cls,
             sampler,
             resource,
@@ -54,7 +54,7 @@ class Tracer(_native.Tracer, sdk.Tracer):
             metrics,
             config.is_enabled,
         )
-        tracer.span_processor = span_processor
+        tracer.span_processor = span_processor  # type: ignore[assignment]  # any processor will do
         tracer._span_limits = span_limits
         tracer._tracer_config = config
         return tracer

@@ -7,6 +7,7 @@ import os
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider, get_meter_provider
+from opentelemetry.sdk._shared_internal._processor_metrics import create_processor_metrics
 from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
 from opentelemetry.sdk.environment_variables._internal import parse_boolean_environment_variable
 from opentelemetry.sdk.trace import ReadableSpan, Span
@@ -75,14 +76,14 @@ class BatchSpanProcessor(sdk.BatchSpanProcessor):
                 _max_queue_bytes(),
             )
             return
-        self._batch_processor = PythonBatchProcessor(
+        self._batch_processor: PythonBatchProcessor = PythonBatchProcessor(
             span_exporter,
             schedule_delay_millis,
             max_export_batch_size,
             export_timeout_millis,
             max_queue_size,
             "Span",
-            sdk.create_processor_metrics(
+            create_processor_metrics(
                 "traces",
                 OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR,
                 meter_provider or get_meter_provider(),

@@ -12,7 +12,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
     def __init__(self, *args: Any) -> None:
         self._dropped = 0
+        self._flushing = threading.Lock()
         super().__init__(*args)
+
+    def _at_fork_reinit(self) -> None:
+        self._flushing = threading.Lock()
+        super()._at_fork_reinit()
 
     def emit(self, data: ReadableSpan) -> None:
         # Upstream logs the drop, once a period, and drops the oldest.
@@ -20,19 +25,31 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
             self._dropped += 1
         super().emit(data)
 
+    def shutdown(self, timeout_millis: float = 30_000) -> None:
+        # Upstream declares whole milliseconds, and divides.
+        super().shutdown(timeout_millis)  # type: ignore[arg-type]
+
     def force_flush(self, timeout_millis: float | None = None) -> bool:
         if self._shutdown:
             return False
-        # A thread of its own, because an exporter that hangs cannot be interrupted.
-        flush = threading.Thread(target=self._export, args=(BatchExportStrategy.EXPORT_ALL,), daemon=True)
+        timeout = -1 if timeout_millis is None else max(timeout_millis, 0) / 1e3
+        # One flush at a time, on a thread of its own, because an exporter that hangs cannot be interrupted.
+        if not self._flushing.acquire(timeout=timeout):
+            return False
+        done = threading.Event()
         try:
-            flush.start()
+            threading.Thread(target=self._flush, args=(done,), daemon=True).start()
         except RuntimeError:
             # No thread can be started, as late in the interpreter's exit.
+            self._flush(done)
+        return done.wait(None if timeout_millis is None else timeout)
+
+    def _flush(self, done: threading.Event) -> None:
+        try:
             self._export(BatchExportStrategy.EXPORT_ALL)
-            return True
-        flush.join(None if timeout_millis is None else timeout_millis / 1e3)
-        return not flush.is_alive()
+        finally:
+            self._flushing.release()
+            done.set()
 
     def counts(self) -> dict[str, int]:
         return {"dropped": self._dropped, "pending": len(self._queue)}

@@ -1,0 +1,52 @@
+//! The border between the application and us: what happens here stays here.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::prelude::*;
+
+use crate::convert::log;
+use crate::trace::call::ParkIfEnded;
+use crate::trace::exception;
+
+/// Runs the body of an API call. A panic becomes a log line and `fallback`; an interrupt (KeyboardInterrupt, what a
+/// signal's handler raised) that came while telemetry's own mishaps were being dealt with is passed on after it.
+#[inline]
+pub fn contained<R>(
+    py: Python<'_>,
+    call: &str,
+    work: impl FnOnce() -> PyResult<R>,
+    fallback: impl FnOnce() -> PyResult<R>,
+) -> PyResult<R> {
+    let result = match catch_unwind(AssertUnwindSafe(|| parked_at_exit(work))) {
+        Ok(result) => result,
+        Err(panic) => {
+            log_panic(py, call, &*panic);
+            fallback()
+        }
+    };
+    match exception::take_interrupt() {
+        None => result,
+        Some(interrupt) => Err(interrupt),
+    }
+}
+
+#[cold]
+fn log_panic(py: Python<'_>, call: &str, panic: &(dyn Any + Send)) {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    log::warning(py, &format!("{call} failed inside, please report it: {}", words.unwrap_or("panic")));
+}
+
+/// For the calls of Python that PyO3 makes: `call` has the reasons.
+fn parked_at_exit<R>(work: impl FnOnce() -> R) -> R {
+    let guard = ParkIfEnded;
+    let result = in_own_frame(work);
+    std::mem::forget(guard);
+    result
+}
+
+/// Not inlined: the compiler takes calls into C for ones that never unwind, calls of Rust functions not.
+#[inline(never)]
+fn in_own_frame<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}

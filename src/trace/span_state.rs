@@ -1,0 +1,74 @@
+//! What changes while a span is recorded.
+
+use std::collections::VecDeque;
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::convert::attributes::{Originals, PyAttributes};
+use crate::otlp::span::{Messages, SPAN_ATTRIBUTES, StatusCode};
+
+/// No Python code may run, and no Python object be dropped, while this is locked.
+pub struct State {
+    pub name: Py<PyAny>,
+    pub end_time: Option<u64>,
+    pub attributes: PyAttributes,
+    /// Made with the first event or link: most spans have none.
+    pub events: Option<Box<Recorded>>,
+    pub links: Option<Box<Recorded>>,
+    pub status: StatusCode,
+    pub status_message: Option<Py<PyString>>,
+}
+
+/// Events or links in their wire form, and beside each what a reader of the span gets as it was.
+pub struct Recorded {
+    pub messages: Messages,
+    pub beside: VecDeque<Beside>,
+}
+
+pub struct Beside {
+    /// The SpanContext that a link names.
+    pub context: Option<Py<PyAny>>,
+    /// Attribute values that the wire form does not hold to the full.
+    pub originals: Option<Box<Originals>>,
+}
+
+impl State {
+    pub fn new(name: Py<PyAny>, max_attributes: Option<usize>) -> Self {
+        Self {
+            name,
+            end_time: None,
+            attributes: PyAttributes::new(SPAN_ATTRIBUTES, max_attributes),
+            events: None,
+            links: None,
+            status: StatusCode::Unset,
+            status_message: None,
+        }
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.name)?;
+        self.attributes.originals().iter().try_for_each(|(_, value)| visit.call(value))?;
+        for recorded in [&self.events, &self.links].into_iter().flatten() {
+            for beside in &recorded.beside {
+                visit.call(&beside.context)?;
+                let originals = beside.originals.iter().flat_map(|originals| originals.iter());
+                originals.map(|(_, value)| value).try_for_each(|value| visit.call(value))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Recorded {
+    /// Adds to the list, which is made with its first entry. What it returns had to go; to be dropped after the lock.
+    #[must_use]
+    pub fn push(list: &mut Option<Box<Self>>, limit: Option<usize>, framed: &[u8], beside: Beside) -> Option<Beside> {
+        let list =
+            list.get_or_insert_with(|| Box::new(Self { messages: Messages::new(limit), beside: VecDeque::new() }));
+        list.messages.push(framed);
+        list.beside.push_back(beside);
+        if list.beside.len() > list.messages.len() { list.beside.pop_front() } else { None }
+    }
+}
