@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -89,3 +91,39 @@ def provider(memory: InMemorySpanExporter) -> Iterator[TracerProvider]:
 @pytest.fixture
 def tracer(provider: TracerProvider) -> Any:
     return provider.get_tracer("test")
+
+
+@pytest.fixture(params=[sdk.TracerProvider, TracerProvider], ids=["stock", "native"])
+def kind(request: pytest.FixtureRequest) -> type[Any]:
+    """The stock SDK's provider, then ours: the test says what both must do."""
+    return request.param
+
+
+@pytest.fixture
+def make_provider_of(kind: type[Any]) -> Iterator[Callable[..., Any]]:
+    """`make_provider_of(processor, ..., argument=...)` is a provider of that kind, shut down after the test."""
+    made = []
+
+    def make(*processors: Any, **arguments: Any) -> Any:
+        provider = kind(**{"shutdown_on_exit": False, "resource": Resource({}), **arguments})
+        for processor in processors:
+            provider.add_span_processor(processor)
+        made.append(provider)
+        return provider
+
+    yield make
+    for provider in made:
+        provider.shutdown()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """The lines logged so far; they are forgotten."""
+    caplog.set_level(logging.DEBUG)
+
+    def take() -> list[str]:
+        lines = [record.getMessage() for record in caplog.records]
+        caplog.clear()
+        return lines
+
+    return take
