@@ -257,7 +257,6 @@ def test_a_holder_of_the_users_own_is_called(make_provider_of: Any) -> None:
     assert (Holder.ended, steps.steps) == (1, ["start span", "end span"])
 
 
-@pytest.mark.xfail(reason="a subclass of our holder is taken for the plain one")
 def test_a_holder_that_derives_from_ours_is_called() -> None:
     ended = []
 

@@ -102,6 +102,7 @@ class Tracer:
     ) -> Any:
         """Returns a CurrentSpan."""
 
+    def _set_processors(self, processors: Processors) -> None: ...
     def _set_enabled(self, enabled: bool) -> None: ...
 
 class NonRecordingSpan:

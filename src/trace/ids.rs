@@ -10,6 +10,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::fork;
 use crate::trace::call;
+use crate::trace::exception;
 
 thread_local! {
     /// This thread's generator and the process it was seeded in: a forked child seeds anew, so that it does not
@@ -84,22 +85,37 @@ impl IdGenerator {
         }
     }
 
-    pub fn span_id(&self, py: Python<'_>) -> PyResult<u64> {
+    pub fn span_id(&self, py: Python<'_>) -> u64 {
         match self {
-            Self::Random => Ok(random_span_id()),
-            Self::Python(object) => call::method(intern!(py, "generate_span_id"), [object.bind(py)], None)?.extract(),
+            Self::Random => random_span_id(),
+            Self::Python(object) => {
+                let id = call::method(intern!(py, "generate_span_id"), [object.bind(py)], None);
+                or_ours(py, id.and_then(|id| Ok(id.extract()?)), random_span_id)
+            }
         }
     }
 
     /// A new trace id, and whether it is random in the sense of W3C trace context, level 2.
-    pub fn trace_id(&self, py: Python<'_>) -> PyResult<(u128, bool)> {
+    pub fn trace_id(&self, py: Python<'_>) -> (u128, bool) {
         match self {
-            Self::Random => Ok((random_trace_id(), true)),
+            Self::Random => (random_trace_id(), true),
             Self::Python(object) => {
                 let object = object.bind(py);
-                let id = call::method(intern!(py, "generate_trace_id"), [object], None)?.extract()?;
-                Ok((id, call::method(intern!(py, "is_trace_id_random"), [object], None)?.is_truthy()?))
+                let generate = || {
+                    let id = call::method(intern!(py, "generate_trace_id"), [object], None)?.extract()?;
+                    let is_random = call::method(intern!(py, "is_trace_id_random"), [object], None)?.is_truthy()?;
+                    PyResult::Ok((id, is_random))
+                };
+                or_ours(py, generate(), || (random_trace_id(), true))
             }
         }
     }
+}
+
+/// A generator that raises, or whose ids are out of range, does not keep the span from being made.
+fn or_ours<T>(py: Python<'_>, theirs: PyResult<T>, ours: impl FnOnce() -> T) -> T {
+    theirs.unwrap_or_else(|error| {
+        exception::swallow(py, "The id generator failed, a random id is taken", error);
+        ours()
+    })
 }

@@ -78,6 +78,10 @@ impl SpanContext {
         }
     }
 
+    pub fn is_valid(&self) -> bool {
+        self.trace_id != 0 && self.span_id != 0
+    }
+
     pub fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
     }
@@ -98,8 +102,7 @@ impl SpanContext {
             let arguments = (self.trace_id, self.span_id, self.is_remote, flags, trace_state);
             return Ok(class.call1(arguments)?.unbind());
         }
-        let is_valid = self.trace_id != 0 && self.span_id != 0;
-        let fields = (self.trace_id, self.span_id, self.is_remote, flags, trace_state, is_valid);
+        let fields = (self.trace_id, self.span_id, self.is_remote, flags, trace_state, self.is_valid());
         let arguments = PyTuple::new(py, [fields.into_bound_py_any(py)?])?;
         #[allow(unsafe_code)]
         // SAFETY: `SpanContext` derives from tuple (checked when the API was looked up), and tuple's tp_new accepts

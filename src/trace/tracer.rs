@@ -33,7 +33,6 @@ use crate::trace::span_state::State;
 pub struct Tracer {
     enabled: AtomicBool,
     limits: SpanLimits,
-    processors: Py<Processors>,
     instrumentation_scope: Py<PyAny>,
     instrumentation_info: Py<PyAny>,
     /// `opentelemetry.sdk.trace._tracer_metrics`' recorder, where the SDK's internal metrics are on.
@@ -47,6 +46,7 @@ struct Settings {
     sampler: Arc<Given<Sampler>>,
     id_generator: Arc<Given<IdGenerator>>,
     identity: Arc<Identity>,
+    processors: Arc<Py<Processors>>,
 }
 
 /// A part that the user gave as a Python object, and what it was recognised as.
@@ -146,7 +146,7 @@ impl Tracer {
 
     #[inline]
     pub fn processors(&self) -> &Lists {
-        self.processors.get().lists()
+        self.settings.get().processors.get().lists()
     }
 
     pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
@@ -185,11 +185,11 @@ impl Tracer {
             Some(span) => identity_of(py, api, span)?,
             None => None,
         };
-        let Settings { sampler, id_generator, identity } = tracer.settings.get();
+        let Settings { sampler, id_generator, identity, .. } = tracer.settings.get();
         let ids = &id_generator.native;
         let (trace_id, is_random) = match &parent {
             Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0),
-            None => ids.trace_id(py)?,
+            None => ids.trace_id(py),
         };
         let kind = start.kind.map_or(Some(0), |kind| position(&api.kinds, kind));
         let no_links;
@@ -220,7 +220,7 @@ impl Tracer {
         if is_random {
             flags |= RANDOM_TRACE_ID;
         }
-        let context = SpanContext::local(trace_id, ids.span_id(py)?, flags, sampling.trace_state);
+        let context = SpanContext::local(trace_id, ids.span_id(py), flags, sampling.trace_state);
         let end_metrics = match &tracer.metrics {
             Some(metrics) => Some(record_start(py, api, metrics, parent.as_ref(), sampling.decision)?),
             None => None,
@@ -269,11 +269,12 @@ impl Tracer {
 /// The identity of a context's span; None if it is not a span, or not a valid one.
 #[inline]
 fn identity_of(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResult<Option<SpanContext>> {
-    if let Ok(span) = span.cast::<Span>() {
-        return Ok(Some(span.get().context.clone_ref(py)));
-    }
-    if let Ok(span) = span.cast::<NonRecordingSpan>() {
-        return Ok(Some(span.get().context.clone_ref(py)));
+    let native = match span.cast::<Span>() {
+        Ok(span) => Some(&span.get().context),
+        Err(_) => span.cast::<NonRecordingSpan>().ok().map(|span| &span.get().context),
+    };
+    if let Some(context) = native {
+        return Ok(context.is_valid().then(|| context.clone_ref(py)));
     }
     if !span.is_instance(api.span.bind(py))? {
         return Ok(None);
@@ -332,7 +333,6 @@ impl Tracer {
         Ok(Self {
             enabled: AtomicBool::new(enabled),
             limits: SpanLimits::of(span_limits)?,
-            processors,
             instrumentation_scope: instrumentation_scope.clone().unbind(),
             instrumentation_info,
             metrics,
@@ -340,12 +340,12 @@ impl Tracer {
                 sampler: given_sampler(sampler)?,
                 id_generator: given_id_generator(id_generator)?,
                 identity: identity(resource, instrumentation_scope)?,
+                processors: Arc::new(processors),
             }),
         })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.processors)?;
         visit.call(&self.metrics)?;
         // Settings that followed one another share what did not change; the collector must see it once.
         let mut seen: Vec<*const ()> = Vec::new();
@@ -355,7 +355,7 @@ impl Tracer {
             is_first
         };
         self.settings.try_for_each(|settings| {
-            let Settings { sampler, id_generator, identity } = settings;
+            let Settings { sampler, id_generator, identity, processors } = settings;
             if is_first(Arc::as_ptr(sampler).cast()) {
                 visit.call(&sampler.object)?;
                 sampler.native.traverse(&visit)?;
@@ -366,6 +366,9 @@ impl Tracer {
             }
             if is_first(Arc::as_ptr(identity).cast()) {
                 visit.call(&identity.resource)?;
+            }
+            if is_first(Arc::as_ptr(processors).cast()) {
+                visit.call(&**processors)?;
             }
             Ok(())
         })
@@ -475,6 +478,11 @@ impl Tracer {
     #[getter]
     fn _instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
         self.instrumentation_scope(py)
+    }
+
+    fn _set_processors(&self, processors: Py<Processors>) {
+        let processors = Arc::new(processors);
+        self.settings.update(|now| Settings { processors, ..now.clone() });
     }
 
     fn _is_enabled(&self) -> bool {

@@ -34,7 +34,9 @@ class SynchronousMultiSpanProcessor(sdk.SynchronousMultiSpanProcessor):
 
 def native_processors(processor: sdk.SpanProcessor) -> _native.Processors:
     """What a tracer feeds for ``processor``; one that is not ours is called as a whole, as Python."""
-    if isinstance(processor, SynchronousMultiSpanProcessor):
+    if isinstance(processor, SynchronousMultiSpanProcessor) and _is_as_we_made_it(
+        processor, SynchronousMultiSpanProcessor
+    ):
         return processor._native
     processors = _native.Processors()
     processors.set([], [processor])
@@ -45,10 +47,14 @@ def _pipeline_of(processor: sdk.SpanProcessor) -> _native.SpanPipeline | None:
     """The pipeline that may be fed in the processor's place, or None if its own methods have to be called."""
     from otel_rs.trace.export import BatchSpanProcessor  # imports this package
 
-    if not isinstance(processor, BatchSpanProcessor):
-        return None
-    for name in ("on_start", "_on_ending", "on_end"):
-        # A subclass, or somebody with a patch, wants to see the span.
-        if getattr(type(processor), name) is not getattr(BatchSpanProcessor, name) or name in vars(processor):
-            return None
-    return processor._pipeline
+    if isinstance(processor, BatchSpanProcessor) and _is_as_we_made_it(processor, BatchSpanProcessor):
+        return processor._pipeline
+    return None
+
+
+def _is_as_we_made_it(processor: sdk.SpanProcessor, ours: type[sdk.SpanProcessor]) -> bool:
+    """Whether nobody, by a subclass or a patch, wants to be called with the span."""
+    return not any(
+        getattr(type(processor), name) is not getattr(ours, name) or name in vars(processor)
+        for name in ("on_start", "_on_ending", "on_end")
+    )

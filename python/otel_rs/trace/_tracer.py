@@ -54,13 +54,22 @@ class Tracer(_native.Tracer, sdk.Tracer):
             metrics,
             config.is_enabled,
         )
-        tracer.span_processor = span_processor  # type: ignore[assignment]  # any processor will do
+        tracer._span_processor = span_processor
         tracer._span_limits = span_limits
         tracer._tracer_config = config
         return tracer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: ``__new__`` has made the native part."""
+
+    @property  # type: ignore[override]  # any processor will do, as upstream
+    def span_processor(self) -> SpanProcessor:
+        return self._span_processor
+
+    @span_processor.setter
+    def span_processor(self, processor: SpanProcessor) -> None:
+        self._span_processor = processor
+        self._set_processors(native_processors(processor))
 
     def _set_tracer_config(self, tracer_config: sdk._TracerConfig) -> None:
         self._tracer_config = tracer_config
