@@ -36,7 +36,10 @@ mod _native {
     use crate::view::view;
 
     #[pymodule_init]
-    fn init(_module: &pyo3::Bound<'_, pyo3::types::PyModule>) {
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        use pyo3::types::PyModuleMethods;
+
         crate::fork::watch();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

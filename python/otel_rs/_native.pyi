@@ -13,6 +13,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
 from typing_extensions import Self
 
+__version__: str
+
 class Processors:
     """The processors of one provider."""
 

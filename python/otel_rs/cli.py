@@ -5,14 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
-
-def _version() -> str:
-    try:
-        return version("otel-rs")
-    except PackageNotFoundError:  # run from a source tree
-        return "unknown"
+from otel_rs import _native
 
 
 def _address(text: str) -> str:
@@ -24,7 +18,7 @@ def _address(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="otel-rs", description="OpenTelemetry for Python at native cost.")
-    parser.add_argument("--version", action="version", version=f"otel-rs {_version()}")
+    parser.add_argument("--version", action="version", version=f"otel-rs {_native.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     view = commands.add_parser(
@@ -55,7 +49,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _view(arguments: argparse.Namespace) -> int:
     # Not at the top: `--help` and `--version` need nothing native.
-    from otel_rs import _native
 
     try:
         _native.view(arguments.grpc, arguments.http, arguments.json)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -12,6 +11,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from otel_rs import _native
 
 _logger = logging.getLogger(__name__)
+
+_USER_AGENT = f"otel-rs/{_native.__version__}"
 
 
 class NativeSpanExporter(SpanExporter):
@@ -21,7 +22,7 @@ class NativeSpanExporter(SpanExporter):
         self._endpoint = endpoint
         self._timeout = timeout
         self._native = _native.OtlpExporter(
-            protocol, endpoint, list(headers.items()), timeout, compression, _user_agent()
+            protocol, endpoint, list(headers.items()), timeout, compression, _USER_AGENT
         )
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -48,10 +49,3 @@ def native_exporter(exporter: object) -> _native.OtlpExporter | None:
     if type(exporter).export is not NativeSpanExporter.export or "export" in vars(exporter):
         return None
     return exporter._native
-
-
-def _user_agent() -> str:
-    try:
-        return f"otel-rs/{version('otel-rs')}"
-    except PackageNotFoundError:  # run from a source tree
-        return "otel-rs"
