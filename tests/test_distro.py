@@ -1,0 +1,469 @@
+"""The distro and configurator under opentelemetry-instrument, each start in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+from collections.abc import Callable
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .receiver import DEADLINE_SECONDS
+
+SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
+
+INSTRUMENT = """
+import sys
+from opentelemetry.instrumentation.auto_instrumentation import run
+sys.argv[0] = "opentelemetry-instrument"
+run()
+"""
+
+# Writes what it finds itself configured with.
+FACTS = """
+import json, sys
+
+def name(thing):
+    kind = thing if isinstance(thing, type) else type(thing)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+from importlib.metadata import entry_points
+modules = [module for module in ("grpc", "google.protobuf", "requests") if module in sys.modules]
+from opentelemetry import metrics, propagate, trace
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.sdk import _configuration
+provider = trace.get_tracer_provider()
+holder = getattr(provider, "_active_span_processor", None)
+processors = holder._span_processors if holder else ()
+with trace.get_tracer("library").start_as_current_span("span") as span:
+    pass
+sampler, resource = getattr(provider, "sampler", None), getattr(provider, "resource", None)
+facts = {
+    "modules": modules,
+    "distros": [entry_point.name for entry_point in entry_points(group="opentelemetry_distro")],
+    "provider": name(provider),
+    "span": name(span),
+    "trace id": span.get_span_context().trace_id,
+    "recording": hasattr(span, "end_time"),
+    "processors": [name(processor) for processor in processors],
+    "exporters": [name(processor.span_exporter) for processor in processors],
+    "sampler": sampler and sampler.get_description(),
+    "ids": name(getattr(provider, "id_generator", None)),
+    "resource": resource and {k: v for k, v in resource.attributes.items() if k not in ("process.pid",
+        "service.instance.id")},
+    "propagation": sorted(propagate.get_global_textmap().fields),
+    "meters": name(metrics.get_meter_provider()),
+    "loggers": name(get_logger_provider()),
+    "upstream's names": [name(_configuration.TracerProvider), name(_configuration.BatchSpanProcessor),
+        _configuration._import_exporters.__module__],
+}
+with open(sys.argv[1], "w") as file:
+    json.dump(facts, file)
+"""
+
+NATIVE_PROVIDER = "otel_rs.trace._provider.TracerProvider"
+NATIVE_BATCH = "otel_rs.trace.export._batch.BatchSpanProcessor"
+NATIVE_EXPORTERS = {
+    "grpc": "otel_rs.exporter.otlp.grpc.OTLPSpanExporter",
+    "http/protobuf": "otel_rs.exporter.otlp.http.OTLPSpanExporter",
+}
+STOCK_PROVIDER = "opentelemetry.sdk.trace.TracerProvider"
+STOCK_BATCH = "opentelemetry.sdk.trace.export.BatchSpanProcessor"
+STOCK_EXPORTERS = {
+    "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter.OTLPSpanExporter",
+    "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter",
+}
+CONSOLE = "opentelemetry.sdk.trace.export.ConsoleSpanExporter"
+UPSTREAMS_NAMES = [STOCK_PROVIDER, STOCK_BATCH, "opentelemetry.sdk._configuration"]
+
+QUIET = {
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
+    # Nobody listens there, and nobody waits for it.
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+    "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+}
+
+
+class Started(dict[str, Any]):
+    """The facts of a process that ended, and what it printed."""
+
+    def __init__(self, facts: dict[str, Any], stdout: str, stderr: str) -> None:
+        super().__init__(facts)
+        self.stdout, self.stderr = stdout, stderr
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., Started]:
+    """`start(VARIABLE=value, ...)` runs the program under opentelemetry-instrument and returns its facts.
+
+    A variable that is None is not set at all.
+    """
+
+    def run(python: Path | str = sys.executable, program: str = FACTS, **environment: str | None) -> Started:
+        output = tmp_path / "facts.json"
+        output.unlink(missing_ok=True)
+        script = tmp_path / "program.py"
+        script.write_text(program)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
+        given = {name: value for name, value in {**QUIET, **environment}.items() if value is not None}
+        done = subprocess.run(
+            [python, "-c", INSTRUMENT, python, script, output],
+            env={**inherited, **given},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        return Started(json.loads(output.read_text()), done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with otel-rs and what it requires, and none of the stock exporters or distros."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    (site_packages,) = folder.glob("lib/python3*/site-packages")
+    waiting, wanted = ["otel-rs"], dict[str, Any]()
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted[name] = distribution(name)
+            requirements = wanted[name].requires or []
+            waiting += [
+                r.split(";")[0].split()[0].split("=")[0].split("<")[0].split(">")[0].split("~")[0].split("[")[0]
+                for r in requirements
+                if ";" not in r
+            ]
+    for each in wanted.values():
+        for file in each.files or []:
+            # The namespace package's parts are linked one by one; what is beside the folder (bin) is not needed.
+            parts = file.parts[: 2 if file.parts[0] == "opentelemetry" else 1]
+            if parts[0] == ".." or parts[0] == "__pycache__":
+                continue
+            link = site_packages.joinpath(*parts)
+            link.parent.mkdir(exist_ok=True)
+            if not link.exists():
+                link.symlink_to(SITE_PACKAGES.joinpath(*parts))
+    assert not (site_packages / "opentelemetry" / "exporter").exists()
+    assert not (site_packages / "grpc").exists()
+    return folder / "bin" / "python"
+
+
+def with_first(folder: Path, name: str) -> str:
+    """A PYTHONPATH that makes the entry points of this distribution come first."""
+    (information,) = SITE_PACKAGES.glob(f"{name.replace('-', '_')}-*.dist-info")
+    folder.mkdir()
+    (folder / information.name).symlink_to(information)
+    return str(folder)
+
+
+ORDERS = {"otel-rs": ["rs", "distro"], "opentelemetry-distro": ["distro", "rs"]}
+
+
+# --- OTEL_PYTHON_DISTRO=rs is enough ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ORDERS)
+def test_the_variable_is_enough_beside_the_stock_distro_and_exporters(start: Any, tmp_path: Path, first: str) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="rs", PYTHONPATH=with_first(tmp_path / "first", first))
+    assert facts["distros"] == ORDERS[first]
+    assert facts["provider"] == NATIVE_PROVIDER
+    assert facts["span"] == "otel_rs.trace._span.Span"
+    assert facts["processors"] == [NATIVE_BATCH]
+    assert facts["exporters"] == [NATIVE_EXPORTERS["grpc"]]
+    assert facts["modules"] == []
+    assert facts["upstream's names"] == UPSTREAMS_NAMES
+
+
+@pytest.mark.parametrize(
+    "variable", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_TRACES_EXPORTER"]
+)
+def test_http_by_environment(start: Any, variable: str) -> None:
+    value = "otlp_proto_http" if variable == "OTEL_TRACES_EXPORTER" else "http/protobuf"
+    facts = start(OTEL_PYTHON_DISTRO="rs", **{variable: value})
+    assert facts["exporters"] == [NATIVE_EXPORTERS["http/protobuf"]]
+    assert facts["modules"] == []
+
+
+def test_spans_arrive(start: Any, receiver: Any) -> None:
+    protocol = {"http": "http/protobuf", "grpc": "grpc"}[receiver.protocol]
+    start(
+        OTEL_PYTHON_DISTRO="rs",
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base,
+        OTEL_SERVICE_NAME="shop",
+    )
+    assert [span.name for span in receiver.spans()] == ["span"]
+    resource = receiver.requests[0].message.resource_spans[0].resource
+    values = {attribute.key: attribute.value.string_value for attribute in resource.attributes}
+    assert values["service.name"] == "shop"
+    assert values["telemetry.auto.version"]
+
+
+def test_console(start: Any) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_TRACES_EXPORTER="console")
+    assert facts["provider"] == NATIVE_PROVIDER
+    assert (facts["processors"], facts["exporters"]) == ([NATIVE_BATCH], [CONSOLE])
+    assert json.loads(facts.stdout)["name"] == "span"
+
+
+@pytest.mark.parametrize("value", ["otlp,console", " otlp , console "])
+def test_several_exporters(start: Any, grpc_receiver: Any, value: str) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_TRACES_EXPORTER=value, OTEL_EXPORTER_OTLP_ENDPOINT=grpc_receiver.base)
+    assert facts["exporters"] == [NATIVE_EXPORTERS["grpc"], CONSOLE]
+    assert json.loads(facts.stdout)["name"] == "span"
+    assert [span.name for span in grpc_receiver.spans()] == ["span"]
+
+
+def test_no_exporter(start: Any) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_TRACES_EXPORTER="none")
+    assert facts["provider"] == NATIVE_PROVIDER
+    assert (facts["processors"], facts["modules"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"OTEL_TRACES_EXPORTER": "unknown"},
+        {"OTEL_TRACES_EXPORTER": "otlp,unknown"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+        {"OTEL_PYTHON_ID_GENERATOR": "unknown"},
+    ],
+    ids=str,
+)
+def test_what_upstream_refuses_is_refused_in_its_words_and_the_program_runs(
+    start: Any, environment: dict[str, str]
+) -> None:
+    def outcome(distro: str) -> Any:
+        facts = start(OTEL_PYTHON_DISTRO=distro, OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS[distro], **environment)
+        (error,) = {line for line in facts.stderr.splitlines() if line.startswith("RuntimeError: ")}
+        return facts["provider"], facts["upstream's names"], error
+
+    assert outcome("rs") == outcome("distro")
+
+
+CONFIGURATORS = {"rs": "rs", "distro": "configurator"}
+
+
+# --- Settings by environment, as upstream ----------------------------------------------------------------------------
+
+PLUGIN = """
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+class Ids(RandomIdGenerator):
+    def generate_trace_id(self):
+        return 12345
+
+def sampler(argument):
+    return ParentBased(TraceIdRatioBased(float(argument)))
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> str:
+    """A PYTHONPATH with a package that has a sampler and an id generator as entry points."""
+    folder = tmp_path / "plugin"
+    information = folder / "plugin-1.dist-info"
+    information.mkdir(parents=True)
+    (folder / "plugin.py").write_text(PLUGIN)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1\n")
+    (information / "entry_points.txt").write_text(
+        "[opentelemetry_id_generator]\nplugin = plugin:Ids\n[opentelemetry_traces_sampler]\nplugin = plugin:sampler\n"
+    )
+    return str(folder)
+
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "none": {},
+    "sampler": {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25"},
+    "sampler off": {"OTEL_TRACES_SAMPLER": "always_off"},
+    "sampler with a bad argument": {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"},
+    "unknown sampler": {"OTEL_TRACES_SAMPLER": "unknown"},
+    "another package's sampler": {"OTEL_TRACES_SAMPLER": "plugin", "OTEL_TRACES_SAMPLER_ARG": "0.5"},
+    "another package's ids": {"OTEL_PYTHON_ID_GENERATOR": "plugin"},
+    "random ids": {"OTEL_PYTHON_ID_GENERATOR": "random"},
+    "service name": {"OTEL_SERVICE_NAME": "shop"},
+    "resource attributes": {"OTEL_RESOURCE_ATTRIBUTES": "service.name=a,deployment.environment=b%20c"},
+    "both": {"OTEL_RESOURCE_ATTRIBUTES": "service.name=a,x=y", "OTEL_SERVICE_NAME": "shop"},
+    "propagators": {"OTEL_PROPAGATORS": "tracecontext"},
+    "no propagators": {"OTEL_PROPAGATORS": "none"},
+    "disabled": {"OTEL_SDK_DISABLED": "true"},
+}
+
+
+@pytest.mark.parametrize("environment", SETTINGS.values(), ids=SETTINGS.keys())
+def test_settings_are_those_of_the_stock_distro(start: Any, plugin: str, environment: dict[str, str]) -> None:
+    def settings(distro: str) -> dict[str, Any]:
+        facts = start(
+            OTEL_PYTHON_DISTRO=distro,
+            OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS[distro],
+            OTEL_TRACES_EXPORTER="none",
+            PYTHONPATH=plugin,
+            **environment,
+        )
+        names = ["sampler", "ids", "resource", "propagation", "meters", "loggers", "upstream's names"]
+        return {name: facts[name] for name in names} | {"fixed id": facts["trace id"] in (0, 12345)}
+
+    assert settings("rs") == settings("distro")
+
+
+def test_another_packages_ids_are_used(start: Any, plugin: str) -> None:
+    facts = start(
+        OTEL_PYTHON_DISTRO="rs",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_PYTHON_ID_GENERATOR="plugin",
+        PYTHONPATH=plugin,
+    )
+    assert (facts["provider"], facts["ids"], facts["trace id"]) == (NATIVE_PROVIDER, "plugin.Ids", 12345)
+
+
+# --- Who else decides ------------------------------------------------------------------------------------------------
+
+
+def test_a_configurator_that_the_user_chose_wins(start: Any) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_PYTHON_CONFIGURATOR="configurator")
+    assert facts["provider"] == STOCK_PROVIDER
+    assert (facts["processors"], facts["exporters"]) == ([STOCK_BATCH], [STOCK_EXPORTERS["grpc"]])
+
+
+def test_our_configurator_under_the_stock_distro(start: Any) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="distro", OTEL_PYTHON_CONFIGURATOR="rs")
+    assert facts["provider"] == NATIVE_PROVIDER
+    assert facts["exporters"] == [NATIVE_EXPORTERS["grpc"]]
+
+
+def test_an_exporter_that_the_user_chose_wins(start: Any) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_TRACES_EXPORTER="console", OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf")
+    assert facts["exporters"] == [CONSOLE]
+
+
+@pytest.mark.parametrize("first", ORDERS)
+@pytest.mark.parametrize("environment", [{}, {"OTEL_PYTHON_DISTRO": "distro"}], ids=["no distro", "stock distro"])
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_being_installed_changes_nothing(
+    start: Any, tmp_path: Path, first: str, environment: dict[str, str], protocol: str
+) -> None:
+    path = with_first(tmp_path / "first", first)
+    facts = start(PYTHONPATH=path, OTEL_EXPORTER_OTLP_PROTOCOL=protocol, **environment)
+    assert facts["distros"] == ORDERS[first]
+    assert facts["provider"] == STOCK_PROVIDER
+    assert (facts["processors"], facts["exporters"]) == ([STOCK_BATCH], [STOCK_EXPORTERS[protocol]])
+    assert facts["span"].startswith("opentelemetry.")
+    assert facts["upstream's names"] == UPSTREAMS_NAMES
+
+
+# --- With nothing else installed -------------------------------------------------------------------------------------
+
+OTLP_EVERYWHERE = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
+
+
+def of_the_start(stderr: str) -> list[str]:
+    """The lines that are not the export's, which may have nobody to send to."""
+    return [line for line in stderr.splitlines() if not line.startswith("Failed to export")]
+
+
+@pytest.mark.parametrize(
+    ("environment", "signals"),
+    [
+        (OTLP_EVERYWHERE, ["metrics", "logs"]),
+        ({"OTEL_LOGS_EXPORTER": "otlp"}, ["logs"]),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, ["metrics"]),
+        ({}, []),
+    ],
+    ids=["both", "logs", "metrics", "neither"],
+)
+def test_without_stock_exporters_spans_are_sent_and_one_line_says_what_is_not(
+    start: Any, only_otel_rs: Path, receiver: Any, environment: Any, signals: list[str]
+) -> None:
+    protocol = {"http": "http/protobuf", "grpc": "grpc"}[receiver.protocol]
+    facts = start(
+        only_otel_rs,
+        OTEL_PYTHON_DISTRO="rs",
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        **{**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.base},
+    )
+    assert facts["provider"] == NATIVE_PROVIDER
+    assert facts["exporters"] == [NATIVE_EXPORTERS[protocol]]
+    assert [span.name for span in receiver.spans()] == ["span"]
+    lines = of_the_start(facts.stderr)
+    assert len(lines) == bool(signals)
+    for signal in signals:
+        assert signal in lines[0]
+        assert f"OTEL_{signal.upper()}_EXPORTER=none" in lines[0]
+
+
+DEFAULTS = """
+import os
+assert os.environ["OTEL_TRACES_EXPORTER"] == "otlp"
+assert os.environ["OTEL_METRICS_EXPORTER"] == "otlp"
+assert os.environ["OTEL_LOGS_EXPORTER"] == "otlp"
+assert os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] == "grpc"
+assert os.environ["OTEL_PYTHON_CONFIGURATOR"] == "rs"
+"""
+
+
+def test_the_variable_is_enough_without_stock_exporters(start: Any, only_otel_rs: Path) -> None:
+    unset = dict.fromkeys(QUIET)
+    unset["OTEL_EXPORTER_OTLP_TIMEOUT"] = "1"
+    facts = start(only_otel_rs, program=DEFAULTS + FACTS, **{**unset, "OTEL_PYTHON_DISTRO": "rs"})
+    assert facts["distros"] == ["rs"]
+    assert (facts["provider"], facts["exporters"]) == (NATIVE_PROVIDER, [NATIVE_EXPORTERS["grpc"]])
+    assert facts["modules"] == []
+    (line,) = of_the_start(facts.stderr)
+    assert "metrics and logs" in line
+
+
+def test_installed_alone_and_not_asked_for_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:
+    facts = start(only_otel_rs)
+    assert facts["provider"] == "opentelemetry.trace.ProxyTracerProvider"
+    assert of_the_start(facts.stderr) == []
+
+
+def test_importing_the_package_loads_nothing_of_the_stock_exporters(only_otel_rs: Path) -> None:
+    program = "import otel_rs, otel_rs.distro, otel_rs.exporter.otlp.grpc, otel_rs.exporter.otlp.http"
+    done = subprocess.run(
+        [only_otel_rs, "-W", "error", "-c", program], capture_output=True, text=True, timeout=DEADLINE_SECONDS
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# --- In the process itself -------------------------------------------------------------------------------------------
+
+
+def test_the_entry_points_are_there() -> None:
+    from importlib.metadata import entry_points
+
+    from opentelemetry.instrumentation.distro import BaseDistro
+    from opentelemetry.sdk._configuration import _BaseConfigurator
+
+    from otel_rs.distro import OtelRsDistro
+
+    (distro,) = entry_points(group="opentelemetry_distro", name="rs")
+    (configurator,) = entry_points(group="opentelemetry_configurator", name="rs")
+    assert issubclass(OtelRsDistro, BaseDistro)
+    assert distro.load()() is None
+    assert issubclass(configurator.load(), _BaseConfigurator)
+
+
+def test_the_distro_is_ours_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from opentelemetry.instrumentation.auto_instrumentation._load import _load_distro
+
+    from otel_rs.distro import OtelRsDistro
+
+    monkeypatch.setenv("OTEL_PYTHON_DISTRO", "rs")
+    assert type(_load_distro()) is OtelRsDistro
+    monkeypatch.delenv("OTEL_PYTHON_DISTRO")
+    assert type(_load_distro()) is not OtelRsDistro
