@@ -634,7 +634,7 @@ def test_an_exporter_may_be_used_from_eight_threads(receiver: Any, make: Any) ->
 
 def test_other_threads_run_during_an_export(receiver: Any, make: Any) -> None:
     receiver.fall_silent()
-    exporter = make(receiver.protocol, endpoint=receiver.endpoint, timeout=1)
+    exporter = make(receiver.protocol, endpoint=receiver.endpoint, timeout=2)
     exporting = threading.Thread(target=exporter.export, args=(spans(),))
     exporting.start()
     wait_until(lambda: receiver.requests, "the export is under way")
@@ -653,7 +653,7 @@ def test_a_retry_would_be_too_late(receiver: Any, make: Any) -> None:
     unavailable = {"http": 503, "grpc": grpc.StatusCode.UNAVAILABLE}[receiver.protocol]
     receiver.answers = [Answer(unavailable)] * 10
     started = time.monotonic()
-    assert make(receiver.protocol, endpoint=receiver.endpoint, timeout=0.5).export(spans()) is FAILURE
+    assert make(receiver.protocol, endpoint=receiver.endpoint, timeout=0.7).export(spans()) is FAILURE
     assert time.monotonic() - started < 10
     assert len(receiver.requests) == 1
 
