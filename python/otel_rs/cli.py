@@ -48,8 +48,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _view(arguments: argparse.Namespace) -> int:
-    # Not at the top: `--help` and `--version` need nothing native.
-
     try:
         _native.view(arguments.grpc, arguments.http, arguments.json)
     except (OSError, ValueError) as error:

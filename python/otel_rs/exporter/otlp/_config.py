@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import enum
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from os import environ
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 _logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ def compression(argument: object, signal_variable: str, general_variable: str) -
 def timeout(argument: float | None, signal_variable: str, general_variable: str) -> float:
     """Seconds for one export, all attempts included."""
     if argument is not None:
-        if not 0 <= argument < float("inf"):
+        if not isinstance(argument, (int, float)) or not 0 <= argument < float("inf"):
             raise ValueError(f"timeout is {argument!r}; accepted: seconds, zero or more")
         return float(argument)
     if found := setting(signal_variable, general_variable):
@@ -86,6 +88,11 @@ def headers(
     return result
 
 
+# RFC 9110: a name is a token; a value has no control characters.
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
+
+
 def _parse_headers(text: str, source: str) -> dict[str, str]:
     """W3C baggage form: ``name=value`` pairs, separated by commas, percent-encoded; plain spaces are accepted."""
     result = {}
@@ -93,36 +100,64 @@ def _parse_headers(text: str, source: str) -> dict[str, str]:
         if not pair.strip():
             continue
         name, equals, value = pair.partition("=")
-        name = unquote(name).strip().lower()
-        if not equals or not name:
-            # The pair itself may be a secret.
-            _logger.warning("%s: header %d is not of the form name=value and is left out.", source, position)
-            continue
-        result[name] = unquote(value.strip())
+        name, value = unquote(name).strip().lower(), unquote(value.strip())
+        if equals and _HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value):
+            result[name] = value
+        else:
+            # Any part of the pair may be a secret, so none is shown.
+            _logger.warning(
+                "%s: header %d is left out; accepted: name=value, percent-encoded, with commas between headers.",
+                source,
+                position,
+            )
     return result
 
 
-def grpc_endpoint(endpoint: str, insecure: bool | None, insecure_variables: tuple[str, str]) -> str:
+class Endpoint(NamedTuple):
+    """A URL, and what it is from: a variable's name, or the argument's."""
+
+    url: str
+    source: str
+
+
+def grpc_endpoint(
+    argument: str | None, insecure: bool | None, variables: tuple[str, str], insecure_variables: tuple[str, str]
+) -> Endpoint:
     """``http://`` or ``https://`` and the authority; the scheme decides, then ``insecure``, then TLS."""
-    parts = urlsplit(endpoint) if "://" in endpoint else urlsplit(f"//{endpoint}")
+    source, url = ("endpoint", argument) if argument else setting(*variables) or ("", "http://localhost:4317")
+    try:
+        parts = urlsplit(url) if "://" in url else urlsplit(f"//{url}")
+    except ValueError:
+        return Endpoint(url, source)  # for the native part to refuse
     if parts.scheme == "https":
         insecure = False
-    if insecure is None and (found := setting(*insecure_variables)):
-        insecure = found[1].lower() == "true"
+    if insecure is None:
+        insecure = _truth(*insecure_variables)
     if insecure is None:
         insecure = parts.scheme == "http"
     if parts.scheme in ("", "http", "https"):
-        return f"{'http' if insecure else 'https'}://{parts.netloc}"
-    # Another scheme is for the native part to accept or refuse.
-    return endpoint
+        url = f"{'http' if insecure else 'https'}://{parts.netloc}"
+    return Endpoint(url, source)
 
 
-def http_endpoint(signal_variable: str, general_variable: str, path: str) -> str:
-    """The signal's variable verbatim, or the general one with the signal's path behind it."""
+def _truth(signal_variable: str, general_variable: str) -> bool | None:
+    found = setting(signal_variable, general_variable)
+    if not found:
+        return None
+    variable, value = found
+    if value.lower() not in ("true", "false"):
+        _logger.warning("%s is %r; accepted: true, false. It counts as false.", variable, value)
+    return value.lower() == "true"
+
+
+def http_endpoint(argument: str | None, signal_variable: str, general_variable: str, path: str) -> Endpoint:
+    """The argument or the signal's variable verbatim, or the general one with the signal's path behind it."""
+    if argument:
+        return Endpoint(argument, "endpoint")
     if signal := environ.get(signal_variable, "").strip():
-        return signal
+        return Endpoint(signal, signal_variable)
     base = environ.get(general_variable, "").strip() or "http://localhost:4318"
-    return f"{base.removesuffix('/')}/{path}"
+    return Endpoint(f"{base.removesuffix('/')}/{path}", general_variable)
 
 
 def warn_of_unsupported(**arguments: object) -> None:

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_rs import _native
+from otel_rs.exporter.otlp._config import Endpoint
 
 _logger = logging.getLogger(__name__)
 
@@ -18,12 +19,19 @@ _USER_AGENT = f"otel-rs/{_native.__version__}"
 class NativeSpanExporter(SpanExporter):
     """Base of the OTLP span exporters. ``export`` takes native and stock spans alike."""
 
-    def __init__(self, protocol: str, endpoint: str, headers: dict[str, str], timeout: float, compression: str) -> None:
-        self._endpoint = endpoint
+    def __init__(
+        self, protocol: str, endpoint: Endpoint, headers: dict[str, str], timeout: float, compression: str
+    ) -> None:
+        self._endpoint = endpoint.url
         self._timeout = timeout
-        self._native = _native.OtlpExporter(
-            protocol, endpoint, list(headers.items()), timeout, compression, _USER_AGENT
-        )
+        try:
+            self._native = _native.OtlpExporter(
+                protocol, endpoint.url, list(headers.items()), timeout, compression, _USER_AGENT
+            )
+        except ValueError as error:
+            if endpoint.source.startswith("OTEL_") and "endpoint" in str(error):
+                raise ValueError(f"{endpoint.source}: {error}") from None
+            raise
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends the spans and waits for the outcome, retries included, with the GIL released."""

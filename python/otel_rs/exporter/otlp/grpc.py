@@ -21,8 +21,6 @@ from opentelemetry.sdk.environment_variables import (
 from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._exporter import NativeSpanExporter
 
-_DEFAULT_ENDPOINT = "http://localhost:4317"
-
 
 class OTLPSpanExporter(NativeSpanExporter):
     """Sends spans by OTLP/gRPC. Variables have a form for traces (``OTEL_EXPORTER_OTLP_TRACES_...``) and a general one.
@@ -61,13 +59,14 @@ class OTLPSpanExporter(NativeSpanExporter):
         _config.warn_of_unsupported(
             credentials=credentials, channel_options=channel_options, retryable_error_codes=retryable_error_codes
         )
-        if endpoint is None:
-            found = _config.setting(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT)
-            endpoint = found[1] if found else _DEFAULT_ENDPOINT
-        insecure_variables = (OTEL_EXPORTER_OTLP_TRACES_INSECURE, OTEL_EXPORTER_OTLP_INSECURE)
         super().__init__(
             "grpc",
-            _config.grpc_endpoint(endpoint, insecure, insecure_variables),
+            _config.grpc_endpoint(
+                endpoint,
+                insecure,
+                (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT),
+                (OTEL_EXPORTER_OTLP_TRACES_INSECURE, OTEL_EXPORTER_OTLP_INSECURE),
+            ),
             _config.headers(headers, OTEL_EXPORTER_OTLP_TRACES_HEADERS, OTEL_EXPORTER_OTLP_HEADERS),
             _config.timeout(timeout, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT),
             _config.compression(compression, OTEL_EXPORTER_OTLP_TRACES_COMPRESSION, OTEL_EXPORTER_OTLP_COMPRESSION),

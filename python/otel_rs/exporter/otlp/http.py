@@ -65,8 +65,9 @@ class OTLPSpanExporter(NativeSpanExporter):
         )
         super().__init__(
             "http/protobuf",
-            endpoint
-            or _config.http_endpoint(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT, "v1/traces"),
+            _config.http_endpoint(
+                endpoint, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT, "v1/traces"
+            ),
             _config.headers(headers, OTEL_EXPORTER_OTLP_TRACES_HEADERS, OTEL_EXPORTER_OTLP_HEADERS),
             _config.timeout(timeout, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT),
             _config.compression(compression, OTEL_EXPORTER_OTLP_TRACES_COMPRESSION, OTEL_EXPORTER_OTLP_COMPRESSION),
