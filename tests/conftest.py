@@ -116,6 +116,14 @@ def make_provider_of(kind: type[Any]) -> Iterator[Callable[..., Any]]:
         provider.shutdown()
 
 
+@pytest.fixture(params=["stock", "native"])
+def either(request: pytest.FixtureRequest, provider: Any) -> Any:
+    """A tracer of the stock SDK, then one of ours: the test says what both must do."""
+    if request.param == "native":
+        return provider.get_tracer("test")
+    return sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test")
+
+
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     """The lines logged so far; they are forgotten."""

@@ -21,14 +21,6 @@ from .receiver import DEADLINE_SECONDS
 from .span_programs import INVALID, LOCAL, REMOTE
 
 
-@pytest.fixture(params=["stock", "native"])
-def either(request: pytest.FixtureRequest, provider: Any) -> Any:
-    """A tracer of the stock SDK, then one of ours: the test says what both must do."""
-    if request.param == "native":
-        return provider.get_tracer("test")
-    return sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test")
-
-
 def id_of(span: Any) -> int:
     return span.get_span_context().span_id
 

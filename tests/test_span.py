@@ -17,28 +17,6 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from .receiver import DEADLINE_SECONDS
 from .span_programs import LOCAL
 
-
-@pytest.fixture(params=["stock", "native"])
-def either(request: pytest.FixtureRequest, provider: Any) -> Any:
-    """A tracer of the stock SDK, then one of ours: the test says what both must do."""
-    if request.param == "native":
-        return provider.get_tracer("test")
-    return sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test")
-
-
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """The lines logged so far; they are forgotten."""
-    caplog.set_level(logging.DEBUG)
-
-    def take() -> list[str]:
-        lines = [record.getMessage() for record in caplog.records]
-        caplog.clear()
-        return lines
-
-    return take
-
-
 # --- Ended spans -----------------------------------------------------------------------------------------------------
 
 LATE_WRITES: dict[str, tuple[Callable[[Any], Any], str]] = {

@@ -16,9 +16,8 @@ use crate::otlp::exporter::Exporter;
 use crate::report::{Kind, Level, report};
 use crate::runtime;
 use crate::trace::exception;
+use crate::trace::signals;
 
-/// How long a wait lets a signal wait.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 /// The client keeps the deadline; this is the net below it.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -124,7 +123,8 @@ impl OtlpExporter {
             let _ = sender.send(exporter.export(batch.into_request(), &no_retry).await);
         });
         loop {
-            match py.detach(|| receiver.lock().unwrap_or_else(|e| e.into_inner()).recv_timeout(SIGNAL_INTERVAL)) {
+            match py.detach(|| receiver.lock().unwrap_or_else(|e| e.into_inner()).recv_timeout(signals::CHECK_INTERVAL))
+            {
                 Ok(outcome) => return Ok(outcome),
                 Err(mpsc::RecvTimeoutError::Disconnected) => {
                     return Ok(Outcome::Failed { reason: "the export panicked".into() });

@@ -90,7 +90,7 @@ impl IdGenerator {
             Self::Random => random_span_id(),
             Self::Python(object) => {
                 let id = call::method(intern!(py, "generate_span_id"), [object.bind(py)], None);
-                or_ours(py, id.and_then(|id| Ok(id.extract()?)), random_span_id)
+                or_ours(py, id.and_then(|id| id.extract()), random_span_id)
             }
         }
     }

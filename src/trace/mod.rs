@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod processors;
 pub mod readable_span;
 pub mod sampler;
+pub mod signals;
 pub mod span;
 pub mod span_context;
 pub mod span_state;

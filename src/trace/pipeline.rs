@@ -13,9 +13,7 @@ use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
 use crate::pipeline::{Pipeline, PipelineConfig, Ticket};
 use crate::trace::exporter::OtlpExporter;
-
-/// How long a wait lets a signal wait.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+use crate::trace::signals;
 
 /// Batches ended spans and exports them away from Python. Nothing it does holds the GIL but taking the span's bytes.
 #[pyclass(frozen, module = "otel_rs._native")]
@@ -32,7 +30,7 @@ impl SpanPipeline {
     /// Waits with the GIL released; Python's signal handlers run meanwhile.
     fn wait(&self, py: Python<'_>, ticket: Ticket, deadline: Instant) -> PyResult<bool> {
         loop {
-            let until = deadline.min(Instant::now() + SIGNAL_INTERVAL);
+            let until = deadline.min(Instant::now() + signals::CHECK_INTERVAL);
             if py.detach(|| self.inner.wait(ticket, until)) {
                 return Ok(true);
             }

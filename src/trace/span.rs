@@ -195,6 +195,22 @@ impl Span {
         }
     }
 
+    /// The usual case; false if key or value are not plain, or the span has ended.
+    #[inline]
+    fn set_plain_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> bool {
+        let put = attributes::with_plain(key, value, self.limits().span_value_len, |put| {
+            let mut state = self.lock();
+            state.end_time.is_none().then(|| put(&mut state.attributes))
+        });
+        match put {
+            Some(Some(put)) => {
+                put.log(key.py());
+                true
+            }
+            Some(None) | None => false,
+        }
+    }
+
     #[cold]
     fn set_any_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
         let py = key.py();
@@ -430,13 +446,8 @@ impl Span {
     /// Sets one attribute; a key set before moves to the end. Invalid keys and values cost one log line.
     fn set_attribute(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let work = || {
-            let plain = attributes::with_plain(key, value, self.limits().span_value_len, |put| {
-                let mut state = self.lock();
-                state.end_time.is_none().then(|| put(&mut state.attributes))
-            });
-            match plain {
-                Some(Some(put)) => put.log(py),
-                Some(None) | None => self.set_any_attribute(key, value),
+            if !self.set_plain_attribute(key, value) {
+                self.set_any_attribute(key, value);
             }
             Ok(())
         };
@@ -451,9 +462,14 @@ impl Span {
                 return Ok(());
             }
             let value_len = self.limits().span_value_len;
-            attributes::each(attributes, |key, value| match attributes::convert_pair(&key, &value, value_len) {
-                Some(converted) => self.put(py, converted),
-                None => self.count_dropped_attribute(),
+            attributes::each(attributes, |key, value| {
+                if self.set_plain_attribute(&key, &value) {
+                    return;
+                }
+                match attributes::convert_pair(&key, &value, value_len) {
+                    Some(converted) => self.put(py, converted),
+                    None => self.count_dropped_attribute(),
+                }
             });
             Ok(())
         };
