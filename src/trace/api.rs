@@ -14,6 +14,7 @@ pub struct Api {
     /// The key under which a context holds its span.
     pub span_key: Py<PyString>,
     pub span: Py<PyType>,
+    pub non_recording_span: Py<PyType>,
     pub span_context: Py<PyType>,
     /// `SpanContext` is the tuple of six that it was when this was written, so that it can be made as one.
     pub span_context_is_tuple: bool,
@@ -67,6 +68,7 @@ impl Api {
             context_variable: context::variable_of(&context_module.getattr("_RUNTIME_CONTEXT")?)?,
             span_key: span_key.cast_into::<PyString>()?.unbind(),
             span: class(&trace, "Span")?,
+            non_recording_span: class(&trace, "NonRecordingSpan")?,
             span_context_is_tuple: is_tuple_of_six(span_context.bind(py))?,
             span_context,
             known_trace_flags: [flags(0)?, flags(1)?, flags(2)?, flags(3)?],

@@ -16,6 +16,7 @@ use crate::otlp::batch::Scope;
 use crate::published::Published;
 use crate::trace::api::{Api, api, position};
 use crate::trace::boundary::contained;
+use crate::trace::call;
 use crate::trace::context;
 use crate::trace::current_span::CurrentSpan;
 use crate::trace::exception;
@@ -276,10 +277,14 @@ fn identity_of(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResult<O
     if let Some(context) = native {
         return Ok(context.is_valid().then(|| context.clone_ref(py)));
     }
-    if !span.is_instance(api.span.bind(py))? {
+    let context = if span.get_type().is(&api.non_recording_span) {
+        // What a propagator puts there for a remote parent: its `get_span_context` returns this.
+        span.getattr(intern!(py, "_context"))?
+    } else if span.is_instance(api.span.bind(py))? {
+        call::method(intern!(py, "get_span_context"), [span], None)?
+    } else {
         return Ok(None);
-    }
-    let context = span.call_method0(intern!(py, "get_span_context"))?;
+    };
     if context.is_none() {
         return Ok(None);
     }

@@ -11,11 +11,10 @@ from opentelemetry.sdk.trace import (
     ReadableSpan,
     SpanLimits,
     SpanProcessor,
-    id_generator,
-    sampling,
 )
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
+from otel_rs.trace import id_generator, sampling
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._provider import TracerProvider
 from otel_rs.trace._span import NonRecordingSpan, Span

@@ -1,0 +1,38 @@
+"""The modules that mirror upstream's have upstream's public names."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from types import ModuleType
+
+import pytest
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter
+
+import otel_rs
+
+MIRRORS = ["trace", "trace.export", "trace.export.in_memory_span_exporter", "trace.id_generator", "trace.sampling"]
+
+
+def own_public_names(module: ModuleType) -> set[str]:
+    """Classes and functions that the module defines, not those that it imports."""
+    members = inspect.getmembers(module, lambda member: getattr(member, "__module__", "") == module.__name__)
+    return {name for name, _ in members if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("name", MIRRORS)
+def test_a_mirror_has_the_public_names_of_its_model(name: str) -> None:
+    model = importlib.import_module(f"opentelemetry.sdk.{name}")
+    mirror = importlib.import_module(f"otel_rs.{name}")
+    assert own_public_names(model) - set(dir(mirror)) == set()
+
+
+@pytest.mark.parametrize("name", ["BatchSpanProcessor", "SimpleSpanProcessor", "TracerProvider"])
+def test_the_usual_names_are_at_the_top(name: str) -> None:
+    assert getattr(otel_rs, name) is getattr(otel_rs.trace, name, getattr(otel_rs.trace.export, name, None))
+
+
+def test_bases_are_upstreams() -> None:
+    assert otel_rs.trace.SpanProcessor is SpanProcessor
+    assert otel_rs.trace.export.SpanExporter is SpanExporter
