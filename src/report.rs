@@ -84,6 +84,9 @@ pub fn take() -> Vec<Report> {
 
 impl Reports {
     fn add(&mut self, now: Instant, level: Level, kind: (Kind, Source), message: impl FnOnce() -> String) {
+        if self.waiting.len() >= MAX_WAITING {
+            return;
+        }
         let suppressed = match self.kinds.get_mut(&kind) {
             Some(silence) if now.duration_since(silence.since) < PERIOD => {
                 silence.suppressed += 1;
@@ -93,9 +96,6 @@ impl Reports {
             None => 0,
         };
         self.kinds.insert(kind, Silence { since: now, suppressed: 0 });
-        if self.waiting.len() >= MAX_WAITING {
-            return;
-        }
         let mut message = message();
         if suppressed > 0 {
             message.push_str(&format!(" ({suppressed} more like this since the last line)"));

@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk import trace as sdk
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+    get_current_span,
+    set_span_in_context,
+)
 
 from .receiver import DEADLINE_SECONDS
 from .span_programs import LOCAL
@@ -296,7 +307,7 @@ def test_nesting_up_to_30_levels_is_kept_and_deeper_becomes_text(http_receiver: 
 
     kept, deep = (innermost(attribute.value) for attribute in span.attributes)
     assert kept == (30, "innermost")
-    assert deep == (30, "['innermost']")
+    assert deep == (30, "...")
 
 
 def test_a_value_whose_str_starts_and_ends_spans(tracer: Any, memory: Any) -> None:
@@ -595,3 +606,79 @@ def test_setting_attributes_for_ever_does_not_grow_the_span(tracer: Any) -> None
     assert grown < 1_000_000
     assert len(span.attributes) == 11
     span.end()
+
+
+# --- Values that unfold, interrupts on the way, blocks within themselves ---------------------------------------------
+
+
+def test_shared_containers_that_unfold_without_bound_cost_themselves(tracer: Any, log: Any) -> None:
+    value: list[Any] = [1]
+    for _ in range(100):
+        value = [value, value]
+    with tracer.start_as_current_span("span") as span:
+        span.set_attribute("unfolds", value)
+        span.set_attribute("plain", 1)
+    assert dict(span.attributes) == {"plain": 1}
+    assert span.dropped_attributes == 1
+    assert any("more than" in line for line in log())
+
+
+def test_a_list_in_itself_is_kept_up_to_there(tracer: Any) -> None:
+    value: list[Any] = [1]
+    value += [value, value]
+    span = tracer.start_span("span")
+    span.set_attribute("self", value)
+    assert span.attributes["self"] == (1, "...", "...")
+
+
+def test_an_interrupt_while_a_trace_state_is_encoded_reaches_the_application(provider_to: Any, receiver: Any) -> None:
+    class Interrupted(TraceState):
+        def to_header(self) -> str:
+            raise KeyboardInterrupt
+
+    context = SpanContext(1, 2, True, TraceFlags(TraceFlags.SAMPLED), Interrupted([("a", "b")]))
+    provider = provider_to(receiver)
+    parent = set_span_in_context(NonRecordingSpan(context))
+    span = provider.get_tracer("test").start_span("span", parent)
+    with pytest.raises(KeyboardInterrupt):
+        span.end()
+    assert provider.force_flush()
+    assert [span.name for span in receiver.spans()] == ["span"]
+
+
+def test_an_interrupt_in_one_processor_does_not_cut_another_short(provider: Any) -> None:
+    class Interrupts(SpanProcessor):
+        def on_end(self, span: Any) -> None:
+            raise KeyboardInterrupt
+
+    class Works(SpanProcessor):
+        finished = False
+
+        def on_end(self, span: Any) -> None:
+            span.set_attribute("", "a call that looks for interrupts")
+            self.finished = True
+
+    works = Works()
+    provider.add_span_processor(Interrupts())
+    provider.add_span_processor(works)
+    with pytest.raises(KeyboardInterrupt):
+        provider.get_tracer("test").start_span("span").end()
+    assert works.finished
+
+
+def test_a_block_that_its_own_start_enters_again_is_refused(provider: Any, log: Any) -> None:
+    class Enters(SpanProcessor):
+        block: Any = None
+
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            if self.block is not None:
+                self.block.__enter__()
+
+    enters = Enters()
+    provider.add_span_processor(enters)
+    before = get_current_span()
+    block = enters.block = provider.get_tracer("test").start_as_current_span("span")
+    with block as span:
+        assert get_current_span() is span
+    assert get_current_span() is before
+    assert any("entered already" in line for line in log())

@@ -1,7 +1,6 @@
 //! Lines for Python's `logging`. Logging may run any handler, so it is never done under a Rust lock; what a handler
 //! raises is not the application's business.
 
-use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -26,7 +25,7 @@ fn logger<'py>(py: Python<'py>, cell: &'static PyOnceLock<Py<PyAny>>, name: &str
 pub fn warning(py: Python<'_>, message: &str) {
     static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let logger = logger(py, &LOGGER, TRACE_LOGGER);
-    keep_interrupt_of(
+    ignore_error_of(
         py,
         logger.and_then(|logger| {
             call::method(
@@ -39,11 +38,9 @@ pub fn warning(py: Python<'_>, message: &str) {
 }
 
 /// What a handler raises is dropped, but not an interrupt that came meanwhile.
-fn keep_interrupt_of(py: Python<'_>, logged: PyResult<Bound<'_, PyAny>>) {
-    if let Err(error) = logged
-        && !error.is_instance_of::<PyException>(py)
-    {
-        exception::keep_interrupt(error);
+fn ignore_error_of(py: Python<'_>, logged: PyResult<Bound<'_, PyAny>>) {
+    if let Err(error) = logged {
+        exception::ignore(py, error);
     }
 }
 
@@ -63,7 +60,7 @@ pub fn shown(object: &Bound<'_, PyAny>) -> String {
     match call::str(object) {
         Ok(text) => text.to_string_lossy().into_owned(),
         Err(error) => {
-            keep_interrupt_of(object.py(), Err(error));
+            exception::ignore(object.py(), error);
             "?".to_owned()
         }
     }
@@ -86,7 +83,7 @@ fn drain(py: Python<'_>) {
             Level::Warning => intern!(py, "warning"),
             Level::Error => intern!(py, "error"),
         };
-        keep_interrupt_of(
+        ignore_error_of(
             py,
             call::method(
                 method,

@@ -18,6 +18,12 @@ const MAX_DEPTH: usize = 30;
 /// Values in one attribute, nested ones included. Containers that share others can unfold to far more than they are.
 const MAX_VALUES: usize = 1_000_000;
 
+/// Bytes in one attribute, as much as a queue holds by default.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What stands for a container that is too deep, or in itself. Its own text could be of any length.
+const NOT_SHOWN: &str = "...";
+
 /// One attribute's conversion under way.
 struct Nesting {
     max_len: Option<usize>,
@@ -31,10 +37,12 @@ impl Nesting {
         Self { max_len, values: 0, within: Vec::new() }
     }
 
-    fn count(&mut self) -> PyResult<()> {
+    /// Counts one value, which makes `bytes` in all.
+    fn count(&mut self, bytes: usize) -> PyResult<()> {
         self.values += 1;
-        if self.values > MAX_VALUES {
-            return Err(PyValueError::new_err(format!("more than {MAX_VALUES} values in one attribute")));
+        if self.values > MAX_VALUES || bytes > MAX_BYTES {
+            let message = format!("more than {MAX_VALUES} values or {MAX_BYTES} bytes in one attribute");
+            return Err(PyValueError::new_err(message));
         }
         Ok(())
     }
@@ -105,7 +113,7 @@ pub fn put_simple(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Ve
 fn simple_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8>) -> bool {
     // UTF-8 has at least as many bytes as characters, so this is short enough for sure. Lone surrogates have no UTF-8.
     match text.to_str() {
-        Ok(utf8) if max_len.is_none_or(|max| utf8.len() <= max) => {
+        Ok(utf8) if utf8.len() <= max_len.unwrap_or(MAX_BYTES) => {
             wire::put_bytes(out, len_tag(any_value::STRING), utf8.as_bytes());
             true
         }
@@ -150,11 +158,12 @@ pub fn put_value(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec
 }
 
 fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
-    nesting.count()?;
     let start = out.len();
     if put_simple(value, nesting.max_len, out) {
+        nesting.count(out.len())?;
         return Ok(Fidelity::Exact);
     }
+    nesting.count(start)?;
     out.truncate(start);
     // From here on subclasses count as well; bool is an int to Python and comes first.
     if let Ok(flag) = value.cast::<PyBool>() {
@@ -168,7 +177,7 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
     } else if let Ok(text) = value.cast::<PyString>() {
         return Ok(put_text(text, nesting.max_len, out));
     } else if nesting.ends_at(value) {
-        put_text(&call::str(value)?, nesting.max_len, out);
+        wire::put_bytes(out, len_tag(any_value::STRING), NOT_SHOWN.as_bytes());
         return Ok(Fidelity::Lossy);
     } else if is_sequence(value)? {
         return nesting.inside(value, |nesting| put_sequence(value, nesting, out));
@@ -272,7 +281,7 @@ pub fn clean<'py>(value: &Bound<'py, PyAny>, max_len: Option<usize>) -> PyResult
 }
 
 fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResult<Bound<'py, PyAny>> {
-    nesting.count()?;
+    nesting.count(0)?;
     let py = value.py();
     if let Ok(text) = value.cast::<PyString>() {
         return match nesting.max_len {
@@ -284,25 +293,27 @@ fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResu
     if value.is_none() || is_number || value.is_instance_of::<PyBytes>() {
         return Ok(value.clone());
     }
-    if !nesting.ends_at(value) {
-        if is_sequence(value)? {
+    let is_sequence = is_sequence(value)?;
+    if is_sequence || is_mapping(value)? {
+        if nesting.ends_at(value) {
+            return Ok(PyString::new(py, NOT_SHOWN).into_any());
+        }
+        if is_sequence {
             return nesting.inside(value, |nesting| {
                 let items = value.try_iter()?.map(|item| clean_nested(&item?, nesting));
                 Ok(PyTuple::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
             });
         }
-        if is_mapping(value)? {
-            return nesting.inside(value, |nesting| {
-                let cleaned = PyDict::new(py);
-                for item in value.call_method0("items")?.try_iter()? {
-                    let (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-                    if let Some(key) = clean_key(&key)? {
-                        cleaned.set_item(key, clean_nested(&item, nesting)?)?;
-                    }
+        return nesting.inside(value, |nesting| {
+            let cleaned = PyDict::new(py);
+            for item in value.call_method0("items")?.try_iter()? {
+                let (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+                if let Some(key) = clean_key(&key)? {
+                    cleaned.set_item(key, clean_nested(&item, nesting)?)?;
                 }
-                Ok(cleaned.into_any())
-            });
-        }
+            }
+            Ok(cleaned.into_any())
+        });
     }
     Ok(call::str(value)?.into_any())
 }

@@ -18,6 +18,8 @@ pub fn contained<R>(
     work: impl FnOnce() -> PyResult<R>,
     fallback: impl FnOnce() -> PyResult<R>,
 ) -> PyResult<R> {
+    // An interrupt that is under way further out is not for this call to raise.
+    let outer = exception::take_interrupt();
     let result = match catch_unwind(AssertUnwindSafe(|| parked_at_exit(work))) {
         Ok(result) => result,
         Err(panic) => {
@@ -25,7 +27,11 @@ pub fn contained<R>(
             fallback()
         }
     };
-    match exception::take_interrupt() {
+    let interrupt = exception::take_interrupt();
+    if let Some(outer) = outer {
+        exception::keep_interrupt(outer);
+    }
+    match interrupt {
         None => result,
         Some(interrupt) => Err(interrupt),
     }

@@ -1,6 +1,7 @@
 //! `start_as_current_span`: a span that is current for a block or a function.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
@@ -30,6 +31,8 @@ pub struct Arguments {
 #[pyclass(frozen, module = "otel_rs._native")]
 pub struct CurrentSpan {
     arguments: Arguments,
+    /// From the start of `__enter__` to `__exit__`.
+    in_use: AtomicBool,
     entered: Mutex<Option<Entered>>,
 }
 
@@ -40,11 +43,28 @@ struct Entered {
 
 impl CurrentSpan {
     pub fn new(arguments: Arguments) -> Self {
-        Self { arguments, entered: Mutex::new(None) }
+        Self { arguments, in_use: AtomicBool::new(false), entered: Mutex::new(None) }
     }
 
     fn entered(&self) -> std::sync::MutexGuard<'_, Option<Entered>> {
         self.entered.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    fn start<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Token)> {
+        let Arguments { tracer, name, context, kind, attributes, links, start_time, .. } = &self.arguments;
+        let start = Start {
+            name: name.bind(py),
+            context: context.as_ref().map(|context| context.bind(py)),
+            kind: kind.as_ref().map(|kind| kind.bind(py)),
+            attributes: attributes.as_ref().map(|attributes| attributes.bind(py)),
+            links: links.as_ref().map(|links| links.bind(py)),
+            start_time: start_time.as_ref().map(|start_time| start_time.bind(py)),
+            record_exception: self.arguments.record_exception,
+            set_status_on_exception: self.arguments.set_status_on_exception,
+        };
+        let span = Tracer::start_contained(tracer.bind(py), &start)?;
+        let token = context::attach_span(py, api(py)?, &span)?;
+        Ok((span, token))
     }
 
     fn leave(&self, py: Python<'_>, entered: Entered, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
@@ -94,24 +114,20 @@ impl CurrentSpan {
     }
 
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if self.entered().is_some() {
+        if self.in_use.swap(true, Ordering::AcqRel) {
             return Err(PyRuntimeError::new_err("start_as_current_span is entered already"));
         }
-        let Arguments { tracer, name, context, kind, attributes, links, start_time, .. } = &self.arguments;
-        let start = Start {
-            name: name.bind(py),
-            context: context.as_ref().map(|context| context.bind(py)),
-            kind: kind.as_ref().map(|kind| kind.bind(py)),
-            attributes: attributes.as_ref().map(|attributes| attributes.bind(py)),
-            links: links.as_ref().map(|links| links.bind(py)),
-            start_time: start_time.as_ref().map(|start_time| start_time.bind(py)),
-            record_exception: self.arguments.record_exception,
-            set_status_on_exception: self.arguments.set_status_on_exception,
-        };
-        let span = Tracer::start_contained(tracer.bind(py), &start)?;
-        let token = context::attach_span(py, api(py)?, &span)?;
-        *self.entered() = Some(Entered { span: span.clone().unbind(), token });
-        Ok(span)
+        match self.start(py) {
+            Ok((span, token)) => {
+                // Nothing is replaced: `in_use` keeps everybody else out.
+                *self.entered() = Some(Entered { span: span.clone().unbind(), token });
+                Ok(span)
+            }
+            Err(error) => {
+                self.in_use.store(false, Ordering::Release);
+                Err(error)
+            }
+        }
     }
 
     #[pyo3(signature = (_kind=None, exception=None, _traceback=None))]
@@ -125,6 +141,7 @@ impl CurrentSpan {
         let Some(entered) = self.entered().take() else {
             return Err(PyRuntimeError::new_err("start_as_current_span was not entered"));
         };
+        self.in_use.store(false, Ordering::Release);
         contained(py, "__exit__", || self.leave(py, entered, exception), || Ok(()))?;
         Ok(false)
     }

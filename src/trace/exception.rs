@@ -29,6 +29,14 @@ pub fn swallow(py: Python<'_>, doing: &str, error: PyErr) {
     }
 }
 
+/// Drops an exception that says nothing new, and keeps an interrupt.
+#[cold]
+pub fn ignore(py: Python<'_>, error: PyErr) {
+    if !error.is_instance_of::<PyException>(py) {
+        keep_interrupt(error);
+    }
+}
+
 /// Keeps an interrupt until the API call is done. Of several the first counts.
 #[cold]
 pub fn keep_interrupt(error: PyErr) {

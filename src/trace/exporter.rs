@@ -15,6 +15,7 @@ use crate::otlp::client::{ClientConfig, Compression, Outcome, Protocol, Signal};
 use crate::otlp::exporter::Exporter;
 use crate::report::{Kind, Level, report};
 use crate::runtime;
+use crate::trace::boundary::contained;
 use crate::trace::exception;
 use crate::trace::signals;
 
@@ -64,6 +65,25 @@ impl OtlpExporter {
     /// Exports ReadableSpans, ours or stock ones, and waits for the outcome with the GIL released. A span that cannot
     /// be encoded costs itself and a log line.
     fn export(&self, py: Python<'_>, spans: &Bound<'_, PyAny>) -> PyResult<bool> {
+        contained(py, "export", || self.export_now(py, spans), || Ok(false))
+    }
+
+    /// Takes no more spans. True at the first call.
+    fn shutdown(&self) -> bool {
+        self.inner.shut_down()
+    }
+
+    fn is_shut_down(&self) -> bool {
+        self.inner.is_shut_down()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.inner.config())
+    }
+}
+
+impl OtlpExporter {
+    fn export_now(&self, py: Python<'_>, spans: &Bound<'_, PyAny>) -> PyResult<bool> {
         let mut batch = Batch::default();
         let scopes = ScopeCache::default();
         for span in spans.try_iter()? {
@@ -95,21 +115,6 @@ impl OtlpExporter {
         Ok(delivered)
     }
 
-    /// Takes no more spans. True at the first call.
-    fn shutdown(&self) -> bool {
-        self.inner.shut_down()
-    }
-
-    fn is_shut_down(&self) -> bool {
-        self.inner.is_shut_down()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("{:?}", self.inner.config())
-    }
-}
-
-impl OtlpExporter {
     fn wait_for_export(&self, py: Python<'_>, batch: Batch) -> PyResult<Outcome> {
         let deadline = Instant::now() + self.inner.config().timeout.min(Duration::from_secs(86_400)) + GRACE;
         let exporter = Arc::clone(&self.inner);

@@ -12,6 +12,7 @@ use crate::convert::log;
 use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
 use crate::pipeline::{Pipeline, PipelineConfig, Ticket};
+use crate::trace::boundary::contained;
 use crate::trace::exporter::OtlpExporter;
 use crate::trace::signals;
 
@@ -77,34 +78,43 @@ impl SpanPipeline {
 
     /// Takes any ReadableSpan, for callers that do not go by a native tracer.
     fn push(&self, span: &Bound<'_, PyAny>) -> PyResult<()> {
-        with_scratch(|framed| {
-            let scope = frame_span(span, &self.scopes, framed)?;
-            self.inner.push(&scope, framed);
-            PyResult::Ok(())
-        })?;
-        log::drain_reports(span.py());
-        Ok(())
+        let work = || {
+            with_scratch(|framed| {
+                let scope = frame_span(span, &self.scopes, framed)?;
+                self.inner.push(&scope, framed);
+                PyResult::Ok(())
+            })?;
+            log::drain_reports(span.py());
+            Ok(())
+        };
+        contained(span.py(), "on_end", work, || Ok(()))
     }
 
     /// Exports what was taken so far; False if that was not done in time.
     fn force_flush(&self, py: Python<'_>, timeout_millis: f64) -> PyResult<bool> {
-        let deadline = Instant::now() + millis(timeout_millis);
-        let ticket = self.inner.start_flush();
-        let in_time = self.wait(py, ticket, deadline);
-        log::drain_reports(py);
-        in_time
+        let work = || {
+            let deadline = Instant::now() + millis(timeout_millis);
+            let ticket = self.inner.start_flush();
+            let in_time = self.wait(py, ticket, deadline);
+            log::drain_reports(py);
+            in_time
+        };
+        contained(py, "force_flush", work, || Ok(false))
     }
 
     /// Takes no more, exports what was taken, and drops what could not be exported in time.
     fn shutdown(&self, py: Python<'_>, timeout_millis: f64) -> PyResult<bool> {
-        let deadline = Instant::now() + millis(timeout_millis);
-        let ticket = self.inner.start_shutdown();
-        let in_time = self.wait(py, ticket, deadline);
-        if !matches!(in_time, Ok(true)) {
-            self.inner.abandon();
-        }
-        log::drain_reports(py);
-        in_time
+        let work = || {
+            let deadline = Instant::now() + millis(timeout_millis);
+            let ticket = self.inner.start_shutdown();
+            let in_time = self.wait(py, ticket, deadline);
+            if !matches!(in_time, Ok(true)) {
+                self.inner.abandon();
+            }
+            log::drain_reports(py);
+            in_time
+        };
+        contained(py, "shutdown", work, || Ok(false))
     }
 
     fn is_shut_down(&self) -> bool {

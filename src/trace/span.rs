@@ -58,7 +58,8 @@ fn given_time(time: &Bound<'_, PyAny>) -> u64 {
     match time.extract::<f64>() {
         // Negative times and NaN become zero, the epoch.
         Ok(nanos) => nanos as u64,
-        Err(_) => {
+        Err(error) => {
+            exception::ignore(time.py(), error);
             let message = format!("Invalid time of type `{}`, taking the current one.", log::type_name(time));
             log::warning(time.py(), &message);
             now()
@@ -395,7 +396,10 @@ impl Span {
     /// Appends the span to `out` as the pipelines take it.
     fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) {
         // What may run Python code comes before the lock.
-        let trace_state = self.context.trace_state_header(py).unwrap_or_default();
+        let trace_state = self.context.trace_state_header(py).unwrap_or_else(|error| {
+            exception::swallow(py, "A trace state was not exported", error);
+            String::new()
+        });
         let (name, message) = {
             let state = self.lock();
             (state.name.clone_ref(py), state.status_message.as_ref().map(|message| message.clone_ref(py)))

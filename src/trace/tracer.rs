@@ -109,11 +109,12 @@ static HANDLED_FORKS: AtomicU64 = AtomicU64::new(0);
 /// Gives the providers of a forked child their new identity, unless Python's fork hook has done it.
 #[cold]
 fn after_fork(py: Python<'_>) {
-    HANDLED_FORKS.store(fork::generation(), Ordering::Relaxed);
+    let generation = fork::generation();
     let refreshed = py.import("otel_rs.trace._provider").and_then(|module| module.call_method0("after_fork"));
     if let Err(error) = refreshed {
         exception::swallow(py, "The resource was not refreshed after a fork", error);
     }
+    HANDLED_FORKS.store(generation, Ordering::Relaxed);
 }
 
 /// A flag, given as any object that is true or false.
@@ -223,7 +224,9 @@ impl Tracer {
         }
         let context = SpanContext::local(trace_id, ids.span_id(py), flags, sampling.trace_state);
         let end_metrics = match &tracer.metrics {
-            Some(metrics) => Some(record_start(py, api, metrics, parent.as_ref(), sampling.decision)?),
+            Some(metrics) => record_start(py, api, metrics, parent.as_ref(), sampling.decision)
+                .map_err(|error| exception::swallow(py, "The SDK's own metrics raised", error))
+                .ok(),
             None => None,
         };
         if sampling.decision == Decision::Drop {

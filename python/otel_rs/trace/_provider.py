@@ -124,4 +124,7 @@ def after_fork() -> None:
     """Called natively by a forked child before its first span: Python's own hooks do not run where C code forked."""
     for provider in list(_providers):
         if provider._pid != os.getpid():
-            provider._handle_fork()
+            try:
+                provider._handle_fork()
+            except Exception:
+                _logger.exception("The resource was not refreshed after a fork")

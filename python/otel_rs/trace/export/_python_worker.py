@@ -13,6 +13,7 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
     def __init__(self, *args: Any) -> None:
         self._dropped = 0
         self._flushing = threading.Lock()
+        self._this_thread = threading.local()
         super().__init__(*args)
 
     def _at_fork_reinit(self) -> None:
@@ -30,7 +31,8 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
         super().shutdown(timeout_millis)  # type: ignore[arg-type]
 
     def force_flush(self, timeout_millis: float | None = None) -> bool:
-        if self._shutdown:
+        # An exporter that flushes from within its export would wait for itself.
+        if self._shutdown or getattr(self._this_thread, "exports", False):
             return False
         timeout = -1 if timeout_millis is None else max(timeout_millis, 0) / 1e3
         # One flush at a time, on a thread of its own, because an exporter that hangs cannot be interrupted.
@@ -42,6 +44,9 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
         except RuntimeError:
             # No thread can be started, as late in the interpreter's exit.
             self._flush(done)
+        except BaseException:
+            self._flushing.release()
+            raise
         return done.wait(None if timeout_millis is None else timeout)
 
     def _flush(self, done: threading.Event) -> None:
@@ -50,6 +55,13 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
         finally:
             self._flushing.release()
             done.set()
+
+    def _export(self, batch_strategy: BatchExportStrategy) -> None:
+        self._this_thread.exports = True
+        try:
+            super()._export(batch_strategy)
+        finally:
+            self._this_thread.exports = False
 
     def counts(self) -> dict[str, int]:
         return {"dropped": self._dropped, "pending": len(self._queue)}
