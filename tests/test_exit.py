@@ -11,8 +11,10 @@ PROGRAM = """
 import logging, sys, threading, time
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
-from otel_rs import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler, SamplingResult
+from opentelemetry.trace import TraceState
+from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.http import OTLPSpanExporter
 
 def busy():
     for _ in range(3000):
@@ -46,6 +48,18 @@ class OwnIds(RandomIdGenerator):
         busy()
         return super().generate_span_id()
 
+class OwnState(TraceState):
+    def to_header(self):
+        return busy()
+
+class StateSampler(OwnSampler):
+    def should_sample(self, *arguments, **keywords):
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, trace_state=OwnState([("a", "b")]))
+
+def pipeline():
+    # Nobody listens there, and nobody needs to.
+    return BatchSpanProcessor(OTLPSpanExporter(endpoint="http://127.0.0.1:9/v1/traces"))
+
 provider = TracerProvider(shutdown_on_exit=False, {arguments})
 {setup}
 tracer = provider.get_tracer("test")
@@ -69,6 +83,7 @@ CASES = {
     "a span processor": ("", "provider.add_span_processor(Processor())", "pass"),
     "a sampler": ("sampler=OwnSampler()", "", "pass"),
     "an id generator": ("id_generator=OwnIds()", "", "pass"),
+    "a trace state": ("sampler=StateSampler()", "provider.add_span_processor(pipeline())", "pass"),
 }
 
 

@@ -11,6 +11,7 @@ use crate::convert::scope::ScopeCache;
 use crate::otlp::batch::Scope;
 use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, StatusCode};
 use crate::trace::api::{Api, api, position};
+use crate::trace::call;
 use crate::trace::span::Span;
 
 /// Appends the span to `out`, framed; returns who made it.
@@ -124,7 +125,7 @@ fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = context.py();
     let trace_state = context.getattr(intern!(py, "trace_state"))?;
     match trace_state.is_truthy()? {
-        true => trace_state.call_method0(intern!(py, "to_header"))?.extract(),
+        true => call::method(intern!(py, "to_header"), [&trace_state], None)?.extract(),
         false => Ok(String::new()),
     }
 }

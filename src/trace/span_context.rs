@@ -9,6 +9,7 @@ use pyo3::types::{PyString, PyTuple};
 
 use crate::convert::once::get_or_make;
 use crate::trace::api::Api;
+use crate::trace::call;
 
 pub const SAMPLED: u8 = 0x01;
 pub const RANDOM_TRACE_ID: u8 = 0x02;
@@ -117,7 +118,7 @@ impl SpanContext {
     /// The W3C tracestate header, which is also the wire form.
     pub fn trace_state_header(&self, py: Python<'_>) -> PyResult<String> {
         match &self.trace_state {
-            Some(state) => state.bind(py).call_method0(intern!(py, "to_header"))?.extract(),
+            Some(state) => call::method(intern!(py, "to_header"), [state.bind(py)], None)?.extract(),
             None => Ok(String::new()),
         }
     }
