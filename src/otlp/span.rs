@@ -33,7 +33,7 @@ const SCOPE_SPANS_SPANS: u8 = 2;
 const CONTEXT_HAS_IS_REMOTE: u32 = 0x100;
 const CONTEXT_IS_REMOTE: u32 = 0x200;
 
-/// `Status.code`, with the numbers of the wire (the Python API's differ: UNSET 0, OK 1, ERROR 2 are the same ones).
+/// `Status.code`, with the numbers of the wire, which are those of the Python API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub enum StatusCode {

@@ -62,10 +62,6 @@ impl Pipeline {
         Self { config, exporter, state: PerProcess::new(), closed: AtomicBool::new(false) }
     }
 
-    pub fn config(&self) -> &PipelineConfig {
-        &self.config
-    }
-
     fn state(&self) -> &Arc<State> {
         self.state.get_or_make(|| {
             Arc::new(State {

@@ -272,13 +272,12 @@ impl Span {
         }
     }
 
-    fn set_status_code(&self, py: Python<'_>, code: usize, description: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let status = match code {
-            1 => StatusCode::Ok,
-            2 => StatusCode::Error,
-            // UNSET is ignored.
-            _ => return Ok(()),
-        };
+    fn set_status_code(
+        &self,
+        py: Python<'_>,
+        status: StatusCode,
+        description: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let mut message = None;
         if let Some(description) = given(description) {
             match description.cast::<PyString>() {
@@ -303,17 +302,19 @@ impl Span {
         description: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let api = api(py)?;
-        if let Some(code) = position(&api.status_codes, status) {
+        // UNSET is ignored, and so is what is neither.
+        let code_of = |object: &Bound<'_, PyAny>| match position(&api.status_codes, object)? {
+            1 => Some(StatusCode::Ok),
+            2 => Some(StatusCode::Error),
+            _ => None,
+        };
+        if let Some(code) = code_of(status) {
             return self.set_status_code(py, code, description);
         }
         if !status.is_instance(api.status.bind(py))? {
             return Ok(());
         }
-        let code = match position(&api.status_codes, &status.getattr(intern!(py, "status_code"))?) {
-            Some(1) => StatusCode::Ok,
-            Some(2) => StatusCode::Error,
-            _ => return Ok(()),
-        };
+        let Some(code) = code_of(&status.getattr(intern!(py, "status_code"))?) else { return Ok(()) };
         if let Some(description) = given(description) {
             let shown = log::shown(description);
             let message = format!("Description {shown} ignored. Use either `Status` or `(StatusCode, Description)`");
@@ -372,8 +373,6 @@ impl Span {
         let processors = span.tracer.get().processors();
         if !processors.python.is_empty() {
             processors.on_ending(slf.as_any());
-        }
-        if !processors.python.is_empty() {
             processors.on_end(slf.as_any());
         }
         // Last: a Python processor may be there to keep something from being exported.

@@ -176,13 +176,13 @@ impl Tracer {
         if HANDLED_FORKS.load(Ordering::Relaxed) != fork::generation() {
             after_fork(py);
         }
+        if !tracer.enabled.load(Ordering::Relaxed) {
+            return disabled_span(py, start.context);
+        }
         let parent_span = match start.context {
             Some(context) => context::span_of(api, context)?,
             None => context::span_of(api, &context::current(py, api)?)?,
         };
-        if !tracer.enabled.load(Ordering::Relaxed) {
-            return disabled_span(py, start.context);
-        }
         let parent = match &parent_span {
             Some(span) => identity_of(py, api, span)?,
             None => None,
@@ -242,7 +242,7 @@ impl Tracer {
         {
             state.attributes.extend(attributes, tracer.limits.span_value_len);
         }
-        let span = Span {
+        let mut span = Span {
             tracer: slf.clone().unbind(),
             scope: Arc::clone(&identity.scope),
             context,
@@ -260,7 +260,7 @@ impl Tracer {
             exception::swallow(py, "The links were dropped", error);
         }
         // The clock is read last: the span's time is not ours.
-        let span = Span { start_time: time_or_now(start.start_time), ..span };
+        span.start_time = time_or_now(start.start_time);
         let span = instantiate::span(py, api.our_span.bind(py), span)?.into_any();
         let processors = tracer.processors();
         if !processors.python.is_empty() {
