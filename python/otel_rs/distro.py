@@ -6,11 +6,7 @@ installed is set up by whoever set it up before.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import threading
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 from opentelemetry.environment_variables import OTEL_LOGS_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER
@@ -20,7 +16,7 @@ from opentelemetry.sdk import _configuration as upstream
 from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_PROTOCOL
 from opentelemetry.util._importlib_metadata import entry_points
 
-_logger = logging.getLogger(__name__)
+from otel_rs._installation import install
 
 _NAME = "rs"
 _CONFIGURATORS = "opentelemetry_configurator"
@@ -43,14 +39,14 @@ class OtelRsDistro(BaseDistro):  # type: ignore[misc]
 
 
 class OtelRsConfigurator(upstream._OTelSDKConfigurator):
-    """Upstream's configurator with the native provider, batch processor and OTLP span exporters in its hands."""
+    """Upstream's configurator, after `otel_rs.install`."""
 
     def _configure(self, **kwargs: Any) -> None:
         if os.environ.get(OTEL_PYTHON_CONFIGURATOR) != _NAME:
             _configure_by_another(**kwargs)
             return
-        with _native_classes():
-            super()._configure(**kwargs)
+        install()
+        super()._configure(**kwargs)
 
 
 def _configure_by_another(**kwargs: Any) -> None:
@@ -59,79 +55,3 @@ def _configure_by_another(**kwargs: Any) -> None:
         if entry_point.name != _NAME:
             entry_point.load()().configure(**kwargs)
             return
-
-
-_replacing = threading.Lock()
-
-
-@contextlib.contextmanager
-def _native_classes() -> Iterator[None]:
-    """Puts the native classes under the names that upstream's configurator uses, and takes them back after it."""
-    from otel_rs import BatchSpanProcessor, TracerProvider
-
-    natives = {
-        "TracerProvider": TracerProvider,
-        "BatchSpanProcessor": BatchSpanProcessor,
-        "_import_exporters": _import_exporters,
-    }
-    with _replacing:
-        originals = {name: getattr(upstream, name) for name in natives}
-        try:
-            for name, native in natives.items():
-                setattr(upstream, name, native)
-            yield
-        finally:
-            for name, original in originals.items():
-                setattr(upstream, name, original)
-
-
-_upstream_import_exporters = upstream._import_exporters
-
-
-def _import_exporters(
-    trace_exporter_names: Sequence[str], metric_exporter_names: Sequence[str], log_exporter_names: Sequence[str]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """As upstream, with OTLP spans going to the native exporters, and OTLP metrics and logs left out where nobody can
-    export them."""
-    metrics = _importable(metric_exporter_names, "opentelemetry_metrics_exporter")
-    logs = _importable(log_exporter_names, "opentelemetry_logs_exporter")
-    signals = [
-        signal
-        for signal, names, kept in (("metrics", metric_exporter_names, metrics), ("logs", log_exporter_names, logs))
-        if len(kept) < len(names)
-    ]
-    if signals:
-        _logger.warning(
-            "otel-rs exports no %s by OTLP yet, and no package that does is installed: they are not exported. "
-            "Install opentelemetry-exporter-otlp, or set %s=none.",
-            " and ".join(signals),
-            "=none and ".join(f"OTEL_{signal.upper()}_EXPORTER" for signal in signals),
-        )
-    spans: dict[str, Any] = {}
-    for name in trace_exporter_names:
-        native = _native_span_exporter(name)
-        spans.update({name: native} if native else _upstream_import_exporters([name], [], [])[0])
-    _, metric_exporters, log_exporters = _upstream_import_exporters([], metrics, logs)
-    return spans, metric_exporters, log_exporters
-
-
-def _native_span_exporter(name: str) -> type | None:
-    if name == upstream._EXPORTER_OTLP_PROTO_GRPC:
-        from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as Grpc
-
-        return Grpc
-    if name == upstream._EXPORTER_OTLP_PROTO_HTTP:
-        from otel_rs.exporter.otlp.http import OTLPSpanExporter as Http
-
-        return Http
-    return None
-
-
-def _importable(names: Sequence[str], group: str) -> list[str]:
-    """The names without those of OTLP exporters that are not installed. Other missing ones are upstream's to report."""
-    return [
-        name
-        for name in names
-        if name not in (upstream._EXPORTER_OTLP_PROTO_GRPC, upstream._EXPORTER_OTLP_PROTO_HTTP)
-        or any(entry_points(group=group, name=name))
-    ]

@@ -1,14 +1,14 @@
-"""The names of ``opentelemetry.sdk.trace.export``, with the batch processor native for native exporters."""
+"""The names of ``opentelemetry.sdk.trace.export``, with processors that serve native exporters natively."""
 
 from opentelemetry.sdk.trace.export import (
     ConsoleSpanExporter,
-    SimpleSpanProcessor,
     SpanExporter,
     SpanExportResult,
 )
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_rs.trace.export._batch import BatchSpanProcessor
+from otel_rs.trace.export._simple import SimpleSpanProcessor
 
 __all__ = [
     "BatchSpanProcessor",

@@ -1,0 +1,131 @@
+"""What `install` puts where."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from opentelemetry.util._importlib_metadata import entry_points
+
+_logger = logging.getLogger(__name__)
+
+# Makes what comes in an attribute's place, of what was there.
+Replacement = Callable[[Any], Any]
+
+_GRPC_SPANS = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
+_HTTP_SPANS = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+
+# Modules whose native names need nothing of the rest of them.
+ON_ITS_OWN = frozenset({_GRPC_SPANS, _HTTP_SPANS})
+
+
+def replacements() -> dict[str, dict[str, Replacement]]:
+    """By module name and attribute."""
+    from otel_rs import trace
+    from otel_rs.exporter.otlp import grpc, http
+    from otel_rs.trace import export
+
+    provider = {"TracerProvider": _always(trace.TracerProvider)}
+    batch = {"BatchSpanProcessor": _always(export.BatchSpanProcessor)}
+    simple = {"SimpleSpanProcessor": _always(export.SimpleSpanProcessor)}
+    return {
+        "opentelemetry.sdk.trace": {
+            **provider,
+            "Tracer": _always(trace.Tracer),
+            "Span": _always(trace.Span),
+            "SynchronousMultiSpanProcessor": _always(trace.SynchronousMultiSpanProcessor),
+        },
+        "opentelemetry.sdk.trace.export": {**batch, **simple},
+        "opentelemetry.sdk._configuration": {
+            **provider,
+            **batch,
+            "_import_config_components": _import_config_components,
+        },
+        "opentelemetry.configuration._tracer_provider": {
+            **provider,
+            **batch,
+            **simple,
+            "_create_otlp_grpc_span_exporter": _always(_grpc_span_exporter),
+            "_create_otlp_http_span_exporter": _always(_http_span_exporter),
+            "_SPAN_EXPORTER_REGISTRY": lambda registry: {
+                **registry,
+                "otlp_grpc": _grpc_span_exporter,
+                "otlp_http": _http_span_exporter,
+            },
+        },
+        _GRPC_SPANS: {"OTLPSpanExporter": _always(grpc.OTLPSpanExporter)},
+        _HTTP_SPANS: {"OTLPSpanExporter": _always(http.OTLPSpanExporter)},
+    }
+
+
+def _always(native: Any) -> Replacement:
+    return lambda _original: native
+
+
+# --- The configurator: exporters by the names in OTEL_TRACES_EXPORTER and its like -----------------------------------
+
+_TRACES_GROUP = "opentelemetry_traces_exporter"
+_SIGNALS = {"opentelemetry_metrics_exporter": "metrics", "opentelemetry_logs_exporter": "logs"}
+
+
+def _import_config_components(original: Any) -> Any:
+    """As upstream; OTLP spans need no package, and OTLP metrics and logs are left out where none can export them."""
+
+    def import_config_components(names: Sequence[str], group: str) -> list[tuple[str, Any]]:
+        components: list[tuple[str, Any]] = []
+        for name in names:
+            if name in _OTLP and not any(entry_points(group=group, name=name)):
+                components.extend(_without_package(name, group))
+            else:
+                components.extend(original([name], group))
+        return components
+
+    return import_config_components
+
+
+# Upstream's names for them, which its configurator makes of OTEL_EXPORTER_OTLP_PROTOCOL.
+_OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
+
+
+def _without_package(name: str, group: str) -> Iterator[tuple[str, Any]]:
+    from otel_rs.exporter.otlp import grpc, http
+
+    if group == _TRACES_GROUP:
+        yield name, {"grpc": grpc, "http": http}[_OTLP[name]].OTLPSpanExporter
+        return
+    signal = _SIGNALS[group]
+    _logger.warning(
+        "otel-rs exports no %s by OTLP yet, and no package that does is installed: they are not exported. "
+        "Install opentelemetry-exporter-otlp, or set OTEL_%s_EXPORTER=none.",
+        signal,
+        signal.upper(),
+    )
+
+
+# --- opentelemetry-configuration: exporters by the section of the file -----------------------------------------------
+
+
+def _grpc_span_exporter(config: Any) -> Any:
+    from otel_rs.exporter.otlp.grpc import OTLPSpanExporter
+
+    return OTLPSpanExporter(**_arguments(config))
+
+
+def _http_span_exporter(config: Any) -> Any:
+    from otel_rs.exporter.otlp.http import OTLPSpanExporter
+
+    return OTLPSpanExporter(**_arguments(config))
+
+
+def _arguments(config: Any) -> dict[str, Any]:
+    from opentelemetry.configuration._common import _map_compression, _parse_headers
+
+    from otel_rs.exporter.otlp import Compression
+
+    return {
+        "endpoint": config.endpoint,
+        "headers": _parse_headers(config.headers, config.headers_list),
+        "timeout": None if config.timeout is None else config.timeout / 1000,
+        "compression": _map_compression(config.compression, Compression, allow_deflate=True),
+    }

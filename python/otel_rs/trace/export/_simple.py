@@ -1,0 +1,28 @@
+"""The simple processor: each span is exported as it ends, on the thread that ends it."""
+
+from __future__ import annotations
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import export as sdk
+
+from otel_rs.exporter.otlp._exporter import native_exporter
+
+
+class SimpleSpanProcessor(sdk.SimpleSpanProcessor):
+    """Exports each span as it ends. Behaves as ``opentelemetry.sdk.trace.export``'s.
+
+    The application waits for every export, with the GIL released where the exporter is one of
+    ``otel_rs.exporter.otlp``: for tests and scripts.
+
+    Specification: https://opentelemetry.io/docs/specs/otel/trace/sdk/#simple-processor
+    """
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Exports the span, if it is sampled."""
+        native = native_exporter(self.span_exporter)
+        if native is None or self._shutdown:
+            super().on_end(span)
+        elif span.context and span.context.trace_flags.sampled:
+            # No instrumentation sees what a native exporter does, so there is none to be suppressed meanwhile.
+            self._metrics.finish_items(1)
+            native.export((span,))
