@@ -23,6 +23,8 @@ mod _native {
     #[pymodule_export]
     use crate::trace::exporter::OtlpExporter;
     #[pymodule_export]
+    use crate::trace::methods::look_up_methods;
+    #[pymodule_export]
     use crate::trace::non_recording_span::NonRecordingSpan;
     #[pymodule_export]
     use crate::trace::pipeline::SpanPipeline;

@@ -71,7 +71,7 @@ def provider_to(exporter_to: Callable[..., Any]) -> Iterator[Callable[..., Trace
     yield make
     for provider in providers:
         for processor in provider._active_span_processor._span_processors:
-            processor.shutdown(100)
+            processor.shutdown(*[100] if isinstance(processor, BatchSpanProcessor) else [])
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import pickle
 import re
 import types
 import weakref
@@ -269,20 +267,3 @@ def test_a_lone_surrogate_reads_as_it_was_set(tracer: Any, memory: Any) -> None:
     (span,) = memory.get_finished_spans()
     assert span.name == "span \ud800"
     assert span.attributes["key"] == "a\udc80b"
-
-
-def test_copies_and_pickles_as_the_stock_span_does(tracer: Any) -> None:
-    stock = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
-    native = tracer.start_span("span")
-
-    def outcome(function: Any, span: Any) -> str:
-        try:
-            function(span)
-        except Exception as error:
-            return type(error).__name__
-        return "done"
-
-    for function in (pickle.dumps, copy.deepcopy):
-        assert outcome(function, native) == outcome(function, stock) == "TypeError"
-    native.end()
-    stock.end()

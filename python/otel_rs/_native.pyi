@@ -6,6 +6,7 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
@@ -107,11 +108,15 @@ class Tracer:
     def _set_processors(self, processors: Processors) -> None: ...
     def _set_enabled(self, enabled: bool) -> None: ...
 
+def look_up_methods() -> None:
+    """Makes native code look up on the object what it would call natively: somebody has replaced a method."""
+
 class NonRecordingSpan:
     def get_span_context(self) -> SpanContext: ...
     def is_recording(self) -> bool: ...
 
 class Span:
+    _tracer: SdkTracer
     def set_attribute(self, key: str, value: AnyValue) -> None: ...
     def set_attributes(self, attributes: Any) -> None: ...
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None: ...

@@ -9,6 +9,7 @@ use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString};
 
 use crate::convert::log;
+use crate::convert::read::read;
 use crate::convert::value::{self, Fidelity};
 use crate::otlp::attributes::Attributes;
 use crate::trace::exception;
@@ -234,6 +235,16 @@ impl Converted<'_> {
         // Both conversions to text were made sure of by `convert`.
         let key = self.key.to_str().unwrap_or_default();
         attributes.put(key, hash(&self.key), &self.value, self.original)
+    }
+}
+
+impl<'py> Converted<'py> {
+    /// Sets the attribute in a Python mapping instead.
+    pub fn set_in(self, mapping: &Bound<'py, PyAny>) -> PyResult<()> {
+        match self.original {
+            Some(original) => mapping.set_item(self.key, original),
+            None => mapping.set_item(self.key, read(mapping.py(), &self.value)?),
+        }
     }
 }
 

@@ -55,7 +55,7 @@ pub fn put_key_value(dict: &Bound<'_, PyDict>, key_value: &[u8]) -> PyResult<()>
 }
 
 /// The value of an AnyValue message: sequences as tuples, as upstream keeps them.
-fn read<'py>(py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+pub fn read<'py>(py: Python<'py>, message: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let Some((field, value)) = Fields::of(message).next() else { return Ok(py.None().into_bound(py)) };
     match (u8::try_from(field).unwrap_or(0), value) {
         (any_value::STRING, Value::Bytes(text)) => Ok(PyString::new(py, &String::from_utf8_lossy(text)).into_any()),

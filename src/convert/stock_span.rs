@@ -17,7 +17,7 @@ use crate::trace::span::Span;
 /// Appends the span to `out`, framed; returns who made it.
 pub fn frame_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<u8>) -> PyResult<Arc<Scope>> {
     if let Ok(span) = span.cast::<Span>() {
-        return Ok(span.get().frame_for_export(span.py(), out));
+        return Ok(span.get().frame(span.py(), out));
     }
     frame_stock_span(span, scopes, out)
 }
@@ -29,28 +29,20 @@ fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<
     let parent = span.getattr(intern!(py, "parent"))?;
     let parent = (!parent.is_none()).then_some(parent);
     let attributes = attributes_of(span, SPAN_ATTRIBUTES)?;
-    let events = events_of(span)?;
-    let links = links_of(api, span)?;
+    let dropped = |name: &Bound<'_, PyString>| PyResult::Ok(span.getattr(name)?.extract().unwrap_or(0));
+    let events = events(&span.getattr(intern!(py, "events"))?, dropped(intern!(py, "dropped_events"))?)?;
+    let links = links(api, &span.getattr(intern!(py, "links"))?, dropped(intern!(py, "dropped_links"))?)?;
     let status = span.getattr(intern!(py, "status"))?;
-    let (status, status_message) = if status.is_none() {
-        (StatusCode::Unset, String::new())
-    } else {
-        let code = position(&api.status_codes, &status.getattr(intern!(py, "status_code"))?);
-        let code = [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][code.unwrap_or(0)];
-        (code, text(&status.getattr(intern!(py, "description"))?)?)
-    };
+    let (status, status_message) =
+        if status.is_none() { (StatusCode::Unset, None) } else { self::status(api, &status)? };
+    let context = identifiers(&context)?;
+    let parent = parent.map(|parent| identifiers(&parent)).transpose()?;
     wire::Span {
-        trace_id: context.getattr(intern!(py, "trace_id"))?.extract()?,
-        span_id: context.getattr(intern!(py, "span_id"))?.extract()?,
-        trace_state: &trace_state_header(&context)?,
-        parent_span_id: match &parent {
-            Some(parent) => Some(parent.getattr(intern!(py, "span_id"))?.extract()?),
-            None => None,
-        },
-        parent_is_remote: match &parent {
-            Some(parent) => parent.getattr(intern!(py, "is_remote"))?.is_truthy()?,
-            None => false,
-        },
+        trace_id: context.trace_id,
+        span_id: context.span_id,
+        trace_state: &context.trace_state,
+        parent_span_id: parent.as_ref().map(|parent| parent.span_id),
+        parent_is_remote: parent.as_ref().is_some_and(|parent| parent.is_remote),
         name: &text(&span.getattr(intern!(py, "name"))?)?,
         kind: position(&api.kinds, &span.getattr(intern!(py, "kind"))?).unwrap_or(0) as u8 + 1,
         start_time_unix_nano: time(&span.getattr(intern!(py, "start_time"))?),
@@ -59,7 +51,7 @@ fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<
         events: Some(&events),
         links: Some(&links),
         status,
-        status_message: &status_message,
+        status_message: &status_message.as_ref().map(|message| message.to_string_lossy()).unwrap_or_default(),
     }
     .frame(out);
     let scope = span.getattr(intern!(py, "instrumentation_scope"))?;
@@ -78,11 +70,39 @@ fn attributes_of(object: &Bound<'_, PyAny>, field: u8) -> PyResult<PyAttributes>
     Ok(converted)
 }
 
-fn events_of(span: &Bound<'_, PyAny>) -> PyResult<Messages> {
-    let py = span.py();
+/// What an API SpanContext says of a span.
+pub struct Identifiers {
+    pub trace_id: u128,
+    pub span_id: u64,
+    /// The W3C tracestate header.
+    pub trace_state: String,
+    pub is_remote: bool,
+}
+
+pub fn identifiers(context: &Bound<'_, PyAny>) -> PyResult<Identifiers> {
+    let py = context.py();
+    Ok(Identifiers {
+        trace_id: context.getattr(intern!(py, "trace_id"))?.extract()?,
+        span_id: context.getattr(intern!(py, "span_id"))?.extract()?,
+        trace_state: trace_state_header(context)?,
+        is_remote: context.getattr(intern!(py, "is_remote"))?.is_truthy()?,
+    })
+}
+
+/// An API Status, and its description if that is a text.
+pub fn status<'py>(api: &Api, status: &Bound<'py, PyAny>) -> PyResult<(StatusCode, Option<Bound<'py, PyString>>)> {
+    let py = status.py();
+    let code = position(&api.status_codes, &status.getattr(intern!(py, "status_code"))?);
+    let code = [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][code.unwrap_or(0)];
+    Ok((code, status.getattr(intern!(py, "description"))?.cast_into::<PyString>().ok()))
+}
+
+/// Events, as any iterable of them.
+pub fn events(all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
+    let py = all.py();
     let mut events = Messages::new(None);
     let mut framed = Vec::new();
-    for event in span.getattr(intern!(py, "events"))?.try_iter()? {
+    for event in all.try_iter()? {
         let event = event?;
         let attributes = attributes_of(&event, EVENT_ATTRIBUTES)?;
         let name = text(&event.getattr(intern!(py, "name"))?)?;
@@ -90,21 +110,22 @@ fn events_of(span: &Bound<'_, PyAny>) -> PyResult<Messages> {
         wire::put_event(&mut framed, &name, time(&event.getattr(intern!(py, "timestamp"))?), &attributes.wire);
         events.push(&framed);
     }
-    events.count_dropped(span.getattr(intern!(py, "dropped_events"))?.extract().unwrap_or(0));
+    events.count_dropped(dropped);
     Ok(events)
 }
 
-fn links_of(api: &Api, span: &Bound<'_, PyAny>) -> PyResult<Messages> {
-    let py = span.py();
+/// Links, as any iterable of them.
+pub fn links(api: &Api, all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
+    let py = all.py();
     let mut links = Messages::new(None);
     let mut framed = Vec::new();
-    for link in span.getattr(intern!(py, "links"))?.try_iter()? {
+    for link in all.try_iter()? {
         let link = link?;
         framed.clear();
         put_link(api, &link.getattr(intern!(py, "context"))?, &attributes_of(&link, LINK_ATTRIBUTES)?, &mut framed)?;
         links.push(&framed);
     }
-    links.count_dropped(span.getattr(intern!(py, "dropped_links"))?.extract().unwrap_or(0));
+    links.count_dropped(dropped);
     Ok(links)
 }
 
@@ -120,10 +141,13 @@ pub fn put_link(api: &Api, context: &Bound<'_, PyAny>, attributes: &PyAttributes
     Ok(())
 }
 
-/// The W3C tracestate header of an API SpanContext.
+/// The W3C tracestate header of an API SpanContext, which some give in place of the TraceState.
 fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = context.py();
     let trace_state = context.getattr(intern!(py, "trace_state"))?;
+    if let Ok(header) = trace_state.cast::<PyString>() {
+        return Ok(header.to_string_lossy().into_owned());
+    }
     match trace_state.is_truthy()? {
         true => call::method(intern!(py, "to_header"), [&trace_state], None)?.extract(),
         false => Ok(String::new()),

@@ -13,7 +13,7 @@ const INDEX_FROM: usize = 48;
 pub struct Attributes {
     tag: u8,
     limit: Option<usize>,
-    dropped: u32,
+    version: Version,
     live: usize,
     /// No entry before this one is live.
     first_live: usize,
@@ -22,6 +22,13 @@ pub struct Attributes {
     /// From a key's hash to the entry that was written last with it. Boxed: every span has room for it, few need it.
     #[allow(clippy::box_collection)]
     index: Option<Box<HashMap<u64, usize>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    changes: u32,
+    /// How many attributes were dropped: for want of room, or because their key was not valid.
+    pub dropped: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -48,7 +55,7 @@ impl Attributes {
         Self {
             tag: wire::len_tag(field),
             limit,
-            dropped: 0,
+            version: Version { changes: 0, dropped: 0 },
             live: 0,
             first_live: 0,
             wire: Vec::new(),
@@ -80,11 +87,16 @@ impl Attributes {
 
     /// How many attributes were dropped: for want of room, or because their key was not valid.
     pub fn dropped(&self) -> u32 {
-        self.dropped
+        self.version.dropped
     }
 
     pub fn count_dropped(&mut self, count: u32) {
-        self.dropped = self.dropped.saturating_add(count);
+        self.version.dropped = self.version.dropped.saturating_add(count);
+    }
+
+    /// Two equal ones mean that nothing was changed between them.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// Sets `key` to the encoded AnyValue `value`. `hash` must be the same for equal keys within one process.
@@ -95,6 +107,7 @@ impl Attributes {
             self.count_dropped(1);
             return false;
         }
+        self.version.changes = self.version.changes.wrapping_add(1);
         if let Some(old) = self.find(key, hash) {
             self.kill(old);
         }

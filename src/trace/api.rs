@@ -32,9 +32,11 @@ pub struct Api {
     pub event: Py<PyType>,
     pub link: Py<PyType>,
     pub bounded_attributes: Py<PyType>,
+    pub bounded_list: Py<PyType>,
     /// The Python classes that our native spans are instances of.
     pub our_span: Py<PyType>,
     pub our_non_recording_span: Py<PyType>,
+    pub our_tracer: Py<PyType>,
 }
 
 /// Imports what is needed at the first call.
@@ -91,8 +93,10 @@ impl Api {
             event: class(&sdk, "Event")?,
             link: class(&trace, "Link")?,
             bounded_attributes: class(&sdk, "BoundedAttributes")?,
+            bounded_list: class(&sdk, "BoundedList")?,
             our_span: class(&ours, "Span")?,
             our_non_recording_span: class(&ours, "NonRecordingSpan")?,
+            our_tracer: class(&ours, "Tracer")?,
         })
     }
 }

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::trace::api::api;
 use crate::trace::boundary::contained;
 use crate::trace::context::{self, Token};
 use crate::trace::exception;
+use crate::trace::methods;
 use crate::trace::span::{Span, is_error};
 use crate::trace::tracer::{Start, Tracer};
 
@@ -62,7 +64,12 @@ impl CurrentSpan {
             record_exception: self.arguments.record_exception,
             set_status_on_exception: self.arguments.set_status_on_exception,
         };
-        let span = Tracer::start_contained(tracer.bind(py), &start)?;
+        let tracer = tracer.bind(py);
+        let span = if methods::are_looked_up() || !tracer.get_type().is(&api(py)?.our_tracer) {
+            start_by_method(tracer, &start)?
+        } else {
+            Tracer::start_contained(tracer, &start)?
+        };
         let token = context::attach_span(py, api(py)?, &span)?;
         Ok((span, token))
     }
@@ -86,10 +93,25 @@ impl CurrentSpan {
         match ours {
             _ if !end_on_exit => Ok(()),
             // Not a subclass: no need to look its `end` up.
-            Some(ours) if span.get_type().is(&api.our_span) => Span::end_now(ours, None),
+            Some(ours) if span.get_type().is(&api.our_span) && !methods::are_looked_up() => Span::end_now(ours, None),
             _ => span.call_method0(intern!(py, "end")).map(drop),
         }
     }
+}
+
+/// A subclass of the tracer may have its own `start_span`.
+fn start_by_method<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let py = tracer.py();
+    let arguments = PyDict::new(py);
+    arguments.set_item("name", start.name)?;
+    arguments.set_item("context", start.context)?;
+    arguments.set_item("kind", start.kind.unwrap_or(api(py)?.kinds[0].bind(py)))?;
+    arguments.set_item("attributes", start.attributes)?;
+    arguments.set_item("links", start.links.unwrap_or(PyTuple::empty(py).as_any()))?;
+    arguments.set_item("start_time", start.start_time)?;
+    arguments.set_item("record_exception", start.record_exception)?;
+    arguments.set_item("set_status_on_exception", start.set_status_on_exception)?;
+    tracer.call_method("start_span", (), Some(&arguments))
 }
 
 #[pymethods]

@@ -1,17 +1,17 @@
 //! The read side: `ReadableSpan`'s properties, made from the wire form when they are asked for.
-//!
-//! The names with an underscore are upstream's own; its `to_json` and some third-party code read them.
 
+use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyMapping, PyMappingProxy, PyString, PyTuple};
 
 use crate::convert::attributes::Originals;
 use crate::convert::read::{Snapshot, put_key_value, put_originals};
 use crate::otlp::wire::{Fields, Value};
 use crate::trace::api::api;
+use crate::trace::parts::{Part, dropped};
 use crate::trace::span::Span;
-use crate::trace::span_state::Recorded;
+use crate::trace::span_state::{Beside, Recorded};
 
 impl Span {
     fn snapshot(&self, py: Python<'_>) -> Snapshot {
@@ -20,26 +20,31 @@ impl Span {
 }
 
 /// An event or link, copied so that no lock is held while an object is made of it.
-struct Copied {
+pub struct Copied {
     message: Vec<u8>,
     context: Option<Py<PyAny>>,
     originals: Originals,
 }
 
 impl Copied {
-    fn all(py: Python<'_>, recorded: Option<&Recorded>) -> Vec<Self> {
+    pub fn all(py: Python<'_>, recorded: Option<&Recorded>) -> Vec<Self> {
         let Some(recorded) = recorded else { return Vec::new() };
-        let copy = |(message, beside): (&[u8], &super::span_state::Beside)| Self {
+        let messages = recorded.messages.iter().zip(&recorded.beside);
+        messages.map(|(message, beside)| Self::new(py, message, beside)).collect()
+    }
+
+    pub fn new(py: Python<'_>, message: &[u8], beside: &Beside) -> Self {
+        let originals = beside.originals.iter().flat_map(|originals| originals.iter());
+        Self {
             message: message.to_vec(),
             context: beside.context.as_ref().map(|context| context.clone_ref(py)),
-            originals: beside
-                .originals
-                .iter()
-                .flat_map(|o| o.iter())
-                .map(|(k, v)| (k.clone(), v.clone_ref(py)))
-                .collect(),
-        };
-        recorded.messages.iter().zip(&recorded.beside).map(copy).collect()
+            originals: originals.map(|(key, value)| (key.clone(), value.clone_ref(py))).collect(),
+        }
+    }
+
+    /// An `Event` or a `Link`.
+    pub fn object<'py>(self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyAny>> {
+        if part == Part::Events { self.event(py) } else { self.link(py) }
     }
 
     /// `Span.Event`: time 1, name 2, attributes 3, dropped attributes 4.
@@ -85,40 +90,71 @@ fn bounded(attributes: Bound<'_, PyDict>, dropped: u64) -> PyResult<Bound<'_, Py
     Ok(bounded)
 }
 
+impl Span {
+    /// The events or links; where there are none, none are made.
+    fn list<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyTuple>> {
+        let held = self.part(py, part);
+        if held.is_none() && self.lock().recorded(part).is_none() {
+            return Ok(PyTuple::empty(py));
+        }
+        // Those who read an event may write to it.
+        self.hold_list(py, part)?.try_iter()?.collect::<PyResult<Vec<_>>>().and_then(|all| PyTuple::new(py, all))
+    }
+
+    fn dropped_of(&self, py: Python<'_>, part: Part) -> u32 {
+        match self.part(py, part) {
+            Some(held) => dropped(held.bind(py)),
+            None => self.lock().recorded(part).map_or(0, |recorded| recorded.messages.dropped()),
+        }
+    }
+}
+
 #[pymethods]
 impl Span {
     #[getter]
-    fn name(&self, py: Python<'_>) -> Py<PyAny> {
+    pub(super) fn name(&self, py: Python<'_>) -> Py<PyAny> {
         self.lock().name.clone_ref(py)
     }
 
     #[getter]
-    fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.context.object(py, api(py)?)?.clone())
+    pub(super) fn context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.part(py, Part::Context) {
+            Some(context) => Ok(context.into_bound(py)),
+            None => Ok(self.context.object(py, api(py)?)?.clone()),
+        }
     }
 
     #[getter]
-    fn kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(api(py)?.kinds[usize::from(self.kind)].clone_ref(py))
+    pub(super) fn kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.part(py, Part::Kind) {
+            Some(kind) => Ok(kind),
+            None => Ok(api(py)?.kinds[usize::from(self.kind)].clone_ref(py)),
+        }
     }
 
     #[getter]
-    fn parent<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub(super) fn parent<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if let Some(parent) = self.part(py, Part::Parent) {
+            return Ok(Some(parent.into_bound(py)));
+        }
         self.parent.as_ref().map(|parent| Ok(parent.object(py, api(py)?)?.clone())).transpose()
     }
 
     #[getter]
-    fn start_time(&self) -> u64 {
-        self.start_time
+    pub(super) fn start_time<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.part(py, Part::StartTime) {
+            Some(time) => Ok(time.into_bound(py)),
+            None => self.start_time.into_bound_py_any(py),
+        }
     }
 
     #[getter]
-    fn end_time(&self) -> Option<u64> {
+    pub(super) fn end_time(&self) -> Option<u64> {
         self.lock().end_time
     }
 
     #[getter]
-    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (code, message) = {
             let state = self.lock();
             (state.status, state.status_message.as_ref().map(|message| message.clone_ref(py)))
@@ -129,111 +165,49 @@ impl Span {
 
     #[getter]
     fn attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let dict = self.snapshot(py).into_dict(py)?;
-        Ok(pyo3::types::PyMappingProxy::new(py, dict.as_mapping()).into_any())
+        let attributes = match self.part(py, Part::Attributes) {
+            Some(held) => held.into_bound(py),
+            None => self.snapshot(py).into_dict(py)?.into_any(),
+        };
+        let attributes = if attributes.is_none() { PyDict::new(py).into_any() } else { attributes };
+        Ok(PyMappingProxy::new(py, attributes.cast::<PyMapping>()?).into_any())
     }
 
     #[getter]
     fn events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let copied = Copied::all(py, self.lock().events.as_deref());
-        let events: Vec<_> = copied.into_iter().map(|event| event.event(py)).collect::<PyResult<_>>()?;
-        PyTuple::new(py, events)
+        self.list(py, Part::Events)
     }
 
     #[getter]
     fn links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let copied = Copied::all(py, self.lock().links.as_deref());
-        let links: Vec<_> = copied.into_iter().map(|link| link.link(py)).collect::<PyResult<_>>()?;
-        PyTuple::new(py, links)
+        self.list(py, Part::Links)
     }
 
     #[getter]
-    fn dropped_attributes(&self) -> u32 {
-        self.lock().attributes.wire.dropped()
+    fn dropped_attributes(&self, py: Python<'_>) -> u32 {
+        match self.part(py, Part::Attributes) {
+            Some(held) => dropped(held.bind(py)),
+            None => self.lock().attributes.wire.version().dropped,
+        }
     }
 
     #[getter]
-    fn dropped_events(&self) -> u32 {
-        self.lock().events.as_ref().map_or(0, |events| events.messages.dropped())
+    fn dropped_events(&self, py: Python<'_>) -> u32 {
+        self.dropped_of(py, Part::Events)
     }
 
     #[getter]
-    fn dropped_links(&self) -> u32 {
-        self.lock().links.as_ref().map_or(0, |links| links.messages.dropped())
+    fn dropped_links(&self, py: Python<'_>) -> u32 {
+        self.dropped_of(py, Part::Links)
     }
 
     #[getter]
-    fn resource(&self, py: Python<'_>) -> Py<PyAny> {
-        self.tracer.get().resource(py)
+    pub(super) fn resource(&self, py: Python<'_>) -> Py<PyAny> {
+        self.part(py, Part::Resource).unwrap_or_else(|| self.identity.resource(py))
     }
 
     #[getter]
-    fn instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
-        self.tracer.get().instrumentation_scope(py)
-    }
-
-    #[getter]
-    fn _instrumentation_info(&self, py: Python<'_>) -> Py<PyAny> {
-        self.tracer.get().instrumentation_info(py)
-    }
-
-    #[getter]
-    fn _name(&self, py: Python<'_>) -> Py<PyAny> {
-        self.name(py)
-    }
-
-    #[getter]
-    fn _context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.context(py)
-    }
-
-    #[getter]
-    fn _kind(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.kind(py)
-    }
-
-    #[getter]
-    fn _parent<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.parent(py)
-    }
-
-    #[getter]
-    fn _start_time(&self) -> u64 {
-        self.start_time
-    }
-
-    #[getter]
-    fn _end_time(&self) -> Option<u64> {
-        self.end_time()
-    }
-
-    #[getter]
-    fn _status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.status(py)
-    }
-
-    #[getter]
-    fn _attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.snapshot(py).into_dict(py)
-    }
-
-    #[getter]
-    fn _events<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.events(py)
-    }
-
-    #[getter]
-    fn _links<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.links(py)
-    }
-
-    #[getter]
-    fn _resource(&self, py: Python<'_>) -> Py<PyAny> {
-        self.resource(py)
-    }
-
-    #[getter]
-    fn _instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
-        self.instrumentation_scope(py)
+    pub(super) fn instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
+        self.part(py, Part::InstrumentationScope).unwrap_or_else(|| self.tracer.get().instrumentation_scope(py))
     }
 }

@@ -1,6 +1,7 @@
 //! The span as the application writes it. Its attributes, events and links are kept in their wire form; `end` frames
 //! them for the pipelines, and no Python object goes further than that.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,20 +16,23 @@ use crate::convert::log;
 use crate::convert::stock_span::put_link;
 use crate::otlp::batch::Scope;
 use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, StatusCode};
+use crate::otlp::wire::{Fields, Value};
 use crate::trace::api::{Api, api, position};
 use crate::trace::boundary::contained;
 use crate::trace::call;
 use crate::trace::exception;
-use crate::trace::span_context::SpanContext;
+use crate::trace::parts::Part;
+use crate::trace::readable_span::Copied;
+use crate::trace::span_context::{SAMPLED, SpanContext};
 use crate::trace::span_state::{Beside, Recorded, State};
-use crate::trace::tracer::{SpanLimits, Tracer};
+use crate::trace::tracer::{Identity, SpanLimits, Tracer};
 
 /// See `opentelemetry.sdk.trace.Span`; made by a tracer as an instance of `otel_rs.trace.Span`.
 #[pyclass(frozen, subclass, module = "otel_rs._native")]
 pub struct Span {
     pub(super) tracer: Py<Tracer>,
     /// Who the tracer was when the span started.
-    pub(super) scope: Arc<Scope>,
+    pub(super) identity: Arc<Identity>,
     pub(super) context: SpanContext,
     pub(super) parent: Option<SpanContext>,
     /// Position in `Api::kinds`.
@@ -38,6 +42,8 @@ pub struct Span {
     pub(super) set_status_on_exception: bool,
     /// Called at the end, where the SDK's internal metrics are on.
     pub(super) end_metrics: Option<Py<PyAny>>,
+    /// Whether `State::parts` has any.
+    pub(super) has_parts: AtomicBool,
     pub(super) state: Mutex<State>,
 }
 
@@ -51,7 +57,7 @@ pub fn time_or_now(time: Option<&Bound<'_, PyAny>>) -> u64 {
     time.map_or_else(now, given_time)
 }
 
-fn given_time(time: &Bound<'_, PyAny>) -> u64 {
+pub(super) fn given_time(time: &Bound<'_, PyAny>) -> u64 {
     if let Ok(nanos) = time.extract::<u64>() {
         return nanos;
     }
@@ -101,7 +107,7 @@ impl Span {
         self.lock().end_time.is_some()
     }
 
-    fn limits(&self) -> &SpanLimits {
+    pub(super) fn limits(&self) -> &SpanLimits {
         self.tracer.get().limits()
     }
 
@@ -147,10 +153,7 @@ impl Span {
         with_scratch(|framed| {
             put_link(api, context, &converted, framed)?;
             let beside = Beside { context: Some(context.clone().unbind()), originals: converted.take_originals() };
-            self.push(py, "_add_link", beside, |state, beside| {
-                Recorded::push(&mut state.links, limits.links, framed, beside)
-            });
-            Ok(())
+            self.push(py, Part::Links, limits.links, framed, beside)
         })
     }
 
@@ -159,7 +162,7 @@ impl Span {
         name: &Bound<'_, PyAny>,
         attributes: Option<&Bound<'_, PyAny>>,
         timestamp: Option<&Bound<'_, PyAny>>,
-    ) {
+    ) -> PyResult<()> {
         let limits = self.limits();
         let mut converted = PyAttributes::new(EVENT_ATTRIBUTES, limits.event_attributes);
         if let Some(attributes) = given(attributes) {
@@ -170,30 +173,33 @@ impl Span {
         with_scratch(|framed| {
             wire::put_event(framed, &text.to_string_lossy(), time, &converted.wire);
             let beside = Beside { context: None, originals: converted.take_originals() };
-            self.push(name.py(), "_add_event", beside, |state, beside| {
-                Recorded::push(&mut state.events, limits.events, framed, beside)
-            });
-        });
+            self.push(name.py(), Part::Events, limits.events, framed, beside)
+        })
     }
 
     /// Puts an event or a link in place, unless the span has ended.
-    fn push(
-        &self,
-        py: Python<'_>,
-        call: &str,
-        beside: Beside,
-        push: impl FnOnce(&mut State, Beside) -> Option<Beside>,
-    ) {
-        let (ended, _gone) = {
+    fn push(&self, py: Python<'_>, part: Part, limit: Option<usize>, framed: &[u8], beside: Beside) -> PyResult<()> {
+        let mut beside = Some(beside);
+        let (ended, held, _gone) = {
             let mut state = self.lock();
-            match state.end_time {
-                None => (false, push(&mut state, beside)),
-                Some(_) => (true, Some(beside)),
-            }
+            let held = state.held(part).map(|list| list.clone_ref(py));
+            let ended = state.end_time.is_some();
+            let gone = match beside.take_if(|_| !ended && held.is_none()) {
+                Some(beside) => Recorded::push(state.recorded_mut(part), limit, framed, beside),
+                None => None,
+            };
+            (ended, held, gone)
         };
         if ended {
+            let call = if part == Part::Events { "_add_event" } else { "_add_link" };
             log::warning(py, &format!("Tried calling {call} on an ended span."));
+        } else if let (Some(list), Some(beside)) = (held, beside)
+            && let Some((_, Value::Bytes(message))) = Fields::of(framed).next()
+        {
+            let object = Copied::new(py, message, &beside).object(py, part)?;
+            list.bind(py).call_method1(intern!(py, "append"), (object,))?;
         }
+        Ok(())
     }
 
     /// The usual case; false if key or value are not plain, or the span has ended.
@@ -201,7 +207,7 @@ impl Span {
     fn set_plain_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> bool {
         let put = attributes::with_plain(key, value, self.limits().span_value_len, |put| {
             let mut state = self.lock();
-            state.end_time.is_none().then(|| put(&mut state.attributes))
+            (state.end_time.is_none() && state.parts.is_none()).then(|| put(&mut state.attributes))
         });
         match put {
             Some(Some(put)) => {
@@ -227,6 +233,12 @@ impl Span {
                 return log::warning(py, &message);
             }
         };
+        if let Some(held) = self.part(py, Part::Attributes) {
+            if let Err(error) = held.bind(py).set_item(key, value) {
+                exception::swallow(py, "An attribute was not set", error);
+            }
+            return;
+        }
         match attributes::convert(key, value, self.limits().span_value_len) {
             Some(converted) => self.put(py, converted),
             None => self.count_dropped_attribute(),
@@ -241,16 +253,22 @@ impl Span {
     }
 
     fn put(&self, py: Python<'_>, converted: attributes::Converted<'_>) {
-        let (put, _unused) = {
+        let (put, held, unused) = {
             let mut state = self.lock();
-            match state.end_time {
-                None => (Some(converted.put_into(&mut state.attributes)), None),
-                Some(_) => (None, Some(converted)),
+            match (state.end_time, state.held(Part::Attributes)) {
+                (None, None) => (Some(converted.put_into(&mut state.attributes)), None, None),
+                (None, Some(held)) => (None, Some(held.clone_ref(py)), Some(converted)),
+                (Some(_), _) => (None, None, Some(converted)),
             }
         };
-        match put {
-            Some(put) => put.log(py),
-            None => log::warning(py, "Setting attribute on ended span."),
+        match (put, held, unused) {
+            (Some(put), ..) => put.log(py),
+            (_, Some(held), Some(converted)) => {
+                if let Err(error) = converted.set_in(held.bind(py)) {
+                    exception::swallow(py, "An attribute was not set", error);
+                }
+            }
+            _ => log::warning(py, "Setting attribute on ended span."),
         }
     }
 
@@ -301,6 +319,10 @@ impl Span {
         status: &Bound<'_, PyAny>,
         description: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        if self.has_ended() {
+            log::warning(py, "Tried calling set_status on an ended span.");
+            return Ok(());
+        }
         let api = api(py)?;
         // UNSET is ignored, and so is what is neither.
         let code_of = |object: &Bound<'_, PyAny>| match position(&api.status_codes, object)? {
@@ -355,15 +377,20 @@ impl Span {
         let py = slf.py();
         let span = slf.get();
         let time = time_or_now(given(end_time));
-        let had_ended = {
+        let (had_ended, held) = {
             let mut state = span.lock();
             let had_ended = state.end_time.is_some();
             state.end_time.get_or_insert(time);
-            had_ended
+            (had_ended, state.held(Part::Attributes).map(|held| held.clone_ref(py)))
         };
         if had_ended {
             log::warning(py, "Calling end() on an ended span.");
             return Ok(());
+        }
+        if let Some(held) = held
+            && held.bind(py).is_instance(api(py)?.bounded_attributes.bind(py))?
+        {
+            held.setattr(py, intern!(py, "_immutable"), true)?;
         }
         if let Some(end_metrics) = &span.end_metrics
             && let Err(error) = end_metrics.call0(py)
@@ -376,25 +403,30 @@ impl Span {
             processors.on_end(slf.as_any());
         }
         // Last: a Python processor may be there to keep something from being exported.
-        if span.context.is_sampled() && !processors.pipelines.is_empty() {
+        if span.is_sampled(py)? && !processors.pipelines.is_empty() {
             with_scratch(|framed| {
-                span.frame(py, framed);
-                processors.pipelines.iter().for_each(|pipeline| pipeline.push(&span.scope, framed));
+                let scope = span.frame(py, framed);
+                processors.pipelines.iter().for_each(|pipeline| pipeline.push(&scope, framed));
             });
         }
         log::drain_reports(py);
         Ok(())
     }
 
-    /// The span and who made it, for an exporter that is called from Python.
-    pub fn frame_for_export(&self, py: Python<'_>, out: &mut Vec<u8>) -> Arc<Scope> {
-        self.frame(py, out);
-        Arc::clone(&self.scope)
+    fn is_sampled(&self, py: Python<'_>) -> PyResult<bool> {
+        match self.part(py, Part::Context) {
+            None => Ok(self.context.is_sampled()),
+            Some(context) => {
+                let flags: u8 = context.getattr(py, intern!(py, "trace_flags"))?.extract(py)?;
+                Ok(flags & SAMPLED != 0)
+            }
+        }
     }
 
-    /// Appends the span to `out` as the pipelines take it.
-    fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) {
+    /// Appends the span to `out` as the pipelines and exporters take it; returns who made it.
+    pub fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) -> Arc<Scope> {
         // What may run Python code comes before the lock.
+        let differing = self.differing(py);
         let trace_state = self.context.trace_state_header(py).unwrap_or_else(|error| {
             exception::swallow(py, "A trace state was not exported", error);
             String::new()
@@ -407,7 +439,7 @@ impl Span {
         let name = name.to_string_lossy();
         let message = message.as_ref().map(|message| message.bind(py).to_string_lossy());
         let state = self.lock();
-        wire::Span {
+        let mut span = wire::Span {
             trace_id: self.context.trace_id,
             span_id: self.context.span_id,
             trace_state: &trace_state,
@@ -422,8 +454,13 @@ impl Span {
             links: state.links.as_ref().map(|links| &links.messages),
             status: state.status,
             status_message: message.as_deref().unwrap_or_default(),
+        };
+        if let Some(differing) = &differing {
+            differing.apply(&mut span);
         }
-        .frame(out);
+        span.frame(out);
+        drop(state);
+        differing.and_then(|differing| differing.scope).unwrap_or_else(|| Arc::clone(&self.identity.scope))
     }
 }
 
@@ -464,6 +501,17 @@ impl Span {
                 log::warning(py, "Setting attribute on ended span.");
                 return Ok(());
             }
+            if let Some(held) = self.part(py, Part::Attributes) {
+                let update = if held.bind(py).is_instance(api(py)?.bounded_attributes.bind(py))? {
+                    intern!(py, "_set_items")
+                } else {
+                    intern!(py, "update")
+                };
+                if let Err(error) = held.call_method1(py, update, (attributes,)) {
+                    exception::swallow(py, "Attributes were not set", error);
+                }
+                return Ok(());
+            }
             let value_len = self.limits().span_value_len;
             attributes::each(attributes, |key, value| {
                 if self.set_plain_attribute(&key, &value) {
@@ -489,7 +537,9 @@ impl Span {
         timestamp: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let work = || {
-            self.push_event(name, attributes, timestamp);
+            if let Err(error) = self.push_event(name, attributes, timestamp) {
+                exception::swallow(py, "An event was dropped", error);
+            }
             Ok(())
         };
         contained(py, "add_event", work, || Ok(()))
@@ -584,7 +634,7 @@ impl Span {
     }
 
     fn get_span_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.context.object(py, api(py)?)?.clone())
+        self.context(py)
     }
 
     /// Ends the span: it changes no more, and goes to the processors. `end_time` is in nanoseconds since the epoch, by

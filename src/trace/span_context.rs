@@ -1,5 +1,7 @@
 //! A span's identity: numbers for the hot path, and the API's `SpanContext` object once somebody asks for it.
 
+use std::sync::{Arc, OnceLock};
+
 use pyo3::IntoPyObjectExt;
 use pyo3::ffi;
 use pyo3::intern;
@@ -21,18 +23,19 @@ pub struct SpanContext {
     pub is_remote: bool,
     /// None stands for the API's empty default.
     pub trace_state: Option<Py<PyAny>>,
-    object: PyOnceLock<Py<PyAny>>,
+    /// Shared with the children that have it as their parent's, so that it is one object for them all.
+    object: OnceLock<Arc<PyOnceLock<Py<PyAny>>>>,
 }
 
-fn known(py: Python<'_>, object: Py<PyAny>) -> PyOnceLock<Py<PyAny>> {
+fn known(py: Python<'_>, object: Py<PyAny>) -> OnceLock<Arc<PyOnceLock<Py<PyAny>>>> {
     let cell = PyOnceLock::new();
     let _ = cell.set(py, object);
-    cell
+    OnceLock::from(Arc::new(cell))
 }
 
 impl SpanContext {
     pub fn local(trace_id: u128, span_id: u64, flags: u8, trace_state: Option<Py<PyAny>>) -> Self {
-        Self { trace_id, span_id, flags, is_remote: false, trace_state, object: PyOnceLock::new() }
+        Self { trace_id, span_id, flags, is_remote: false, trace_state, object: OnceLock::new() }
     }
 
     /// The identity in an API object; None if it is not valid.
@@ -75,7 +78,7 @@ impl SpanContext {
             flags: self.flags,
             is_remote: self.is_remote,
             trace_state: self.trace_state.as_ref().map(|state| state.clone_ref(py)),
-            object: self.object.clone_ref(py),
+            object: OnceLock::from(Arc::clone(self.cell())),
         }
     }
 
@@ -87,9 +90,13 @@ impl SpanContext {
         self.flags & SAMPLED != 0
     }
 
+    fn cell(&self) -> &Arc<PyOnceLock<Py<PyAny>>> {
+        self.object.get_or_init(|| Arc::new(PyOnceLock::new()))
+    }
+
     /// The API's object, made at the first call.
     pub fn object<'py>(&self, py: Python<'py>, api: &Api) -> PyResult<&Bound<'py, PyAny>> {
-        Ok(get_or_make(py, &self.object, || self.make_object(py, api))?.bind(py))
+        Ok(get_or_make(py, self.cell(), || self.make_object(py, api))?.bind(py))
     }
 
     fn make_object(&self, py: Python<'_>, api: &Api) -> PyResult<Py<PyAny>> {

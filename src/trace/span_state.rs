@@ -8,6 +8,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::attributes::{Originals, PyAttributes};
 use crate::otlp::span::{Messages, SPAN_ATTRIBUTES, StatusCode};
+use crate::trace::parts::{Part, Parts};
 
 /// No Python code may run, and no Python object be dropped, while this is locked.
 pub struct State {
@@ -19,6 +20,8 @@ pub struct State {
     pub links: Option<Box<Recorded>>,
     pub status: StatusCode,
     pub status_message: Option<Py<PyString>>,
+    /// What is a Python object rather than in its wire form; next to no span has any.
+    pub parts: Option<Box<Parts>>,
 }
 
 /// Events or links in their wire form, and beside each what a reader of the span gets as it was.
@@ -44,11 +47,27 @@ impl State {
             links: None,
             status: StatusCode::Unset,
             status_message: None,
+            parts: None,
         }
+    }
+
+    /// Events or links.
+    pub fn recorded(&self, part: Part) -> Option<&Recorded> {
+        if part == Part::Events { self.events.as_deref() } else { self.links.as_deref() }
+    }
+
+    pub fn recorded_mut(&mut self, part: Part) -> &mut Option<Box<Recorded>> {
+        if part == Part::Events { &mut self.events } else { &mut self.links }
+    }
+
+    /// Whether the part is a Python object.
+    pub fn held(&self, part: Part) -> Option<&Py<PyAny>> {
+        self.parts.as_ref()?.get(part)
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.name)?;
+        self.parts.iter().try_for_each(|parts| parts.traverse(visit))?;
         self.attributes.originals().iter().try_for_each(|(_, value)| visit.call(value))?;
         for recorded in [&self.events, &self.links].into_iter().flatten() {
             for beside in &recorded.beside {
@@ -62,6 +81,11 @@ impl State {
 }
 
 impl Recorded {
+    /// Changes with every entry.
+    pub fn version(&self) -> (usize, u32) {
+        (self.messages.len(), self.messages.dropped())
+    }
+
     /// Adds to the list, which is made with its first entry. What it returns had to go; to be dropped after the lock.
     #[must_use]
     pub fn push(list: &mut Option<Box<Self>>, limit: Option<usize>, framed: &[u8], beside: Beside) -> Option<Beside> {

@@ -10,7 +10,7 @@ use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::log;
-use crate::convert::scope::scope_of;
+use crate::convert::scope::{ScopeCache, scope_of};
 use crate::fork;
 use crate::otlp::batch::Scope;
 use crate::published::Published;
@@ -23,6 +23,7 @@ use crate::trace::exception;
 use crate::trace::ids::IdGenerator;
 use crate::trace::instantiate;
 use crate::trace::non_recording_span::NonRecordingSpan;
+use crate::trace::parts::Part;
 use crate::trace::processors::{Lists, Processors};
 use crate::trace::sampler::{Decision, Question, Sampler, Sampling};
 use crate::trace::span::{Span, time_or_now};
@@ -39,6 +40,8 @@ pub struct Tracer {
     /// `opentelemetry.sdk.trace._tracer_metrics`' recorder, where the SDK's internal metrics are on.
     metrics: Option<Py<PyAny>>,
     settings: Published<Settings>,
+    /// Of spans whose resource or scope was replaced.
+    scopes: ScopeCache,
 }
 
 /// What upstream lets be replaced while spans are started.
@@ -57,9 +60,15 @@ struct Given<T> {
 }
 
 /// Who the tracer speaks for. A forked child gets a new one.
-struct Identity {
+pub struct Identity {
     resource: Py<PyAny>,
-    scope: Arc<Scope>,
+    pub scope: Arc<Scope>,
+}
+
+impl Identity {
+    pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
+        self.resource.clone_ref(py)
+    }
 }
 
 fn given_sampler(sampler: &Bound<'_, PyAny>) -> PyResult<Arc<Given<Sampler>>> {
@@ -152,7 +161,11 @@ impl Tracer {
     }
 
     pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
-        self.settings.get().identity.resource.clone_ref(py)
+        self.settings.get().identity.resource(py)
+    }
+
+    pub fn scopes(&self) -> &ScopeCache {
+        &self.scopes
     }
 
     pub fn instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
@@ -244,7 +257,7 @@ impl Tracer {
         }
         let mut span = Span {
             tracer: slf.clone().unbind(),
-            scope: Arc::clone(&identity.scope),
+            identity: Arc::clone(identity),
             context,
             parent,
             kind: kind.unwrap_or_else(|| unknown_kind(py)) as u8,
@@ -252,6 +265,7 @@ impl Tracer {
             record_exception: start.record_exception,
             set_status_on_exception: start.set_status_on_exception,
             end_metrics,
+            has_parts: AtomicBool::new(false),
             state: Mutex::new(state),
         };
         if start.links.is_some()
@@ -274,6 +288,7 @@ impl Tracer {
 #[inline]
 fn identity_of(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResult<Option<SpanContext>> {
     let native = match span.cast::<Span>() {
+        Ok(span) if span.get().part(py, Part::Context).is_some() => None,
         Ok(span) => Some(&span.get().context),
         Err(_) => span.cast::<NonRecordingSpan>().ok().map(|span| &span.get().context),
     };
@@ -350,6 +365,7 @@ impl Tracer {
                 identity: identity(resource, instrumentation_scope)?,
                 processors: Arc::new(processors),
             }),
+            scopes: ScopeCache::default(),
         })
     }
 

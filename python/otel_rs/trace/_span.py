@@ -6,18 +6,22 @@ Python classes behind it runs for what the native one has.
 
 from __future__ import annotations
 
+import copy
 import logging
+from typing import Any
 
 from opentelemetry import trace as trace_api
 from opentelemetry.context import Context
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.trace.sampling import Sampler
 
 from otel_rs import _native
+from otel_rs.trace._methods import WithReplaceableMethods
 
 _logger = logging.getLogger(__name__)
 
 
-class Span(_native.Span, sdk.Span):
+class Span(WithReplaceableMethods, _native.Span, sdk.Span):
     """A recorded span. Behaves as ``opentelemetry.sdk.trace.Span``; made by ``Tracer.start_span``.
 
     Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#span
@@ -29,11 +33,34 @@ class Span(_native.Span, sdk.Span):
         """Upstream's tracer calls it; ours has started the span already."""
         _logger.warning("Calling start() on a started span.")
 
+    def __copy__(self) -> sdk.ReadableSpan:
+        return self._readable_span()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> sdk.ReadableSpan:
+        return copy.deepcopy(self._readable_span(), memo)
+
     def _add_event(self, event: sdk.EventBase) -> None:
         self.add_event(event.name, event.attributes, event.timestamp)
 
     def _add_link(self, link: trace_api.Link) -> None:
         self.add_link(link.context, link.attributes)
+
+    # Upstream's names for what it keeps in every span.
+
+    _trace_config = None
+    _record_end_metrics = None
+
+    @property
+    def _limits(self) -> sdk.SpanLimits:
+        return self._tracer._span_limits
+
+    @property
+    def _sampler(self) -> Sampler:  # type: ignore[override]
+        return self._tracer.sampler
+
+    @property
+    def _span_processor(self) -> sdk.SpanProcessor:  # type: ignore[override]
+        return self._tracer.span_processor
 
 
 class NonRecordingSpan(_native.NonRecordingSpan, trace_api.NonRecordingSpan):

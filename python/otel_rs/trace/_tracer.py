@@ -16,10 +16,11 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 
 from otel_rs import _native
+from otel_rs.trace._methods import WithReplaceableMethods
 from otel_rs.trace._processors import native_processors
 
 
-class Tracer(_native.Tracer, sdk.Tracer):
+class Tracer(WithReplaceableMethods, _native.Tracer, sdk.Tracer):
     """Starts spans. Made by ``TracerProvider.get_tracer``; parameters as ``opentelemetry.sdk.trace.Tracer``.
 
     Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#tracer

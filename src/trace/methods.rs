@@ -1,0 +1,19 @@
+//! Whether methods may be called natively where upstream looks them up on the object.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::prelude::*;
+
+static REPLACED: AtomicBool = AtomicBool::new(false);
+
+/// Somebody has put a method of their own on one of our classes or objects, as tracing tools and tests do: from now on
+/// they are looked up.
+#[pyfunction]
+pub fn look_up_methods() {
+    REPLACED.store(true, Ordering::Relaxed);
+}
+
+#[inline]
+pub fn are_looked_up() -> bool {
+    REPLACED.load(Ordering::Relaxed)
+}
