@@ -62,7 +62,7 @@ fn count(state: &State, spans: u64, outcome: Outcome, source: Source) {
                 });
             }
         }
-        Outcome::Failed { reason } => {
+        Outcome::TooLarge { reason } | Outcome::Failed { reason } => {
             state.counters.failed(spans);
             report(Level::Error, Kind::ExportFailed, source, || format!("Failed to export {spans} spans: {reason}"));
         }

@@ -105,7 +105,7 @@ impl OtlpExporter {
                     format!("The receiver rejected {rejected} spans: {message}")
                 })
             }
-            Outcome::Failed { reason } => {
+            Outcome::TooLarge { reason } | Outcome::Failed { reason } => {
                 report(Level::Error, Kind::ExportFailed, self.inner.source(), || {
                     format!("Failed to export spans: {reason}")
                 });

@@ -38,6 +38,8 @@ pub enum Outcome {
     /// The server took the request. `rejected` items of it were refused for good (OTLP's partial success); `message`
     /// is the server's explanation, or, with `rejected` = 0, its warning. Empty when it said nothing.
     Delivered { rejected: u64, message: String },
+    /// The server refuses a request of this size; smaller ones may pass. One line, free of secrets.
+    TooLarge { reason: String },
     /// The server did not take the request and nobody will try again. One line, free of secrets.
     Failed { reason: String },
 }
