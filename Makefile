@@ -15,7 +15,7 @@ COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench build collector requirements clean
+.PHONY: help demo test conformance lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -66,6 +66,10 @@ test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the
 	$(need_cargo)$(need_cc)
 	cargo test --locked --no-default-features
 	$(BIN)/python -m pytest
+	$(BIN)/python tests/conformance/run.py
+
+conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
+	$(BIN)/python tests/conformance/run.py
 
 lint: $(VENV)/.dev ## check formatting, clippy, ruff and mypy
 	$(need_cargo)$(need_cc)$(need_rust_linters)

@@ -296,12 +296,25 @@ def test_other_forms_of_headers_over_grpc(grpc_receiver: Any, make: Any, form: A
     assert (headers["x-a"], headers["x-b"]) == ("1", "2")
 
 
+@pytest.mark.parametrize(
+    ("protocol", "expected"), [("http", {"x-a": "1", "x-b": "2"}), ("grpc", {"x-a": "1"})], ids=["http", "grpc"]
+)
+def test_an_argument_is_put_over_the_variable_or_in_its_place_over_grpc(
+    request: Any, make: Any, monkeypatch: pytest.MonkeyPatch, protocol: str, expected: dict[str, str]
+) -> None:
+    receiver = request.getfixturevalue(f"{protocol}_receiver")
+    monkeypatch.setenv(SIGNAL, "x-b=2")
+    assert make(protocol, endpoint=receiver.endpoint, headers={"x-a": "1"}).export(spans()) is SUCCESS
+    headers = receiver.requests[0].headers
+    assert {name: value for name, value in headers.items() if name.startswith("x-")} == expected
+
+
 def test_the_user_agent_names_us_with_a_version(receiver: Any, make: Any) -> None:
     from importlib.metadata import version
 
     assert make(receiver.protocol, endpoint=receiver.endpoint).export(spans()) is SUCCESS
     agent = receiver.requests[0].headers["user-agent"]
-    assert agent.split()[0] == f"otel-rs/{version('otel-rs')}"
+    assert agent.split()[:2] == [f"OTel-OTLP-Exporter-Python/{version('otel-rs')}", "(otel-rs)"]
 
 
 @pytest.mark.parametrize("name", ["user-agent", "User-Agent"])

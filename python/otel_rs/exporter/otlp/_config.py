@@ -80,12 +80,23 @@ def headers(
     """Header names, in lower case, and values; those of the argument replace the variable's of the same name."""
     found = setting(signal_variable, general_variable)
     result = _parse_headers(found[1], found[0]) if found else {}
-    if isinstance(argument, str):
-        result.update(_parse_headers(argument, "headers"))
-    elif argument:
-        pairs = argument.items() if isinstance(argument, Mapping) else argument
-        result.update((name.lower(), value) for name, value in pairs)
+    if argument:
+        result.update(_given_headers(argument))
     return result
+
+
+def grpc_headers(
+    argument: Mapping[str, str] | Iterable[tuple[str, str]] | str | None, signal_variable: str, general_variable: str
+) -> dict[str, str]:
+    """As `headers`, but an argument takes the place of the whole variable: upstream's exporters differ in this."""
+    return _given_headers(argument) if argument else headers(None, signal_variable, general_variable)
+
+
+def _given_headers(argument: Mapping[str, str] | Iterable[tuple[str, str]] | str) -> dict[str, str]:
+    if isinstance(argument, str):
+        return _parse_headers(argument, "headers")
+    pairs = argument.items() if isinstance(argument, Mapping) else argument
+    return {name.lower(): value for name, value in pairs}
 
 
 # RFC 9110: a name is a token; a value has no control characters.

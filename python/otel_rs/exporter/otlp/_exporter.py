@@ -13,7 +13,8 @@ from otel_rs.exporter.otlp._config import Endpoint
 
 _logger = logging.getLogger(__name__)
 
-_USER_AGENT = f"otel-rs/{_native.__version__}"
+# The specification's form: the exporter's kind and version first.
+_USER_AGENT = f"OTel-OTLP-Exporter-Python/{_native.__version__} (otel-rs)"
 
 
 class NativeSpanExporter(SpanExporter):

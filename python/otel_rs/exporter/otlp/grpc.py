@@ -30,7 +30,7 @@ class OTLPSpanExporter(NativeSpanExporter):
             decides. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT``, ``http://localhost:4317``.
         insecure: No TLS. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]INSECURE``, else by the endpoint's scheme.
         credentials: Ignored: there is no grpcio here.
-        headers: Sent with every request. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]HEADERS``.
+        headers: Sent with every request, in place of ``OTEL_EXPORTER_OTLP_[TRACES_]HEADERS``, which is the default.
         timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT``, 10.
         compression: ``Compression.Gzip`` or none. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]COMPRESSION``, none.
         channel_options: Ignored: there is no grpcio here.
@@ -67,7 +67,7 @@ class OTLPSpanExporter(NativeSpanExporter):
                 (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT),
                 (OTEL_EXPORTER_OTLP_TRACES_INSECURE, OTEL_EXPORTER_OTLP_INSECURE),
             ),
-            _config.headers(headers, OTEL_EXPORTER_OTLP_TRACES_HEADERS, OTEL_EXPORTER_OTLP_HEADERS),
+            _config.grpc_headers(headers, OTEL_EXPORTER_OTLP_TRACES_HEADERS, OTEL_EXPORTER_OTLP_HEADERS),
             _config.timeout(timeout, OTEL_EXPORTER_OTLP_TRACES_TIMEOUT, OTEL_EXPORTER_OTLP_TIMEOUT),
             _config.compression(compression, OTEL_EXPORTER_OTLP_TRACES_COMPRESSION, OTEL_EXPORTER_OTLP_COMPRESSION),
         )

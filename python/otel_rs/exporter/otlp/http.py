@@ -29,7 +29,7 @@ class OTLPSpanExporter(NativeSpanExporter):
         certificate_file: Ignored for now: the system's certificates count.
         client_key_file: Ignored for now.
         client_certificate_file: Ignored for now.
-        headers: Sent with every request. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]HEADERS``.
+        headers: Sent with every request, over those of ``OTEL_EXPORTER_OTLP_[TRACES_]HEADERS``.
         timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]TIMEOUT``, 10.
         compression: ``Compression.Gzip`` or none. Default: ``OTEL_EXPORTER_OTLP_[TRACES_]COMPRESSION``, none.
         session: Ignored: there is no requests here.

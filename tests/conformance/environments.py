@@ -1,0 +1,186 @@
+"""What the suites need, in `.cache/conformance`: upstream's source distributions, and an environment for each version
+of opentelemetry-sdk, into which otel-rs is installed at every start of its Python.
+
+Everything comes from the package index that pip is set up for. A stamp says what an environment was made of; one that
+is made of the same is used again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "conformance"
+PYTHON_SOURCE = ROOT / "python"
+
+SDK = "opentelemetry-sdk"
+EXPORTERS = ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-exporter-otlp-proto-http")
+TEST_UTILS = "opentelemetry-test-utils"
+# What the tests import besides; their versions are those of the development set.
+TEST_TOOLS = (
+    "asgiref",
+    "grpcio",
+    "googleapis-common-protos",
+    "protobuf",
+    "pytest",
+    "pytest-timeout",
+    "requests",
+    "urllib3",
+)
+
+SECONDS_UNTIL_LATEST_IS_ASKED_AGAIN = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One version of the SDK and its exporters: their sources, and an environment that has them installed."""
+
+    version: str
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "venv" / "bin" / "python"
+
+    def source(self, package: str) -> Path:
+        return self.folder / "source" / package
+
+
+def prepare(version: str) -> Environment:
+    # The SOABI tells Pythons apart whose extensions cannot be mixed.
+    environment = Environment(version, CACHE / sysconfig.get_config_var("SOABI") / version)
+    stamp = environment.folder / ".made-of"
+    made_of = json.dumps([sys.version, sys.base_prefix, _constraints(), _requirements(version), _start_line()])
+    if stamp.exists() and stamp.read_text() == made_of:
+        return environment
+    print(f"preparing opentelemetry-sdk {version} in {environment.folder.relative_to(ROOT)}", flush=True)
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    environment.folder.mkdir(parents=True)
+    for package in (SDK, *EXPORTERS):
+        _unpack(source_distribution(f"{package}=={version}"), environment.source(package))
+    _make_virtual_environment(environment)
+    stamp.write_text(made_of)
+    return environment
+
+
+def _make_virtual_environment(environment: Environment) -> None:
+    constraints = environment.folder / "constraints.txt"
+    constraints.write_text("\n".join(_constraints()) + "\n")
+    _run(sys.executable, "-m", "venv", str(environment.folder / "venv"))
+    pip = (str(environment.python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    _run(*pip, "--constraint", str(constraints), *_requirements(environment.version))
+    # It asks for the SDK of its own version, and there is none of it for every version of the SDK.
+    _run(*pip, "--no-deps", f"{TEST_UTILS}=={pinned(TEST_UTILS)}")
+    # Last: from here on, every start of this Python installs otel-rs, those of subprocesses included.
+    site_packages = next((environment.folder / "venv" / "lib").glob("python*/site-packages"))
+    (site_packages / "otel_rs.pth").write_text(_start_line())
+
+
+def _requirements(version: str) -> list[str]:
+    return [*(f"{package}=={version}" for package in (SDK, *EXPORTERS)), *TEST_TOOLS]
+
+
+def _constraints() -> list[str]:
+    """The development set, without the packages whose version follows the SDK's."""
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith(("#", "opentelemetry-"))]
+
+
+def _start_line() -> str:
+    return f"{PYTHON_SOURCE}\nimport otel_rs; otel_rs.install()\n"
+
+
+# --- Versions ---------------------------------------------------------------------------------------------------------
+
+
+def pinned(package: str) -> str:
+    requirements = (ROOT / "requirements-dev.txt").read_text()
+    if found := re.search(rf"^{re.escape(package)}==(\S+)$", requirements, re.MULTILINE):
+        return found[1]
+    raise LookupError(f"requirements-dev.txt does not pin {package}")
+
+
+def oldest() -> str:
+    """The first release of those that pyproject.toml allows."""
+    lower = re.search(r">=([\d.]+)", _declared())
+    if lower is None:
+        raise LookupError(f"pyproject.toml sets no oldest {SDK}: {_declared()}")
+    # 1.45 and 1.45.0 are the same version, and the registry's name for it has three parts.
+    return ".".join([*lower[1].split("."), "0", "0"][:3])
+
+
+def latest() -> str:
+    """The latest release that pyproject.toml allows; the index is asked once a day."""
+    answer = CACHE / "latest.json"
+    known = json.loads(answer.read_text()) if answer.exists() else None
+    if known and known["declared"] == _declared():
+        if time.time() - known["asked"] < SECONDS_UNTIL_LATEST_IS_ASKED_AGAIN:
+            return known["version"]
+    else:
+        known = None
+    try:
+        version = _version_of(source_distribution(_declared()))
+    except subprocess.CalledProcessError:
+        if known is None:
+            raise
+        print(f"the package index does not answer; the latest {SDK} is taken to be {known['version']}", file=sys.stderr)
+        return known["version"]
+    answer.write_text(json.dumps({"declared": _declared(), "version": version, "asked": time.time()}))
+    return version
+
+
+def _declared() -> str:
+    """The requirement as pyproject.toml has it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return next(line for line in project["dependencies"] if re.match(rf"{SDK}\b", line))
+
+
+# --- Source distributions ---------------------------------------------------------------------------------------------
+
+
+def source_distribution(requirement: str) -> Path:
+    """The archive that the index has for a requirement."""
+    folder = CACHE / "archives" / hashlib.sha256(requirement.encode()).hexdigest()[:16]
+    package = re.match(r"[\w-]+", requirement)[0]
+    exact = "==" in requirement
+    if not (exact and any(folder.glob("*.tar.gz"))):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
+        _run(*pip, "--no-deps", "--no-binary", package, "--dest", str(folder), requirement)
+    (archive,) = folder.glob("*.tar.gz")
+    return archive
+
+
+def _version_of(archive: Path) -> str:
+    return archive.name.removesuffix(".tar.gz").rpartition("-")[2]
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """The tests; no sources, so that nothing but the installed package can be imported."""
+    with tarfile.open(archive) as files:
+        for member in files:
+            inside = Path(*Path(member.name).parts[1:])
+            if member.isfile() and inside.parts[0] == "tests" and ".." not in inside.parts:
+                target = folder / inside
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(files.extractfile(member).read())
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)

@@ -1,0 +1,124 @@
+"""A pytest plugin: the session fails unless the native classes were under test, from its start to its end.
+
+``--least-native-spans`` says how many native spans the session has to make at least.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+from opentelemetry.util._importlib_metadata import PackageNotFoundError, version
+
+TRACE = "opentelemetry.sdk.trace"
+NATIVE = {
+    TRACE: ("TracerProvider", "Tracer", "Span", "SynchronousMultiSpanProcessor"),
+    f"{TRACE}.export": ("BatchSpanProcessor", "SimpleSpanProcessor"),
+    "opentelemetry.sdk._configuration": ("TracerProvider", "BatchSpanProcessor"),
+    "opentelemetry.exporter.otlp.proto.grpc.trace_exporter": ("OTLPSpanExporter",),
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter": ("OTLPSpanExporter",),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--least-native-spans", type=int, required=True, metavar="NUMBER")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Guard(config.getoption("least_native_spans")), "conformance-guard")
+
+
+class Guard:
+    def __init__(self, least_spans: int) -> None:
+        self._least_spans = least_spans
+        self._spans = NativeSpanCount()
+        self._modules: set[Any] = set()
+
+    def pytest_sessionstart(self) -> None:
+        if faults := stock_names():
+            pytest.exit("not under test: " + "; ".join(faults), returncode=pytest.ExitCode.USAGE_ERROR)
+        self._spans.start()
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        self._modules.add(item.getparent(pytest.Module).obj)
+
+    # Last, so that nothing of the suite's own puts the names back for us.
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._faults = stock_names() + stock_imports(self._modules)
+        self._made = self._spans.total()
+        if self._made < self._least_spans:
+            self._faults.append(f"{self._made} native spans were made, at least {self._least_spans} are expected")
+        if self._faults:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for fault in self._faults:
+            terminalreporter.write_line(f"not under test: {fault}", red=True)
+        native = sys.modules["otel_rs._native"]
+        terminalreporter.write_line(
+            f"under test: {self._made} native spans of {native.__file__}, over opentelemetry-sdk {_sdk_version()}"
+        )
+
+
+class NativeSpanCount:
+    """Counts the native spans of this process: those that go, for which their class gets a finalizer, and those that
+    are left. No call of a test's is wrapped, and a stock span cannot be counted by mistake: it has another class."""
+
+    def __init__(self) -> None:
+        self._gone = 0
+
+    def start(self) -> None:
+        from otel_rs import _native, trace
+
+        if not issubclass(trace.Span, _native.Span):
+            raise TypeError("otel_rs.trace.Span is not native")
+        numbers = itertools.count(1)
+
+        def finalize(_span: Any) -> None:
+            self._gone = next(numbers)
+
+        trace.Span.__del__ = finalize
+
+    def total(self) -> int:
+        from otel_rs import trace
+
+        return self._gone + sum(type(thing) is trace.Span for thing in gc.get_objects())
+
+
+def stock_names() -> list[str]:
+    """The names that do not lead to a class of otel-rs."""
+    return [
+        f"{module}.{name} is {found.__module__}.{found.__qualname__}"
+        for module, names in NATIVE.items()
+        for name in names
+        if not (found := getattr(import_module(module), name)).__module__.startswith("otel_rs.")
+    ]
+
+
+def stock_imports(modules: set[Any]) -> list[str]:
+    """The names in test modules that lead to a stock class which has a native one: imported too early, or put back."""
+    stock = {
+        base
+        for module, names in NATIVE.items()
+        for name in names
+        for base in getattr(import_module(module), name).__mro__
+        if base.__name__ == name and base.__module__.startswith("opentelemetry.sdk.")
+    }
+    return [
+        f"{module.__name__}.{name} is {value.__module__}.{value.__qualname__}"
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type) and value in stock
+    ]
+
+
+def _sdk_version() -> str:
+    try:
+        return version("opentelemetry-sdk")
+    except PackageNotFoundError:
+        return "(of an unknown version)"
