@@ -7,7 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::attributes::PyAttributes;
+use crate::convert::log;
 use crate::convert::scope::ScopeCache;
+use crate::convert::value::is_mapping;
 use crate::otlp::batch::Scope;
 use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, StatusCode};
 use crate::trace::api::{Api, api, position};
@@ -141,17 +143,24 @@ pub fn put_link(api: &Api, context: &Bound<'_, PyAny>, attributes: &PyAttributes
     Ok(())
 }
 
-/// The W3C tracestate header of an API SpanContext, which some give in place of the TraceState.
+/// The W3C tracestate header of an API SpanContext. Some give the header or a plain mapping in place of the TraceState.
 fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = context.py();
     let trace_state = context.getattr(intern!(py, "trace_state"))?;
     if let Ok(header) = trace_state.cast::<PyString>() {
         return Ok(header.to_string_lossy().into_owned());
     }
-    match trace_state.is_truthy()? {
-        true => call::method(intern!(py, "to_header"), [&trace_state], None)?.extract(),
-        false => Ok(String::new()),
+    if !trace_state.is_truthy()? {
+        return Ok(String::new());
     }
+    if !trace_state.hasattr(intern!(py, "to_header"))? && is_mapping(&trace_state)? {
+        let members = trace_state.call_method0(intern!(py, "items"))?.try_iter()?.map(|member| {
+            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = member?.extract()?;
+            Ok(format!("{}={}", log::shown(&key), log::shown(&value)))
+        });
+        return Ok(members.collect::<PyResult<Vec<_>>>()?.join(","));
+    }
+    call::method(intern!(py, "to_header"), [&trace_state], None)?.extract()
 }
 
 fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
