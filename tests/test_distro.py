@@ -439,8 +439,9 @@ def test_the_variable_is_enough_without_stock_exporters(start: Any, only_otel_rs
     assert facts["distros"] == ["rs"]
     assert (facts["provider"], facts["exporters"]) == (NATIVE_PROVIDER, [NATIVE_EXPORTERS["grpc"]])
     assert facts["modules"] == []
-    (line,) = of_the_start(facts.stderr)
-    assert "metrics and logs" in line
+    metrics, logs = of_the_start(facts.stderr)
+    assert "no metrics by OTLP" in metrics
+    assert "no logs by OTLP" in logs
 
 
 def test_installed_alone_and_not_asked_for_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:

@@ -1,6 +1,7 @@
 """``install``: the native classes under upstream's names, for programs that import those.
 
-`replacements` says what goes where, `importing` reaches modules that are imported later.
+`replacements` says what goes where, `exchange` puts it there and back, `importing` reaches modules that are imported
+later, and `on_demand` keeps the exporters' modules from importing what nobody needs.
 """
 
 from __future__ import annotations
@@ -8,88 +9,93 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from importlib import import_module
 from types import ModuleType
-from typing import Any
 
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.trace import TracerProvider as StockTracerProvider
 
+from otel_rs._installation.exchange import Exchange
 from otel_rs._installation.importing import NativeFinder
-from otel_rs._installation.replacements import ON_ITS_OWN, Replacement, replacements
+from otel_rs._installation.replacements import ON_THEIR_OWN, replacements
 
 _logger = logging.getLogger("otel_rs")
 
 _changing = threading.RLock()
+_exchange: Exchange | None = None
 _finder: NativeFinder | None = None
-# What stood in a module's place: by module name and attribute.
-_originals: dict[tuple[str, str], Any] = {}
-_originals_by_native: dict[type, Any] = {}
 
 
 def install() -> None:
     """Puts the native classes under their names in ``opentelemetry.sdk.*`` and ``opentelemetry.exporter.otlp.*``.
 
     Call it before anything else imports those: a name that a module took earlier stays what it was, and so does a
-    provider that exists already, of which a warning tells. Calling it again changes nothing. ``uninstall`` undoes it.
+    provider that exists already, of which a warning tells. What was replaced is in a debug line of the logger
+    ``otel_rs``. Calling it again changes nothing. Threads may call it at once. ``uninstall`` undoes it.
     """
-    global _finder
+    global _exchange, _finder
+    wanted = replacements()
     with _changing:
-        if _finder is not None:
+        if _exchange is not None:
             return
-        wanted = replacements()
-        finder = NativeFinder(wanted, ON_ITS_OWN, _put)
-        replaced = [
-            f"{name}.{attribute}"
-            for name in wanted
-            if (module := sys.modules.get(name)) is not None
-            for attribute in _put(module, wanted[name])
-        ]
-        sys.meta_path.insert(0, finder)
-        _finder = finder
-    _logger.debug("Replaced %s; on import: %s", ", ".join(replaced), ", ".join(sorted(set(wanted) - set(sys.modules))))
-    existing = trace_api._TRACER_PROVIDER
-    if isinstance(existing, StockTracerProvider) and not isinstance(existing, _native_provider()):
-        _logger.warning(
-            "The program set a tracer provider before otel_rs.install(): %s.%s stays in use, and its spans are not "
-            "native. Call install() before the provider is made.",
-            type(existing).__module__,
-            type(existing).__qualname__,
+        exchange = _exchange = Exchange(wanted)
+        _finder = NativeFinder(wanted, ON_THEIR_OWN, _put)
+        # First, so that none is missed that another thread imports meanwhile.
+        sys.meta_path.insert(0, _finder)
+        for name in wanted:
+            if name in sys.modules:
+                # Waits for a thread that is still importing it.
+                exchange.put(import_module(name))
+    if _logger.isEnabledFor(logging.DEBUG):
+        _logger.debug(
+            "Replaced %s. On import: %s. Imported earlier and not native: %s.",
+            ", ".join(exchange.places()),
+            ", ".join(sorted(name for name in wanted if name not in sys.modules)) or "nothing",
+            ", ".join(_taken_earlier(exchange)) or "nothing",
         )
+    _warn_of_a_provider()
 
 
 def uninstall() -> None:
-    """Puts upstream's classes back. Objects made meanwhile stay what they are. Without ``install`` it does nothing."""
-    global _finder
+    """Puts upstream's classes back. Without ``install`` it does nothing.
+
+    Objects made meanwhile stay what they are, and so do names that other modules took meanwhile.
+    """
+    global _exchange, _finder
     with _changing:
-        if _finder is None:
+        if _exchange is None or _finder is None:
             return
-        sys.meta_path.remove(_finder)
-        _finder.forget()
-        _finder = None
-        for (name, attribute), original in _originals.items():
-            if (module := sys.modules.get(name)) is not None:
-                setattr(module, attribute, original)
-        _originals.clear()
+        if _finder in sys.meta_path:
+            sys.meta_path.remove(_finder)
+        _exchange.restore()
+        _exchange = _finder = None
 
 
-def _put(module: ModuleType, wanted: dict[str, Replacement]) -> list[str]:
-    """Replaces a module's attributes, those that it has; says which."""
-    done = []
-    for attribute, replacement in wanted.items():
-        if attribute in vars(module):
-            found = vars(module)[attribute]
-            native = replacement(found)
-            # A module that was imported after `install` took the native class from where it is by now.
-            original = _originals_by_native.get(native, found) if native is found else found
-            _originals[module.__name__, attribute] = original
-            if isinstance(native, type):
-                _originals_by_native[native] = original
-            setattr(module, attribute, native)
-            done.append(attribute)
-    return done
+def _put(module: ModuleType) -> None:
+    """By the installation of now: a module may outlast the one that it was imported under."""
+    if (exchange := _exchange) is not None:
+        exchange.put(module)
 
 
-def _native_provider() -> type:
+def _taken_earlier(exchange: Exchange) -> list[str]:
+    """Names in the program's modules for classes that were replaced too late for them."""
+    originals = {id(original) for original in exchange.originals() if isinstance(original, type)}
+    return sorted(
+        f"{name}.{attribute}"
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType) and name.partition(".")[0] not in ("opentelemetry", "otel_rs")
+        for attribute, value in list(vars(module).items())
+        if id(value) in originals
+    )
+
+
+def _warn_of_a_provider() -> None:
     from otel_rs.trace import TracerProvider
 
-    return TracerProvider
+    provider = trace_api._TRACER_PROVIDER
+    if provider is not None and not isinstance(provider, TracerProvider):
+        _logger.warning(
+            "The program set a tracer provider before otel_rs.install(): %s.%s stays in use, and so do its processors, "
+            "which are not native. Call install() before the provider is made.",
+            type(provider).__module__,
+            type(provider).__qualname__,
+        )

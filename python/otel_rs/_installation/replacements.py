@@ -17,7 +17,7 @@ _GRPC_SPANS = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
 _HTTP_SPANS = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 # Modules whose native names need nothing of the rest of them.
-ON_ITS_OWN = frozenset({_GRPC_SPANS, _HTTP_SPANS})
+ON_THEIR_OWN = frozenset({_GRPC_SPANS, _HTTP_SPANS})
 
 
 def replacements() -> dict[str, dict[str, Replacement]]:
@@ -65,8 +65,14 @@ def _always(native: Any) -> Replacement:
 
 # --- The configurator: exporters by the names in OTEL_TRACES_EXPORTER and its like -----------------------------------
 
-_TRACES_GROUP = "opentelemetry_traces_exporter"
-_SIGNALS = {"opentelemetry_metrics_exporter": "metrics", "opentelemetry_logs_exporter": "logs"}
+# What entry points of a group export.
+_EXPORTERS = {
+    "opentelemetry_traces_exporter": "traces",
+    "opentelemetry_metrics_exporter": "metrics",
+    "opentelemetry_logs_exporter": "logs",
+}
+# Upstream's names, which its configurator makes of OTEL_EXPORTER_OTLP_PROTOCOL.
+_OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
 
 
 def _import_config_components(original: Any) -> Any:
@@ -75,7 +81,7 @@ def _import_config_components(original: Any) -> Any:
     def import_config_components(names: Sequence[str], group: str) -> list[tuple[str, Any]]:
         components: list[tuple[str, Any]] = []
         for name in names:
-            if name in _OTLP and not any(entry_points(group=group, name=name)):
+            if name in _OTLP and group in _EXPORTERS and not any(entry_points(group=group, name=name)):
                 components.extend(_without_package(name, group))
             else:
                 components.extend(original([name], group))
@@ -84,17 +90,13 @@ def _import_config_components(original: Any) -> Any:
     return import_config_components
 
 
-# Upstream's names for them, which its configurator makes of OTEL_EXPORTER_OTLP_PROTOCOL.
-_OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
-
-
 def _without_package(name: str, group: str) -> Iterator[tuple[str, Any]]:
     from otel_rs.exporter.otlp import grpc, http
 
-    if group == _TRACES_GROUP:
+    signal = _EXPORTERS[group]
+    if signal == "traces":
         yield name, {"grpc": grpc, "http": http}[_OTLP[name]].OTLPSpanExporter
         return
-    signal = _SIGNALS[group]
     _logger.warning(
         "otel-rs exports no %s by OTLP yet, and no package that does is installed: they are not exported. "
         "Install opentelemetry-exporter-otlp, or set OTEL_%s_EXPORTER=none.",

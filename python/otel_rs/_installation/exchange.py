@@ -1,0 +1,70 @@
+"""What stands in which place: puts the native objects in, and puts back what was there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from otel_rs._installation.on_demand import is_waiting
+from otel_rs._installation.replacements import Replacement
+
+
+class _Exchanged(NamedTuple):
+    native: Any
+    original: Any
+
+
+# Stands for what a module has not made yet.
+_NOT_MADE = object()
+
+
+class Exchange:
+    """The exchanges of one installation. Any thread may import a module meanwhile."""
+
+    def __init__(self, wanted: Mapping[str, Mapping[str, Replacement]]) -> None:
+        self._wanted = wanted
+        self._lock = threading.Lock()
+        self._ended = False
+        self._exchanged: dict[tuple[ModuleType, str], _Exchanged] = {}
+
+    def put(self, module: ModuleType) -> None:
+        """Replaces a module's attributes, those that it has, or would have if its file had run."""
+        with self._lock:
+            if self._ended:
+                return
+            for attribute, replacement in self._wanted[module.__name__].items():
+                found = vars(module).get(attribute, _NOT_MADE)
+                if found is _NOT_MADE and not is_waiting(module):
+                    continue
+                done = self._exchanged.get((module, attribute))
+                if done is None or done.native is not found:
+                    native = replacement(found)
+                    self._exchanged[module, attribute] = _Exchanged(native, self._original(found))
+                    setattr(module, attribute, native)
+
+    def _original(self, found: Any) -> Any:
+        """A module that is imported late takes the native object from where it is by now."""
+        return next((original for native, original in self._exchanged.values() if native is found), found)
+
+    def restore(self) -> None:
+        """Puts back what was there, unless someone else has put something into the place meanwhile."""
+        with self._lock:
+            self._ended = True
+            for (module, attribute), (native, original) in self._exchanged.items():
+                if vars(module).get(attribute) is not native:
+                    continue
+                if original is _NOT_MADE:
+                    delattr(module, attribute)
+                else:
+                    setattr(module, attribute, original)
+
+    def places(self) -> list[str]:
+        """Where something was replaced, as ``module.attribute``."""
+        with self._lock:
+            return sorted(f"{module.__name__}.{attribute}" for module, attribute in self._exchanged)
+
+    def originals(self) -> list[Any]:
+        with self._lock:
+            return [original for _, original in self._exchanged.values()]
