@@ -217,3 +217,28 @@ assert trace.get_tracer("any").start_span("x").is_recording()
         OTEL_PYTHON_TRACER_CONFIGURATOR="unknown",
     )
     assert any(line.startswith("Using default tracer configurator.") for line in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_broken_stock_exporter_costs_its_signal_and_a_line(protocol: str) -> None:
+    done = run(
+        f"""
+without("grpc", "google", "requests")
+import otel_rs
+otel_rs.install()
+{STOCK_CONFIGURATOR}
+from opentelemetry import trace
+provider = trace.get_tracer_provider()
+(processor,) = provider._active_span_processor._span_processors
+{ALL_NATIVE}
+""",
+        OTEL_TRACES_EXPORTER="otlp",
+        OTEL_METRICS_EXPORTER="otlp",
+        OTEL_LOGS_EXPORTER="otlp",
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+    )
+    metrics, logs = done.stderr.splitlines()
+    for signal, line in (("metrics", metrics), ("logs", logs)):
+        assert line.startswith(f"otel-rs exports no {signal} by OTLP yet")
+        assert "cannot be loaded (ModuleNotFoundError: No module named" in line
+        assert f"OTEL_{signal.upper()}_EXPORTER=none" in line

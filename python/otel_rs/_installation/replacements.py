@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentelemetry.util._importlib_metadata import entry_points
@@ -76,13 +76,13 @@ _OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
 
 
 def _import_config_components(original: Any) -> Any:
-    """As upstream; OTLP spans need no package, and OTLP metrics and logs are left out where none can export them."""
+    """As upstream; but a package for OTLP that is missing or broken costs its signal, and spans need none."""
 
     def import_config_components(names: Sequence[str], group: str) -> list[tuple[str, Any]]:
         components: list[tuple[str, Any]] = []
         for name in names:
-            if name in _OTLP and group in _EXPORTERS and not any(entry_points(group=group, name=name)):
-                components.extend(_without_package(name, group))
+            if name in _OTLP and group in _EXPORTERS:
+                components.extend(_otlp_exporter(name, group, original))
             else:
                 components.extend(original([name], group))
         return components
@@ -90,19 +90,27 @@ def _import_config_components(original: Any) -> Any:
     return import_config_components
 
 
-def _without_package(name: str, group: str) -> Iterator[tuple[str, Any]]:
-    from otel_rs.exporter.otlp import grpc, http
-
+def _otlp_exporter(name: str, group: str, original: Any) -> list[tuple[str, Any]]:
+    state = "is not installed"
+    if any(entry_points(group=group, name=name)):
+        try:
+            found: list[tuple[str, Any]] = original([name], group)
+            return found
+        except Exception as error:  # grpcio and protobuf raise several kinds when they are of the wrong version or make
+            state = f"cannot be loaded ({type(error).__name__}: {error})"
     signal = _EXPORTERS[group]
     if signal == "traces":
-        yield name, {"grpc": grpc, "http": http}[_OTLP[name]].OTLPSpanExporter
-        return
+        from otel_rs.exporter.otlp import grpc, http
+
+        return [(name, {"grpc": grpc, "http": http}[_OTLP[name]].OTLPSpanExporter)]
     _logger.warning(
-        "otel-rs exports no %s by OTLP yet, and no package that does is installed: they are not exported. "
-        "Install opentelemetry-exporter-otlp, or set OTEL_%s_EXPORTER=none.",
+        "otel-rs exports no %s by OTLP yet, and opentelemetry-exporter-otlp, which does, %s: they are not exported. "
+        "Install it, or set OTEL_%s_EXPORTER=none.",
         signal,
+        state,
         signal.upper(),
     )
+    return []
 
 
 # --- opentelemetry-configuration: exporters by the section of the file -----------------------------------------------
