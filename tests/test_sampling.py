@@ -13,6 +13,23 @@ from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace._sampling_experimental import (
+    ComposableSampler,
+    SamplingIntent,
+    composable_always_off,
+    composable_always_on,
+    composable_parent_threshold,
+    composable_rule_based,
+    composable_traceid_ratio_based,
+    composite_sampler,
+)
+from opentelemetry.sdk.trace._sampling_experimental._rule_based import (
+    AllPredicate,
+    AttributePatternsPredicate,
+    AttributeValuesPredicate,
+    ParentPredicate,
+    SpanKindPredicate,
+)
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -34,7 +51,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFl
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import otel_rs.trace
-from otel_rs import TracerProvider
+from otel_rs import BatchSpanProcessor, TracerProvider
 
 from .receiver import DEADLINE_SECONDS
 from .span_programs import LOCAL, REMOTE, WITH_STATE
@@ -163,6 +180,83 @@ def test_each_position_of_a_parent_based_sampler(make_provider_of: Any, position
         assert bool(span.get_span_context().trace_flags.sampled) is expected.is_sampled()
 
 
+# --- The experimental composite samplers -----------------------------------------------------------------------------
+
+THRESHOLD = "8" + "0" * 13
+
+
+class Tagging(ComposableSampler):
+    """One of the user's own, with all that an intent can say."""
+
+    def sampling_intent(self, *arguments: Any, **keywords: Any) -> SamplingIntent:
+        return SamplingIntent(0, True, {"tagged": True}, lambda state: state.add("tag", "1"))
+
+    def get_description(self) -> str:
+        return "Tagging"
+
+
+RULES = composable_rule_based(
+    [
+        (AttributeValuesPredicate("route", ["/health"]), composable_always_off()),
+        (AttributePatternsPredicate("route", ["/orders*"]), Tagging()),
+        (AllPredicate([SpanKindPredicate([SpanKind.CLIENT]), ParentPredicate(["none"])]), composable_always_on()),
+        (ParentPredicate(["local", "remote"]), composable_parent_threshold(composable_always_off())),
+    ]
+)
+
+COMPOSITE: dict[str, ComposableSampler] = {
+    "always on": composable_always_on(),
+    "always off": composable_always_off(),
+    "ratio 0": composable_traceid_ratio_based(0.0),
+    "ratio 0.5": composable_traceid_ratio_based(0.5),
+    "parent threshold": composable_parent_threshold(composable_traceid_ratio_based(0.5)),
+    "user's own": Tagging(),
+    "rules": RULES,
+}
+
+COMPOSITE_PARENTS = {
+    **PARENTS,
+    "with a threshold": parent(remote=True, flags=1, state=TraceState([("ot", "th:8")])),
+    "with randomness": parent(remote=True, flags=3, state=TraceState([("ot", f"rv:{THRESHOLD}"), ("a", "1")])),
+}
+
+
+@pytest.mark.parametrize("around", [lambda s: s, ParentBased, AlwaysRecordSampler], ids=lambda a: a.__name__)
+@pytest.mark.parametrize("context", COMPOSITE_PARENTS.values(), ids=COMPOSITE_PARENTS.keys())
+@pytest.mark.parametrize("composable", COMPOSITE.values(), ids=COMPOSITE.keys())
+def test_a_composite_sampler_decides_as_in_the_stock_sdk(
+    composable: ComposableSampler, context: Any, around: Callable[[Sampler], Sampler]
+) -> None:
+    ids = [random.getrandbits(128) for _ in range(8)]
+    sampler = around(composite_sampler(composable))
+
+    def outcomes(kind: type[Any]) -> list[Any]:
+        provider = kind(sampler=sampler, shutdown_on_exit=False, id_generator=Ids([*ids, *ids, *ids]))
+        tracer = provider.get_tracer("test")
+        spans = [
+            tracer.start_span("span", context, span_kind, attributes=attributes)
+            for _ in ids
+            for span_kind, attributes in (
+                (SpanKind.SERVER, {"route": "/health"}),
+                (SpanKind.CLIENT, {"route": "/orders/42"}),
+                (SpanKind.CLIENT, None),
+            )
+        ]
+        return [outcome(span) for span in spans]
+
+    assert outcomes(TracerProvider) == outcomes(sdk.TracerProvider)
+
+
+def test_a_composite_sampler_writes_its_threshold_on_the_wire(http_receiver: Any, provider_to: Any) -> None:
+    sampler = composite_sampler(composable_parent_threshold(composable_traceid_ratio_based(0.5)))
+    ids = [1 << 127 | 0xFF << 56, 1 << 127 | 1 << 55, 1 << 127]
+    provider = provider_to(http_receiver, sampler=sampler, id_generator=Ids(ids))
+    for number in range(len(ids)):
+        provider.get_tracer("test").start_span(str(number), context_api.Context()).end()
+    assert provider.force_flush()
+    assert [(span.name, span.trace_state) for span in http_receiver.spans()] == [("1", "ot=th:8")]
+
+
 # --- By environment --------------------------------------------------------------------------------------------------
 
 ENVIRONMENTS = [
@@ -288,6 +382,24 @@ def test_its_trace_state_is_the_spans_and_the_childrens(make_provider_of: Any, d
     assert root.get_span_context().trace_state == STATE
     assert child.get_span_context().trace_state == STATE
     assert child.is_recording() is decision.is_sampled()
+
+
+def test_its_attributes_and_trace_state_are_exported(receiver: Any, provider_to: Any) -> None:
+    sampler = ParentBased(
+        Asked(lambda: SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler.rule": "all", "sampler.rate": 0.5}, STATE))
+    )
+    provider = provider_to(receiver, sampler=sampler)
+    tracer = provider.get_tracer("test")
+    with tracer.start_as_current_span("root"):
+        tracer.start_span("child", attributes={"own": "x"}).end()
+    assert provider.force_flush()
+    child, root = receiver.spans()
+    assert [(attribute.key, attribute.value.WhichOneof("value")) for attribute in root.attributes] == [
+        ("sampler.rule", "string_value"),
+        ("sampler.rate", "double_value"),
+    ]
+    assert [attribute.key for attribute in child.attributes] == ["own"]
+    assert root.trace_state == child.trace_state == "vendor=1,other=2"
 
 
 def test_without_a_trace_state_it_ends_the_parents(make_provider_of: Any) -> None:
@@ -429,6 +541,23 @@ def test_a_span_that_is_only_recorded_is_seen_by_processors_and_not_exported(
     assert dict(span.attributes) == {"a": 1, "b": 2}
     assert not span.get_span_context().trace_flags.sampled
     assert (counts.started, counts.ended, memory.get_finished_spans()) == (["span"], ["span"], ())
+
+
+def test_always_record_shows_processors_every_span_and_exports_the_sampled_ones(
+    make_provider_of: Any, receiver: Any, exporter_to: Any
+) -> None:
+    counts = Counts()
+    sampler = AlwaysRecordSampler(ParentBased(ALWAYS_ON, remote_parent_not_sampled=ALWAYS_OFF))
+    provider = make_provider_of(counts, BatchSpanProcessor(exporter_to(receiver)), sampler=sampler)
+    tracer = provider.get_tracer("test")
+    for name, context in (("sampled", PARENTS["no parent"]), ("not sampled", PARENTS["remote, not sampled"])):
+        with tracer.start_as_current_span(name, context) as span:
+            assert span.is_recording()
+            tracer.start_span(f"child of {name}").end()
+    assert provider.force_flush()
+    assert counts.started == ["sampled", "child of sampled", "not sampled", "child of not sampled"]
+    assert counts.ended == ["child of sampled", "sampled", "child of not sampled", "not sampled"]
+    assert [span.name for span in receiver.spans()] == ["child of sampled", "sampled"]
 
 
 def test_a_dropped_span_hands_its_identity_on(make_provider_of: Any) -> None:

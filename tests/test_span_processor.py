@@ -9,14 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from opentelemetry import baggage, trace
 from opentelemetry import context as context_api
-from opentelemetry import trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
+from opentelemetry.processor.baggage import ALLOW_ALL_BAGGAGE_KEYS, BaggageSpanProcessor
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor as StockBatchSpanProcessor
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanKind
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import SpanKind, StatusCode, TraceState
 
 import otel_rs
 from otel_rs import BatchSpanProcessor
@@ -244,6 +247,185 @@ def test_a_processor_may_end_the_span_that_starts(make_provider_of: Any, memory:
     assert [span.end_time for span in memory.get_finished_spans()] == [5]
 
 
+def values(span: Any) -> dict[str, Any]:
+    """The attributes of a span as it was received."""
+    return {
+        attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value")) for attribute in span.attributes
+    }
+
+
+@pytest.mark.parametrize("baggage_first", [True, False])
+def test_the_baggage_processor_puts_the_baggage_on_exported_spans(
+    make_provider_of: Any, http_receiver: Any, exporter_to: Any, baggage_first: bool
+) -> None:
+    processors = [BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS), BatchSpanProcessor(exporter_to(http_receiver))]
+    provider = make_provider_of(*(processors if baggage_first else reversed(processors)))
+    tracer = provider.get_tracer("test")
+    token = context_api.attach(baggage.set_baggage("tenant", "current"))
+    with tracer.start_as_current_span("outer", attributes={"a": 1}):
+        tracer.start_span("inner").end()
+    context_api.detach(token)
+    tracer.start_span("explicit", baggage.set_baggage("tenant", "given", context_api.Context())).end()
+    tracer.start_span("without").end()
+    assert provider.force_flush()
+    assert {span.name: values(span) for span in http_receiver.spans()} == {
+        "outer": {"a": 1, "tenant": "current"},
+        "inner": {"tenant": "current"},
+        "explicit": {"tenant": "given"},
+        "without": {},
+    }
+
+
+def test_the_baggage_processor_takes_the_keys_that_it_is_told(
+    make_provider_of: Any, memory: InMemorySpanExporter
+) -> None:
+    processor = BaggageSpanProcessor(lambda key: key.startswith("public."))
+    tracer = make_provider_of(processor, SimpleSpanProcessor(memory)).get_tracer("test")
+    context = baggage.set_baggage("secret", "x", baggage.set_baggage("public.tenant", "y"))
+    tracer.start_span("span", context).end()
+    assert dict(memory.get_finished_spans()[0].attributes) == {"public.tenant": "y"}
+
+
+def test_what_a_processor_writes_too_late_is_reported_as_by_the_stock_sdk(make_provider_of: Any, log: Any) -> None:
+    """Upstream has set the end time before it calls `_on_ending`."""
+
+    def write(span: Any) -> None:
+        span.set_attribute("a", 1)
+        span.set_attributes({"b": 2})
+        span.add_event("event")
+        span.update_name("name")
+        span.set_status(StatusCode.ERROR)
+        span.end()
+
+    make_provider_of(Calling(write, "_on_ending")).get_tracer("test").start_span("span").end()
+    assert log() == [
+        "Setting attribute on ended span.",
+        "Setting attribute on ended span.",
+        "Tried calling _add_event on an ended span.",
+        "Tried calling update_name on an ended span.",
+        "Tried calling set_status on an ended span.",
+        "Calling end() on an ended span.",
+    ]
+
+
+# --- Reading and filtering -------------------------------------------------------------------------------------------
+
+
+def test_a_processor_may_measure_spans_as_they_end(make_provider_of: Any) -> None:
+    measured = []
+
+    def measure(span: Any) -> None:
+        events = [(event.name, dict(event.attributes)) for event in span.events]
+        links = [(link.context, dict(link.attributes)) for link in span.links]
+        status = (span.status.status_code, span.status.description)
+        scope = (span.instrumentation_scope.name, span.resource.attributes["service.name"])
+        duration = span.end_time - span.start_time
+        measured.append((span.name, span.kind, duration, dict(span.attributes), events, links, status, scope))
+        assert json.loads(span.to_json())["name"] == span.name
+
+    resource = sdk.Resource({"service.name": "shop"})
+    tracer = make_provider_of(Calling(measure, "on_end"), resource=resource).get_tracer("test")
+    span = tracer.start_span("span", None, SpanKind.CLIENT, {"a": 1}, [trace.Link(REMOTE, {"b": 2})], start_time=5)
+    span.add_event("event", {"c": 3})
+    span.set_status(StatusCode.ERROR, "no")
+    span.end(12)
+    assert measured == [
+        (
+            "span",
+            SpanKind.CLIENT,
+            7,
+            {"a": 1},
+            [("event", {"c": 3})],
+            [(REMOTE, {"b": 2})],
+            (StatusCode.ERROR, "no"),
+            ("test", "shop"),
+        )
+    ]
+
+
+class Filtering(SpanProcessor):
+    """Hands on to another processor what it likes."""
+
+    def __init__(self, inner: SpanProcessor) -> None:
+        self.inner = inner
+
+    def on_end(self, span: Any) -> None:
+        if not span.name.startswith("/health"):
+            self.inner.on_end(span)
+
+    def shutdown(self) -> None:
+        self.inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self.inner.force_flush(timeout_millis)
+
+
+@pytest.mark.parametrize("make", [BatchSpanProcessor, StockBatchSpanProcessor, otel_rs.SimpleSpanProcessor])
+def test_a_processor_may_filter_before_another(
+    make_provider_of: Any, receiver: Any, exporter_to: Any, make: Callable[..., Any]
+) -> None:
+    provider = make_provider_of(Filtering(make(exporter_to(receiver))))
+    for name in ("/health", "/orders", "/health/live", "/basket"):
+        provider.get_tracer("test").start_span(name, attributes={"a": name}).end()
+    assert provider.force_flush()
+    assert [(span.name, values(span)) for span in receiver.spans()] == [
+        ("/orders", {"a": "/orders"}),
+        ("/basket", {"a": "/basket"}),
+    ]
+
+
+# --- Ending other spans ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", CALLS)
+def test_a_processor_may_end_other_spans(
+    make_provider_of: Any, http_receiver: Any, exporter_to: Any, step: str
+) -> None:
+    """Each that ends has another one ended, within its own step."""
+
+    def end_another(span: Any) -> None:
+        if others:
+            others.pop().end(9)
+
+    others: list[Any] = []
+    provider = make_provider_of(Calling(end_another, step), BatchSpanProcessor(exporter_to(http_receiver)))
+    tracer = provider.get_tracer("test")
+    started = [tracer.start_span(f"other {number}", attributes={"number": number}) for number in range(5)]
+    span = tracer.start_span("span")
+    others.extend(started)
+    if step == "on_start":
+        for _ in started:
+            tracer.start_span("more").end()
+    span.end()
+    assert others == []
+    assert not any(other.is_recording() for other in started)
+    assert provider.force_flush()
+    arrived = {
+        span.name: (span.end_time_unix_nano, values(span)) for span in http_receiver.spans() if span.name != "more"
+    }
+    assert arrived.pop("span")[1] == {}
+    assert arrived == {f"other {number}": (9, {"number": number}) for number in range(5)}
+
+
+@pytest.mark.parametrize("step", CALLS)
+def test_spans_that_a_processor_starts_and_ends_are_exported_natively(
+    make_provider_of: Any, http_receiver: Any, exporter_to: Any, step: str
+) -> None:
+    def start(span: Any) -> None:
+        if span.name != "inner":
+            with tracer.start_as_current_span("inner", attributes={"of": span.name}):
+                pass
+
+    provider = make_provider_of(BatchSpanProcessor(exporter_to(http_receiver)), Calling(start, step))
+    tracer = provider.get_tracer("test")
+    tracer.start_span("outer", attributes={"own": 1}).end()
+    assert provider.force_flush()
+    assert sorted((span.name, values(span)) for span in http_receiver.spans()) == [
+        ("inner", {"of": "outer"}),
+        ("outer", {"own": 1}),
+    ]
+
+
 # --- Processors that start spans, or raise ---------------------------------------------------------------------------
 
 
@@ -326,6 +508,90 @@ def test_an_exception_of_a_processor_does_not_replace_the_applications(provider:
         provider.get_tracer("test").start_as_current_span("span"),
     ):
         raise ValueError("of the application")
+
+
+# --- Several processors ----------------------------------------------------------------------------------------------
+
+
+class CountingState(TraceState):
+    """Counts how often it is encoded, which happens when a span is."""
+
+    encoded = 0
+
+    def to_header(self) -> str:
+        type(self).encoded += 1
+        return super().to_header()
+
+
+class WithState(Sampler):
+    def should_sample(self, *arguments: Any, **keywords: Any) -> SamplingResult:
+        return SamplingResult(Decision.RECORD_AND_SAMPLE, None, CountingState([("vendor", "1")]))
+
+    def get_description(self) -> str:
+        return "WithState"
+
+
+@pytest.mark.parametrize("processors", [1, 2, 4])
+def test_several_native_processors_encode_a_span_once(
+    http_receiver: Any, grpc_receiver: Any, exporter_to: Any, processors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CountingState, "encoded", 0)
+    receivers = [http_receiver, grpc_receiver]
+    provider = otel_rs.TracerProvider(sampler=WithState(), shutdown_on_exit=False)
+    for number in range(processors):
+        provider.add_span_processor(BatchSpanProcessor(exporter_to(receivers[number % 2])))
+    for _ in range(10):
+        with provider.get_tracer("test").start_as_current_span("span", context_api.Context()) as span:
+            span.set_attribute("a", 1)
+    assert provider.force_flush()
+    provider.shutdown()
+    spans = http_receiver.spans() + grpc_receiver.spans()
+    assert [(span.trace_state, values(span)) for span in spans] == [("vendor=1", {"a": 1})] * 10 * processors
+    assert CountingState.encoded == 10
+
+
+def test_processors_that_are_called_at_once_may_write_the_same_span(
+    make_provider_of: Any, http_receiver: Any, exporter_to: Any
+) -> None:
+    together = threading.Barrier(3)
+
+    def write(number: int) -> Callable[[Any], None]:
+        def step(span: Any) -> None:
+            together.wait(DEADLINE_SECONDS)
+            for key in range(20):
+                span.set_attribute(f"{number}.{key}", number)
+
+        return step
+
+    provider = make_provider_of(
+        *(Calling(write(number), "on_start") for number in range(3)),
+        BatchSpanProcessor(exporter_to(http_receiver)),
+        active_span_processor=sdk.ConcurrentMultiSpanProcessor(num_threads=4),
+    )
+    provider.get_tracer("test").start_span("span").end()
+    assert provider.force_flush()
+    (span,) = http_receiver.spans()
+    assert values(span) == {f"{number}.{key}": number for number in range(3) for key in range(20)}
+
+
+@pytest.mark.parametrize("step", CALLS)
+def test_a_processor_that_raises_among_concurrent_ones_keeps_the_span_from_nobody(
+    memory: InMemorySpanExporter, log: Any, step: str
+) -> None:
+    def fail(span: Any) -> None:
+        raise RuntimeError("no way")
+
+    provider = otel_rs.TracerProvider(
+        shutdown_on_exit=False, active_span_processor=sdk.ConcurrentMultiSpanProcessor(num_threads=2)
+    )
+    provider.add_span_processor(Calling(fail, step))
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    with provider.get_tracer("test").start_as_current_span("span"):
+        pass
+    provider.shutdown()
+    assert [span.name for span in memory.get_finished_spans()] == ["span"]
+    (line,) = (line for line in log() if "raised" in line)
+    assert f"{step} raised: RuntimeError: no way" in line
 
 
 # --- Changes while running -------------------------------------------------------------------------------------------

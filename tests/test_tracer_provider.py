@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import Resource, ResourceDetector, get_aggregated_resources
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -434,6 +434,77 @@ def test_a_disabled_tracer_passes_the_parent_on(make_provider_of: Any, parent: A
         span.set_attribute("a", 1)
 
 
+def test_rules_that_change_take_effect_when_they_are_set_again(
+    make_provider_of: Any, memory: InMemorySpanExporter
+) -> None:
+    off = sdk._TracerConfig(is_enabled=False)
+    configurator = sdk._RuleBasedTracerConfigurator(
+        rules=[(lambda scope: scope.name.startswith("noisy."), off)], default_config=sdk._TracerConfig.default()
+    )
+    provider = make_provider_of(SimpleSpanProcessor(memory), _tracer_configurator=configurator)
+    tracers = [provider.get_tracer(name) for name in ("noisy.a", "quiet.b")]
+
+    def enabled() -> list[bool]:
+        memory.clear()
+        for tracer in tracers:
+            tracer.start_span(tracer._instrumentation_scope.name).end()
+        return [tracer._instrumentation_scope.name in names(memory) for tracer in tracers]
+
+    assert enabled() == [False, True]
+    configurator.update_rules([(lambda scope: scope.name == "quiet.b", off)])
+    assert enabled() == [False, True]
+    provider._set_tracer_configurator(tracer_configurator=configurator)
+    assert enabled() == [True, False]
+    provider._set_tracer_configurator(tracer_configurator=sdk._disable_tracer_configurator)
+    assert enabled() == [False, False]
+
+
+def test_a_scope_that_is_disabled_within_a_block_keeps_its_open_spans(
+    make_provider_of: Any, memory: InMemorySpanExporter
+) -> None:
+    provider = make_provider_of(SimpleSpanProcessor(memory))
+    tracer, other = provider.get_tracer("a"), provider.get_tracer("b")
+    with tracer.start_as_current_span("outer") as outer:
+        provider._set_tracer_configurator(tracer_configurator=disabling("a"))
+        outer.set_attribute("written", "while disabled")
+        with tracer.start_as_current_span("lost") as lost:
+            assert lost.get_span_context() == outer.get_span_context()
+            other.start_span("inner").end()
+    inner, ended = memory.get_finished_spans()
+    assert (inner.name, ended.name) == ("inner", "outer")
+    assert inner.parent == ended.context
+    assert dict(ended.attributes) == {"written": "while disabled"}
+
+
+def test_scopes_are_disabled_while_threads_make_spans(http_receiver: Any, provider_to: Any) -> None:
+    provider = provider_to(http_receiver)
+    stop = threading.Event()
+    recorded = [0] * 3
+    failures: list[BaseException] = []
+
+    def work(thread: int) -> None:
+        tracer = provider.get_tracer(f"scope {thread}")
+        while not stop.is_set():
+            try:
+                with tracer.start_as_current_span("span") as span:
+                    recorded[thread] += span.is_recording()
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        provider._set_tracer_configurator(tracer_configurator=sdk._disable_tracer_configurator)
+        provider._set_tracer_configurator(tracer_configurator=disabling("scope 0"))
+    stop.set()
+    for thread in threads:
+        thread.join(DEADLINE_SECONDS)
+    (processor,) = provider._active_span_processor._span_processors
+    assert failures == []
+    assert processor.counts()["created"] == sum(recorded)
+
+
 def test_a_configurator_that_raises_disables_nothing(make_provider_of: Any, log: Any) -> None:
     def configurator(scope: Any) -> Any:
         raise RuntimeError("no")
@@ -476,6 +547,59 @@ def test_a_resource_that_is_given_is_used_as_it_is(make_provider_of: Any, monkey
     provider = make_provider_of(resource=resource)
     assert provider.resource is resource
     assert provider.get_tracer("a").start_span("span").resource is resource
+
+
+class Detector(ResourceDetector):
+    def __init__(self, answer: Callable[[], Resource], raise_on_error: bool = False) -> None:
+        super().__init__(raise_on_error)
+        self.answer = answer
+
+    def detect(self) -> Resource:
+        return self.answer()
+
+
+def test_detected_resources_are_merged_and_exported(
+    make_provider_of: Any, receiver: Any, exporter_to: Any, log: Any
+) -> None:
+    def fail() -> Resource:
+        raise RuntimeError("no cloud here")
+
+    found = [
+        Detector(lambda: Resource({"cloud": "x", "shared": "first"}, "https://schema")),
+        Detector(fail),
+        Detector(lambda: Resource({"host": "y", "shared": "second", "list": ["a", "b"]})),
+    ]
+    resource = get_aggregated_resources(found, Resource({"service.name": "shop", "cloud": "initial"}))
+    assert any("Detector" in line for line in log())
+    provider = make_provider_of(otel_rs.BatchSpanProcessor(exporter_to(receiver)), resource=resource)
+    provider.get_tracer("a").start_span("span").end()
+    assert provider.force_flush()
+    (resource_spans,) = receiver.requests[0].message.resource_spans
+    got = {attribute.key: attribute.value for attribute in resource_spans.resource.attributes}
+    assert {key: value.string_value for key, value in got.items() if key != "list"} == {
+        "service.name": "shop",
+        "cloud": "x",
+        "shared": "second",
+        "host": "y",
+    }
+    assert [item.string_value for item in got["list"].array_value.values] == ["a", "b"]
+    assert resource_spans.schema_url == "https://schema"
+
+
+def test_detectors_named_by_the_environment_are_asked(
+    monkeypatch: pytest.MonkeyPatch, receiver: Any, exporter_to: Any
+) -> None:
+    monkeypatch.setenv("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "otel,process,os")
+    expected = sdk.TracerProvider(shutdown_on_exit=False).resource
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(otel_rs.BatchSpanProcessor(exporter_to(receiver)))
+    provider.get_tracer("a").start_span("span").end()
+    assert provider.force_flush()
+    provider.shutdown()
+    (resource_spans,) = receiver.requests[0].message.resource_spans
+    keys = {attribute.key for attribute in resource_spans.resource.attributes}
+    assert keys == set(expected.attributes)
+    assert {"process.pid", "os.type"} <= keys
 
 
 def test_a_changed_resource_is_on_later_spans(make_provider_of: Any) -> None:

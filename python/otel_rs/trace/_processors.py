@@ -2,17 +2,64 @@
 
 from __future__ import annotations
 
+import abc
+import weakref
+from typing import Any, TypeVar
+
 from opentelemetry.sdk import trace as sdk
 
 from otel_rs import _native
 
+_STEPS = frozenset({"on_start", "_on_ending", "on_end"})
 
-class SynchronousMultiSpanProcessor(sdk.SynchronousMultiSpanProcessor):
+# What these were when the classes were made, whatever is put in their place later.
+_native_steps: dict[type[sdk.SpanProcessor], dict[str, Any]] = {}
+
+_holders: weakref.WeakSet[SynchronousMultiSpanProcessor] = weakref.WeakSet()
+
+
+class ReplaceableSteps(abc.ABCMeta):
+    def __setattr__(cls, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _STEPS:
+            _sort_processors()
+
+    def __delattr__(cls, name: str) -> None:
+        super().__delattr__(name)
+        if name in _STEPS:
+            _sort_processors()
+
+
+class NativeSpanProcessor(sdk.SpanProcessor, metaclass=ReplaceableSteps):
+    """A processor whose steps native code takes, until somebody replaces them, on the class or the object."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _STEPS:
+            _sort_processors()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in _STEPS:
+            _sort_processors()
+
+
+_Class = TypeVar("_Class", bound=type[NativeSpanProcessor])
+
+
+def takes_steps_natively(cls: _Class) -> _Class:
+    _native_steps[cls] = {name: getattr(cls, name) for name in _STEPS}
+    return cls
+
+
+@takes_steps_natively
+class SynchronousMultiSpanProcessor(NativeSpanProcessor, sdk.SynchronousMultiSpanProcessor):
     """Upstream's class, which also tells the native tracers of every change to its processors."""
 
     def __init__(self) -> None:
         self._native = _native.Processors()
         super().__init__()
+        _holders.add(self)
 
     @property
     def _span_processors(self) -> tuple[sdk.SpanProcessor, ...]:
@@ -21,6 +68,12 @@ class SynchronousMultiSpanProcessor(sdk.SynchronousMultiSpanProcessor):
     @_span_processors.setter
     def _span_processors(self, processors: tuple[sdk.SpanProcessor, ...]) -> None:
         self._all = tuple(processors)
+        self._sort()
+
+    def _sort(self) -> None:
+        if not _is_as_we_made_it(self, SynchronousMultiSpanProcessor):
+            self._native.set([], [self])
+            return
         pipelines = []
         python = []
         for processor in self._all:
@@ -34,13 +87,16 @@ class SynchronousMultiSpanProcessor(sdk.SynchronousMultiSpanProcessor):
 
 def native_processors(processor: sdk.SpanProcessor) -> _native.Processors:
     """What a tracer feeds for ``processor``; one that is not ours is called as a whole, as Python."""
-    if isinstance(processor, SynchronousMultiSpanProcessor) and _is_as_we_made_it(
-        processor, SynchronousMultiSpanProcessor
-    ):
+    if isinstance(processor, SynchronousMultiSpanProcessor) and "_native" in vars(processor):
         return processor._native
     processors = _native.Processors()
     processors.set([], [processor])
     return processors
+
+
+def _sort_processors() -> None:
+    for holder in list(_holders):
+        holder._sort()
 
 
 def _pipeline_of(processor: sdk.SpanProcessor) -> _native.SpanPipeline | None:
@@ -55,6 +111,6 @@ def _pipeline_of(processor: sdk.SpanProcessor) -> _native.SpanPipeline | None:
 def _is_as_we_made_it(processor: sdk.SpanProcessor, ours: type[sdk.SpanProcessor]) -> bool:
     """Whether nobody, by a subclass or a patch, wants to be called with the span."""
     return not any(
-        getattr(type(processor), name) is not getattr(ours, name) or name in vars(processor)
-        for name in ("on_start", "_on_ending", "on_end")
+        getattr(type(processor), name) is not step or name in vars(processor)
+        for name, step in _native_steps[ours].items()
     )

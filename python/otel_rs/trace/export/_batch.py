@@ -16,6 +16,8 @@ from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelCom
 
 from otel_rs import _native
 from otel_rs.exporter.otlp._exporter import native_exporter
+from otel_rs.trace._processors import NativeSpanProcessor, takes_steps_natively
+from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
 
 _logger = logging.getLogger(__name__)
@@ -25,7 +27,8 @@ _DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
 _DEFAULT_FLUSH_TIMEOUT_MILLIS = 30_000
 
 
-class BatchSpanProcessor(sdk.BatchSpanProcessor):
+@takes_steps_natively
+class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
     """Collects ended spans and exports them in batches. Behaves as ``opentelemetry.sdk.trace.export``'s.
 
     Args:
@@ -64,7 +67,7 @@ class BatchSpanProcessor(sdk.BatchSpanProcessor):
         if export_timeout_millis is None:
             export_timeout_millis = self._default_export_timeout_millis()
         self._validate_arguments(max_queue_size, schedule_delay_millis, max_export_batch_size)
-        self._exporter = span_exporter
+        self._batch_processor: NativeBatchProcessor | PythonBatchProcessor  # type: ignore[assignment]
         self._pipeline: _native.SpanPipeline | None = None
         if native := native_exporter(span_exporter):
             self._pipeline = _native.SpanPipeline(
@@ -75,8 +78,9 @@ class BatchSpanProcessor(sdk.BatchSpanProcessor):
                 export_timeout_millis,
                 _max_queue_bytes(),
             )
+            self._batch_processor = NativeBatchProcessor(span_exporter, self._pipeline)
             return
-        self._batch_processor: PythonBatchProcessor = PythonBatchProcessor(
+        self._batch_processor = PythonBatchProcessor(
             span_exporter,
             schedule_delay_millis,
             max_export_batch_size,
@@ -94,7 +98,8 @@ class BatchSpanProcessor(sdk.BatchSpanProcessor):
 
     @property
     def span_exporter(self) -> sdk.SpanExporter:
-        return self._exporter
+        # Upstream's worker serves every signal.
+        return self._batch_processor._exporter  # type: ignore[return-value]
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         pass
@@ -104,20 +109,12 @@ class BatchSpanProcessor(sdk.BatchSpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Takes an ended span, if it is sampled. A native tracer feeds a native pipeline without calling this."""
-        if not (span.context and span.context.trace_flags.sampled):
-            return
-        if self._pipeline is None:
+        if span.context and span.context.trace_flags.sampled:
             self._batch_processor.emit(span)
-        else:
-            self._pipeline.push(span)
 
     def shutdown(self, timeout_millis: float = _DEFAULT_FLUSH_TIMEOUT_MILLIS) -> None:
         """Exports what is left, within ``timeout_millis``, and shuts the exporter down. Later spans are dropped."""
-        if self._pipeline is None:
-            self._batch_processor.shutdown(timeout_millis)
-        elif not self._pipeline.is_shut_down():
-            self._pipeline.shutdown(timeout_millis)
-            self._exporter.shutdown()
+        self._batch_processor.shutdown(timeout_millis)
 
     def force_flush(self, timeout_millis: float | None = None) -> bool:
         """Exports everything that has ended so far.
@@ -130,20 +127,14 @@ class BatchSpanProcessor(sdk.BatchSpanProcessor):
         """
         if timeout_millis is None:
             timeout_millis = _DEFAULT_FLUSH_TIMEOUT_MILLIS
-        if self._pipeline is None:
-            return self._batch_processor.force_flush(timeout_millis)
-        if self._pipeline.is_shut_down():
-            return False
-        return self._pipeline.force_flush(timeout_millis)
+        return self._batch_processor.force_flush(timeout_millis)
 
     def counts(self) -> dict[str, int]:
         """What became of the spans: ``created`` = ``exported`` + ``rejected`` + ``failed`` + ``dropped`` + ``pending``.
 
         With a Python exporter, whose results say less: ``dropped`` and ``pending`` alone.
         """
-        if self._pipeline is None:
-            return self._batch_processor.counts()
-        return self._pipeline.counts()
+        return self._batch_processor.counts()
 
 
 def _max_queue_bytes() -> int:

@@ -1,0 +1,28 @@
+"""Batching for native exporters: the pipeline, with the methods that upstream's worker has."""
+
+from __future__ import annotations
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from otel_rs import _native
+
+
+class NativeBatchProcessor:
+    def __init__(self, exporter: SpanExporter, pipeline: _native.SpanPipeline) -> None:
+        self._exporter = exporter
+        self._pipeline = pipeline
+
+    def emit(self, data: ReadableSpan) -> None:
+        self._pipeline.push(data)
+
+    def shutdown(self, timeout_millis: float = 30_000) -> None:
+        if not self._pipeline.is_shut_down():
+            self._pipeline.shutdown(timeout_millis)
+            self._exporter.shutdown()
+
+    def force_flush(self, timeout_millis: float) -> bool:
+        return not self._pipeline.is_shut_down() and self._pipeline.force_flush(timeout_millis)
+
+    def counts(self) -> dict[str, int]:
+        return self._pipeline.counts()
