@@ -179,22 +179,11 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "call": lambda value: value(),
 }
 
-# Objects whose native class cannot be copied yet.
-COPYING = "cannot be copied"
-DIFFERENT: dict[tuple[str, str], str] = {
-    **{("tracer", operation): COPYING for operation in ("copy", "equal to its copy")},
-    **{("dropped span", operation): COPYING for operation in ("copy", "deepcopy", "pickle", "equal to its copy")},
-}
 # on_end gets the span itself (docs/differences.md), which says its name; upstream's span refuses a deep copy.
 BY_DESIGN = {("span in on_end", "repr"), ("span in on_end", "str"), ("span", "deepcopy"), ("ended span", "deepcopy")}
 
 CASES = [
-    pytest.param(
-        name,
-        operation,
-        id=f"{operation} of {name}",
-        marks=[pytest.mark.xfail(strict=True, reason=reason)] if (reason := DIFFERENT.get((name, operation))) else [],
-    )
+    pytest.param(name, operation, id=f"{operation} of {name}")
     for name in NAMES
     for operation in OPERATIONS
     if (name, operation) not in BY_DESIGN

@@ -203,3 +203,13 @@ def test_a_child_has_the_random_flag_of_its_parent_and_no_unknown_one(
     span = tracer.start_span("span", trace.set_span_in_context(trace.NonRecordingSpan(parent)))
     assert span.get_span_context().trace_flags == (flags & 2) | (1 if sampler is ALWAYS_ON else 0)
     assert type(span.get_span_context().trace_flags) is TraceFlags
+
+
+@pytest.mark.parametrize("where", ["class", "object"])
+def test_a_generator_whose_methods_were_replaced_before_the_tracer_was_made_is_called(
+    kind: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    provider = kind(shutdown_on_exit=False)
+    target = RandomIdGenerator if where == "class" else provider.id_generator
+    monkeypatch.setattr(target, "generate_span_id", lambda *self: 7)
+    assert provider.get_tracer("test").start_span("span").get_span_context().span_id == 7

@@ -74,8 +74,23 @@ impl IdGenerator {
     /// Recognises upstream's own random generator; anything else, subclasses included, is called as Python.
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let stock = object.py().import("opentelemetry.sdk.trace.id_generator")?.getattr("RandomIdGenerator")?;
-        let is_stock = object.get_type().is(&stock);
+        let is_stock = object.get_type().is(&stock) && !Self::is_patched(object, &stock)?;
         Ok(if is_stock { Self::Random } else { Self::Python(object.clone().unbind()) })
+    }
+
+    /// Tests put methods of their own on the generator or its class.
+    fn is_patched(object: &Bound<'_, PyAny>, stock: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = object.py();
+        let home = stock.getattr(intern!(py, "__module__"))?;
+        for name in [intern!(py, "generate_span_id"), intern!(py, "generate_trace_id")] {
+            let function = object.getattr(name)?.getattr_opt(intern!(py, "__func__"))?;
+            if !function.is_some_and(|function| {
+                function.getattr("__module__").is_ok_and(|module| module.eq(&home).unwrap_or(false))
+            }) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyTuple, PyType};
 
 use crate::trace::api::api;
 use crate::trace::span_context::SpanContext;
@@ -28,6 +28,11 @@ impl NonRecordingSpan {
     #[getter]
     fn _context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.get_span_context(py)
+    }
+
+    /// Copies and pickles are the API's own.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyType>, (Bound<'py, PyAny>,))> {
+        Ok((api(py)?.non_recording_span.clone_ref(py), (self.get_span_context(py)?,)))
     }
 
     fn is_recording(&self) -> bool {

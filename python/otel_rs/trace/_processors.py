@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import abc
 import weakref
 from typing import Any, TypeVar
 
 from opentelemetry.sdk import trace as sdk
 
 from otel_rs import _native
+from otel_rs.trace._methods import WithReplaceableMethods
 
 _STEPS = frozenset({"on_start", "_on_ending", "on_end"})
 
@@ -18,30 +18,15 @@ _native_steps: dict[type[sdk.SpanProcessor], dict[str, Any]] = {}
 _holders: weakref.WeakSet[SynchronousMultiSpanProcessor] = weakref.WeakSet()
 
 
-class ReplaceableSteps(abc.ABCMeta):
-    def __setattr__(cls, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in _STEPS:
-            _sort_processors()
-
-    def __delattr__(cls, name: str) -> None:
-        super().__delattr__(name)
-        if name in _STEPS:
-            _sort_processors()
-
-
-class NativeSpanProcessor(sdk.SpanProcessor, metaclass=ReplaceableSteps):
+class NativeSpanProcessor(WithReplaceableMethods, sdk.SpanProcessor):
     """A processor whose steps native code takes, until somebody replaces them, on the class or the object."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if name in _STEPS:
-            _sort_processors()
+    _called_natively = _STEPS
 
-    def __delattr__(self, name: str) -> None:
-        super().__delattr__(name)
-        if name in _STEPS:
-            _sort_processors()
+    @staticmethod
+    def _methods_changed() -> None:
+        for holder in list(_holders):
+            holder._sort()
 
 
 _Class = TypeVar("_Class", bound=type[NativeSpanProcessor])
@@ -92,11 +77,6 @@ def native_processors(processor: sdk.SpanProcessor) -> _native.Processors:
     processors = _native.Processors()
     processors.set([], [processor])
     return processors
-
-
-def _sort_processors() -> None:
-    for holder in list(_holders):
-        holder._sort()
 
 
 def _pipeline_of(processor: sdk.SpanProcessor) -> _native.SpanPipeline | None:

@@ -29,6 +29,9 @@ class Span(WithReplaceableMethods, _native.Span, sdk.Span):
 
     __slots__ = ()
 
+    _called_natively = frozenset({"end"})
+    _methods_changed = staticmethod(_native.look_up_methods)
+
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Upstream's tracer calls it; ours has started the span already."""
         _logger.warning("Calling start() on a started span.")

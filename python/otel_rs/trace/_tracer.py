@@ -26,6 +26,9 @@ class Tracer(WithReplaceableMethods, _native.Tracer, sdk.Tracer):
     Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#tracer
     """
 
+    _called_natively = frozenset({"start_span"})
+    _methods_changed = staticmethod(_native.look_up_methods)
+
     def __new__(
         cls,
         sampler: Sampler,
@@ -62,6 +65,20 @@ class Tracer(WithReplaceableMethods, _native.Tracer, sdk.Tracer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Does nothing: ``__new__`` has made the native part."""
+
+    def __copy__(self) -> Tracer:
+        copied = type(self)(
+            self.sampler,
+            self.resource,
+            self._span_processor,
+            self.id_generator,
+            self.instrumentation_info,
+            self._span_limits,
+            self._instrumentation_scope,
+            _tracer_config=self._tracer_config,
+        )
+        vars(copied).update(vars(self))
+        return copied
 
     @property  # type: ignore[override]  # any processor will do, as upstream
     def span_processor(self) -> SpanProcessor:
