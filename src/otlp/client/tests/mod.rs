@@ -84,7 +84,7 @@ fn partly_delivered(rejected: u64, message: &str) -> Outcome {
 #[track_caller]
 fn reason(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Failed { reason } => reason,
+        Outcome::TooLarge { reason } | Outcome::Failed { reason } => reason,
         Outcome::Delivered { .. } => panic!("delivered"),
     }
 }
