@@ -41,10 +41,7 @@ def install() -> None:
         _finder = NativeFinder(wanted, ON_THEIR_OWN, _put)
         # First, so that none is missed that another thread imports meanwhile.
         sys.meta_path.insert(0, _finder)
-        for name in wanted:
-            if name in sys.modules:
-                # Waits for a thread that is still importing it.
-                exchange.put(import_module(name))
+        _put_in_imported(exchange)
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug(
             "Replaced %s. On import: %s. Imported earlier and not native: %s.",
@@ -66,8 +63,17 @@ def uninstall() -> None:
             return
         if _finder in sys.meta_path:
             sys.meta_path.remove(_finder)
+        # A thread may have found a module before the finder was there, and imported it with native names after.
+        _put_in_imported(_exchange)
         _exchange.restore()
         _exchange = _finder = None
+
+
+def _put_in_imported(exchange: Exchange) -> None:
+    for name in exchange.wanted:
+        if name in sys.modules:
+            # Waits for a thread that is still importing it.
+            exchange.put(import_module(name))
 
 
 def _put(module: ModuleType) -> None:

@@ -24,7 +24,7 @@ class Exchange:
     """The exchanges of one installation. Any thread may import a module meanwhile."""
 
     def __init__(self, wanted: Mapping[str, Mapping[str, Replacement]]) -> None:
-        self._wanted = wanted
+        self.wanted = wanted
         self._lock = threading.Lock()
         self._ended = False
         self._exchanged: dict[tuple[ModuleType, str], _Exchanged] = {}
@@ -34,7 +34,7 @@ class Exchange:
         with self._lock:
             if self._ended:
                 return
-            for attribute, replacement in self._wanted[module.__name__].items():
+            for attribute, replacement in self.wanted[module.__name__].items():
                 found = vars(module).get(attribute, _NOT_MADE)
                 if found is _NOT_MADE and not is_waiting(module):
                     continue
