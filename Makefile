@@ -7,6 +7,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUST_SOURCES := $(shell find src -name '*.rs')
+PYTHON_SOURCES := $(shell find python -name '*.py')
+DEBUG := .cache/debug
 COLLECTOR := .cache/collector/otelcol
 COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
 COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
@@ -15,11 +17,11 @@ COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test conformance lint bench build collector requirements clean
+.PHONY: help demo test test-debug conformance lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # --- What must be on the machine already: one line for what is missing -----------------------------------------------
 
@@ -67,6 +69,24 @@ test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the
 	cargo test --locked --no-default-features
 	$(BIN)/python -m pytest
 	$(BIN)/python tests/conformance/run.py
+
+# Beside the package, so that the release build stays where it is; PYTHONPATH goes before the environment's packages.
+$(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
+	$(need_cargo)$(need_cc)
+	cargo build --locked --lib
+	rm -rf $(DEBUG)
+	mkdir -p $(DEBUG)
+	cp -r python/otel_rs $(DEBUG)/otel_rs
+	rm -f $(DEBUG)/otel_rs/_native*.so
+	cp $(or $(CARGO_TARGET_DIR),target)/debug/libotel_rs.* $(DEBUG)/
+	cp $(DEBUG)/libotel_rs.$(if $(filter Darwin,$(shell uname)),dylib,so) $(DEBUG)/otel_rs/_native.so
+	@touch $@
+
+test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Python tests with overflow checks, debug assertions and Python's development mode
+	PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -c \
+		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
+		$(DEBUG)/otel_rs
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest --ignore=tests/conformance
 
 conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
 	$(BIN)/python tests/conformance/run.py
