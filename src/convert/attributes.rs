@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::convert::log;
 use crate::convert::read::read;
+use crate::convert::text;
 use crate::convert::value::{self, Fidelity};
 use crate::otlp::attributes::Attributes;
 use crate::trace::exception;
@@ -93,13 +94,12 @@ impl PyAttributes {
             // Something in there is not plain; start again the general way.
             self.wire.clear();
         }
-        each(attributes, |key, value| {
-            if let Some(converted) = convert_pair(&key, &value, value_len) {
-                converted.put_into(self).log(attributes.py());
-            } else {
-                self.wire.count_dropped(1);
-            }
+        let limit = self.wire.limit();
+        let dropped = each(attributes, limit, |key, value| match convert(key, &value, value_len) {
+            Some(converted) => converted.put_into(self).log(attributes.py()),
+            None => self.wire.count_dropped(1),
         });
+        self.wire.count_dropped(dropped);
     }
 
     /// The usual case: a dict with plain keys and values. False, with any number of them set, if one is not plain.
@@ -168,24 +168,34 @@ fn each_simple(
     true
 }
 
-/// Calls `take` for each pair of a mapping; a mapping that is none, or raises, costs one log line.
-pub fn each(attributes: &Bound<'_, PyAny>, mut take: impl FnMut(Bound<'_, PyAny>, Bound<'_, PyAny>)) {
-    let mut pairs = || -> PyResult<()> {
+/// Calls `take` for each pair of a mapping, its keys cleaned as upstream does it in mappings, and returns how many were
+/// dropped; a mapping that is none, or raises, costs one log line. Where no attribute at all is taken, all are dropped.
+pub fn each<'py>(
+    attributes: &Bound<'py, PyAny>,
+    limit: Option<usize>,
+    mut take: impl FnMut(Bound<'py, PyString>, Bound<'py, PyAny>),
+) -> u32 {
+    let py = attributes.py();
+    let mut pairs = || -> PyResult<u32> {
         if !value::is_mapping(attributes)? {
             let message = format!("attributes must be a mapping, not {}", log::type_name(attributes));
             return Err(pyo3::exceptions::PyTypeError::new_err(message));
         }
-        // A list, so that a value whose conversion changes the mapping does no harm.
-        let items = attributes.call_method0("items")?;
-        for item in items.py().get_type::<pyo3::types::PyList>().call1((items,))?.try_iter()? {
-            let (key, value) = item?.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()?;
-            take(key, value);
+        if limit == Some(0) {
+            return Ok(u32::try_from(attributes.len()?).unwrap_or(u32::MAX));
         }
-        Ok(())
+        let swallow = |error| {
+            exception::swallow(py, "Attribute dropped, its key could not be converted", error);
+            Ok(())
+        };
+        let items = value::clean_items(attributes, swallow)?;
+        items.pairs.into_iter().for_each(|(key, value)| take(key, value));
+        Ok(items.dropped)
     };
-    if let Err(error) = pairs() {
-        exception::swallow(attributes.py(), "Attributes ignored", error);
-    }
+    pairs().unwrap_or_else(|error| {
+        exception::swallow(py, "Attributes ignored", error);
+        0
+    })
 }
 
 /// A key that needs no cleaning.
@@ -248,21 +258,6 @@ impl<'py> Converted<'py> {
     }
 }
 
-/// A pair of a mapping, keys cleaned as upstream does it in mappings: what is not a text may become one.
-pub fn convert_pair<'py>(
-    key: &Bound<'py, PyAny>,
-    value: &Bound<'py, PyAny>,
-    value_len: Option<usize>,
-) -> Option<Converted<'py>> {
-    match value::clean_key(key) {
-        Ok(key) => convert(key?, value, value_len),
-        Err(error) => {
-            exception::swallow(key.py(), "Attribute dropped, its key could not be converted", error);
-            None
-        }
-    }
-}
-
 /// Converts a value, keeping the original where the wire form loses something. None, and one log line, if Python code
 /// of the value raised.
 pub fn convert<'py>(
@@ -282,12 +277,12 @@ pub fn convert<'py>(
             let key = if key.is_exact_instance_of::<PyString>() && key.to_str().is_ok() {
                 key
             } else {
-                PyString::new(py, &key.to_string_lossy())
+                PyString::new(py, &text::utf8(&key))
             };
             Some(Converted { key, value: encoded, original })
         }
         Err(error) => {
-            let message = format!("Attribute `{}` dropped, its value could not be converted", key.to_string_lossy());
+            let message = format!("Attribute `{}` dropped, its value could not be converted", text::utf8(&key));
             exception::swallow(py, &message, error);
             None
         }

@@ -7,6 +7,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
 use crate::convert::once::get_or_make;
+use crate::convert::text;
 use crate::report::{self, Level};
 use crate::trace::call;
 use crate::trace::exception;
@@ -58,7 +59,7 @@ pub fn type_name(object: &Bound<'_, PyAny>) -> String {
 /// `str(object)`, or a question mark if that raises.
 pub fn shown(object: &Bound<'_, PyAny>) -> String {
     match call::str(object) {
-        Ok(text) => text.to_string_lossy().into_owned(),
+        Ok(text) => text::utf8(&text).into_owned(),
         Err(error) => {
             exception::ignore(object.py(), error);
             "?".to_owned()

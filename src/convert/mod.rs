@@ -6,4 +6,5 @@ pub mod once;
 pub mod read;
 pub mod scope;
 pub mod stock_span;
+pub mod text;
 pub mod value;

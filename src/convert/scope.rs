@@ -6,6 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::attributes::PyAttributes;
+use crate::convert::text;
 use crate::otlp::batch::{Resource, Scope};
 use crate::otlp::wire::{self, len_tag};
 
@@ -16,7 +17,7 @@ pub fn resource_of(resource: &Bound<'_, PyAny>) -> PyResult<Arc<Resource>> {
     let py = resource.py();
     let mut message = Vec::new();
     put_attributes(&resource.getattr(intern!(py, "attributes"))?, RESOURCE_ATTRIBUTES, &mut message);
-    Ok(Arc::new(Resource { message, schema_url: text(resource, "schema_url")? }))
+    Ok(Arc::new(Resource { message, schema_url: text_of(resource, "schema_url")? }))
 }
 
 /// The messages of a scope of a resource; a scope that is None is an empty one.
@@ -30,13 +31,13 @@ pub fn scope_in(resource: Arc<Resource>, scope: &Bound<'_, PyAny>) -> PyResult<A
         return Ok(Arc::new(Scope { resource, message, schema_url: String::new() }));
     }
     for (field, name) in [(1, "name"), (2, "version")] {
-        let text = text(scope, name)?;
+        let text = text_of(scope, name)?;
         if !text.is_empty() {
             wire::put_bytes(&mut message, len_tag(field), text.as_bytes());
         }
     }
     put_attributes(&scope.getattr(intern!(scope.py(), "attributes"))?, SCOPE_ATTRIBUTES, &mut message);
-    Ok(Arc::new(Scope { resource, message, schema_url: text(scope, "schema_url")? }))
+    Ok(Arc::new(Scope { resource, message, schema_url: text_of(scope, "schema_url")? }))
 }
 
 fn put_attributes(attributes: &Bound<'_, PyAny>, field: u8, out: &mut Vec<u8>) {
@@ -47,9 +48,9 @@ fn put_attributes(attributes: &Bound<'_, PyAny>, field: u8, out: &mut Vec<u8>) {
     }
 }
 
-fn text(object: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
+fn text_of(object: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     let value = object.getattr(name)?;
-    if value.is_none() { Ok(String::new()) } else { Ok(value.str()?.to_string_lossy().into_owned()) }
+    if value.is_none() { Ok(String::new()) } else { Ok(text::utf8(&value.str()?).into_owned()) }
 }
 
 /// Scopes of stock spans, which carry Python objects, kept so that spans of one library share a batch's envelope.

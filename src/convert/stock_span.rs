@@ -9,12 +9,13 @@ use pyo3::types::PyString;
 use crate::convert::attributes::PyAttributes;
 use crate::convert::log;
 use crate::convert::scope::ScopeCache;
+use crate::convert::text;
 use crate::convert::value::is_mapping;
 use crate::otlp::batch::Scope;
 use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, StatusCode};
 use crate::trace::api::{Api, api, position};
 use crate::trace::call;
-use crate::trace::span::Span;
+use crate::trace::span::{Span, given_time, name_of};
 
 /// Appends the span to `out`, framed; returns who made it.
 pub fn frame_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<u8>) -> PyResult<Arc<Scope>> {
@@ -45,7 +46,7 @@ fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<
         trace_state: &context.trace_state,
         parent_span_id: parent.as_ref().map(|parent| parent.span_id),
         parent_is_remote: parent.as_ref().is_some_and(|parent| parent.is_remote),
-        name: &text(&span.getattr(intern!(py, "name"))?)?,
+        name: &text::utf8(&name_of(&span.getattr(intern!(py, "name"))?)),
         kind: position(&api.kinds, &span.getattr(intern!(py, "kind"))?).unwrap_or(0) as u8 + 1,
         start_time_unix_nano: time(&span.getattr(intern!(py, "start_time"))?),
         end_time_unix_nano: time(&span.getattr(intern!(py, "end_time"))?),
@@ -53,7 +54,7 @@ fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<
         events: Some(&events),
         links: Some(&links),
         status,
-        status_message: &status_message.as_ref().map(|message| message.to_string_lossy()).unwrap_or_default(),
+        status_message: &status_message.as_ref().map(text::utf8).unwrap_or_default(),
     }
     .frame(out);
     let scope = span.getattr(intern!(py, "instrumentation_scope"))?;
@@ -107,9 +108,14 @@ pub fn events(all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
     for event in all.try_iter()? {
         let event = event?;
         let attributes = attributes_of(&event, EVENT_ATTRIBUTES)?;
-        let name = text(&event.getattr(intern!(py, "name"))?)?;
+        let name = name_of(&event.getattr(intern!(py, "name"))?);
         framed.clear();
-        wire::put_event(&mut framed, &name, time(&event.getattr(intern!(py, "timestamp"))?), &attributes.wire);
+        wire::put_event(
+            &mut framed,
+            &text::utf8(&name),
+            time(&event.getattr(intern!(py, "timestamp"))?),
+            &attributes.wire,
+        );
         events.push(&framed);
     }
     events.count_dropped(dropped);
@@ -148,7 +154,7 @@ fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
     let py = context.py();
     let trace_state = context.getattr(intern!(py, "trace_state"))?;
     if let Ok(header) = trace_state.cast::<PyString>() {
-        return Ok(header.to_string_lossy().into_owned());
+        return Ok(text::utf8(header).into_owned());
     }
     if !trace_state.is_truthy()? {
         return Ok(String::new());
@@ -163,17 +169,7 @@ fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
     call::method(intern!(py, "to_header"), [&trace_state], None)?.extract()
 }
 
-fn text(object: &Bound<'_, PyAny>) -> PyResult<String> {
-    if object.is_none() {
-        return Ok(String::new());
-    }
-    match object.cast::<PyString>() {
-        Ok(text) => Ok(text.to_string_lossy().into_owned()),
-        Err(_) => Ok(object.str()?.to_string_lossy().into_owned()),
-    }
-}
-
-/// Nanoseconds; what is none becomes the epoch.
+/// Nanoseconds; a span that has not ended has none.
 fn time(object: &Bound<'_, PyAny>) -> u64 {
-    object.extract::<u64>().or_else(|_| object.extract::<f64>().map(|nanos| nanos as u64)).unwrap_or(0)
+    if object.is_none() { 0 } else { given_time(object) }
 }

@@ -8,6 +8,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySlice, PySt
 
 use crate::convert::log;
 use crate::convert::once::get_or_make;
+use crate::convert::text;
 use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
 use crate::trace::call;
 
@@ -176,13 +177,15 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
         wire::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
     } else if let Ok(text) = value.cast::<PyString>() {
         return Ok(put_text(text, nesting.max_len, out));
-    } else if nesting.ends_at(value) {
-        wire::put_bytes(out, len_tag(any_value::STRING), NOT_SHOWN.as_bytes());
-        return Ok(Fidelity::Lossy);
-    } else if is_sequence(value)? {
-        return nesting.inside(value, |nesting| put_sequence(value, nesting, out));
-    } else if is_mapping(value)? {
-        return nesting.inside(value, |nesting| put_mapping(value, nesting, out));
+    } else if let Some(container) = Container::of(value)? {
+        if nesting.ends_at(value) {
+            wire::put_bytes(out, len_tag(any_value::STRING), NOT_SHOWN.as_bytes());
+            return Ok(Fidelity::Lossy);
+        }
+        return nesting.inside(value, |nesting| match container {
+            Container::Sequence => put_sequence(value, nesting, out),
+            Container::Mapping => put_mapping(value, nesting, out),
+        });
     } else {
         log::warning(
             value.py(),
@@ -226,7 +229,7 @@ fn put_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8
         Err(_) => {
             // Lone surrogates have no UTF-8.
             fidelity = Fidelity::Lossy;
-            owned = text.to_string_lossy();
+            owned = text::utf8(text);
             &*owned
         }
     };
@@ -260,11 +263,9 @@ fn put_sequence(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u
 fn put_mapping(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     let mut fidelity = Fidelity::Exact;
     let start = out.len();
-    for item in value.call_method0("items")?.try_iter()? {
-        let (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-        let Some(key) = clean_key(&key)? else { continue };
+    for (key, item) in clean_items(value, Err)?.pairs {
         let item_start = out.len();
-        wire::put_bytes(out, len_tag(1), key.to_string_lossy().as_bytes());
+        wire::put_bytes(out, len_tag(1), text::utf8(&key).as_bytes());
         let value_start = out.len();
         fidelity = fidelity.and(put_nested(&item, nesting, out)?);
         wire::frame_from(out, value_start, len_tag(2));
@@ -293,26 +294,22 @@ fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResu
     if value.is_none() || is_number || value.is_instance_of::<PyBytes>() {
         return Ok(value.clone());
     }
-    let is_sequence = is_sequence(value)?;
-    if is_sequence || is_mapping(value)? {
+    if let Some(container) = Container::of(value)? {
         if nesting.ends_at(value) {
             return Ok(PyString::new(py, NOT_SHOWN).into_any());
         }
-        if is_sequence {
-            return nesting.inside(value, |nesting| {
+        return nesting.inside(value, |nesting| match container {
+            Container::Sequence => {
                 let items = value.try_iter()?.map(|item| clean_nested(&item?, nesting));
                 Ok(PyTuple::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
-            });
-        }
-        return nesting.inside(value, |nesting| {
-            let cleaned = PyDict::new(py);
-            for item in value.call_method0("items")?.try_iter()? {
-                let (key, item): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-                if let Some(key) = clean_key(&key)? {
+            }
+            Container::Mapping => {
+                let cleaned = PyDict::new(py);
+                for (key, item) in clean_items(value, Err)?.pairs {
                     cleaned.set_item(key, clean_nested(&item, nesting)?)?;
                 }
+                Ok(cleaned.into_any())
             }
-            Ok(cleaned.into_any())
         });
     }
     Ok(call::str(value)?.into_any())
@@ -333,16 +330,71 @@ pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyS
     if let Ok(text) = key.cast::<PyString>() {
         return Ok(Some(text.clone()));
     }
+    let text = call::str(key)?;
     log::warning(
         key.py(),
         &format!(
             "Invalid type `{}` for attribute key `{}`, must be a str. Key's `__str__/__repr__` method will be called \
              if it exists, otherwise the key/value pair will be dropped.",
             log::type_name(key),
-            log::shown(key)
+            text::utf8(&text)
         ),
     );
-    if has_custom_str(key)? { call::str(key).map(Some) } else { Ok(None) }
+    Ok(has_custom_str(key)?.then_some(text))
+}
+
+/// A mapping's items with their keys cleaned. Of keys that become the same text the last one's value counts.
+pub struct CleanItems<'py> {
+    pub pairs: Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>,
+    pub dropped: u32,
+}
+
+/// `failed` gets what a key's own code raises, and says whether the rest goes on.
+pub fn clean_items<'py>(
+    mapping: &Bound<'py, PyAny>,
+    failed: impl Fn(PyErr) -> PyResult<()>,
+) -> PyResult<CleanItems<'py>> {
+    let py = mapping.py();
+    // A list, so that a value whose conversion changes the mapping does no harm.
+    let items = py.get_type::<PyList>().call1((mapping.call_method0("items")?,))?;
+    let mut pairs = Vec::new();
+    let (mut dropped, mut all_texts) = (0, true);
+    for item in items.try_iter()? {
+        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
+        all_texts &= key.is_exact_instance_of::<PyString>();
+        match clean_key(&key) {
+            Ok(Some(key)) => pairs.push((key, value)),
+            Ok(None) => dropped += 1,
+            Err(error) => {
+                dropped += 1;
+                failed(error)?;
+            }
+        }
+    }
+    if !all_texts {
+        let by_text = PyDict::new(py);
+        for (key, value) in &pairs {
+            by_text.set_item(key, value)?;
+        }
+        dropped += (pairs.len() - by_text.len()) as u32;
+        let unique = by_text.iter().map(|(key, value)| Ok((key.cast_into::<PyString>()?, value)));
+        pairs = unique.collect::<PyResult<_>>()?;
+    }
+    Ok(CleanItems { pairs, dropped })
+}
+
+enum Container {
+    Sequence,
+    Mapping,
+}
+
+impl Container {
+    fn of(value: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        if is_sequence(value)? {
+            return Ok(Some(Self::Sequence));
+        }
+        Ok(is_mapping(value)?.then_some(Self::Mapping))
+    }
 }
 
 /// Whether `str` gives more than the default text with the object's address.

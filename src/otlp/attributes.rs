@@ -81,6 +81,10 @@ impl Attributes {
         self.live
     }
 
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     pub fn is_empty(&self) -> bool {
         self.live == 0
     }

@@ -8,12 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyBytes, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::attributes::{self, PyAttributes, with_scratch};
 use crate::convert::log;
 use crate::convert::stock_span::put_link;
+use crate::convert::text;
+use crate::convert::value::is_mapping;
 use crate::otlp::batch::Scope;
 use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, StatusCode};
 use crate::otlp::wire::{Fields, Value};
@@ -57,7 +59,7 @@ pub fn time_or_now(time: Option<&Bound<'_, PyAny>>) -> u64 {
     time.map_or_else(now, given_time)
 }
 
-pub(super) fn given_time(time: &Bound<'_, PyAny>) -> u64 {
+pub fn given_time(time: &Bound<'_, PyAny>) -> u64 {
     if let Ok(nanos) = time.extract::<u64>() {
         return nanos;
     }
@@ -86,11 +88,17 @@ fn exception_status<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
     api.status.bind(exception.py()).call1((&api.status_codes[2], description))
 }
 
-/// The object itself if it is a text, else what `str` makes of it.
-fn text_of<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyString> {
-    match object.cast::<PyString>() {
-        Ok(text) => text.clone(),
-        Err(_) => PyString::new(object.py(), &log::shown(object)),
+/// A span's or event's name: the object itself if it is a text, else what stock sends for it, or `str` makes of it.
+pub fn name_of<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyString> {
+    let py = object.py();
+    if let Ok(text) = object.cast::<PyString>() {
+        text.clone()
+    } else if object.is_none() {
+        PyString::new(py, "")
+    } else if let Ok(bytes) = object.cast::<PyBytes>() {
+        PyString::new(py, &String::from_utf8_lossy(bytes.as_bytes()))
+    } else {
+        PyString::new(py, &log::shown(object))
     }
 }
 
@@ -141,8 +149,10 @@ impl Span {
             Some(attributes) if attributes.is_truthy()? => Some(attributes),
             _ => None,
         };
+        // What is no mapping is ignored, with a log line.
+        let has_attributes = attributes.map_or(Ok(false), is_mapping)?;
         let is_valid = context.getattr(intern!(py, "is_valid"))?.is_truthy()?;
-        if !is_valid && attributes.is_none() && !context.getattr(intern!(py, "trace_state"))?.is_truthy()? {
+        if !is_valid && !has_attributes && !context.getattr(intern!(py, "trace_state"))?.is_truthy()? {
             return Ok(());
         }
         let limits = self.limits();
@@ -169,9 +179,9 @@ impl Span {
             converted.extend(attributes, limits.value_len);
         }
         let time = time_or_now(timestamp);
-        let text = text_of(name);
+        let text = name_of(name);
         with_scratch(|framed| {
-            wire::put_event(framed, &text.to_string_lossy(), time, &converted.wire);
+            wire::put_event(framed, &text::utf8(&text), time, &converted.wire);
             let beside = Beside { context: None, originals: converted.take_originals() };
             self.push(name.py(), Part::Events, limits.events, framed, beside)
         })
@@ -227,7 +237,7 @@ impl Span {
         let key = match key.cast::<PyString>() {
             Ok(key) if key.len().is_ok_and(|len| len > 0) => key.clone(),
             _ => {
-                self.count_dropped_attribute();
+                self.count_dropped_attributes(1);
                 let shown = log::shown(key);
                 let message = format!("invalid key `{shown}`. must be non-empty string. Dropping key from attributes.");
                 return log::warning(py, &message);
@@ -241,14 +251,14 @@ impl Span {
         }
         match attributes::convert(key, value, self.limits().span_value_len) {
             Some(converted) => self.put(py, converted),
-            None => self.count_dropped_attribute(),
+            None => self.count_dropped_attributes(1),
         }
     }
 
-    fn count_dropped_attribute(&self) {
+    fn count_dropped_attributes(&self, count: u32) {
         let mut state = self.lock();
-        if state.end_time.is_none() {
-            state.attributes.wire.count_dropped(1);
+        if count > 0 && state.end_time.is_none() {
+            state.attributes.wire.count_dropped(count);
         }
     }
 
@@ -435,9 +445,9 @@ impl Span {
             let state = self.lock();
             (state.name.clone_ref(py), state.status_message.as_ref().map(|message| message.clone_ref(py)))
         };
-        let name = text_of(name.bind(py));
-        let name = name.to_string_lossy();
-        let message = message.as_ref().map(|message| message.bind(py).to_string_lossy());
+        let name = name_of(name.bind(py));
+        let name = text::utf8(&name);
+        let message = message.as_ref().map(|message| text::utf8(message.bind(py)));
         let state = self.lock();
         let mut span = wire::Span {
             trace_id: self.context.trace_id,
@@ -513,15 +523,16 @@ impl Span {
                 return Ok(());
             }
             let value_len = self.limits().span_value_len;
-            attributes::each(attributes, |key, value| {
+            let dropped = attributes::each(attributes, self.limits().span_attributes, |key, value| {
                 if self.set_plain_attribute(&key, &value) {
                     return;
                 }
-                match attributes::convert_pair(&key, &value, value_len) {
+                match attributes::convert(key, &value, value_len) {
                     Some(converted) => self.put(py, converted),
-                    None => self.count_dropped_attribute(),
+                    None => self.count_dropped_attributes(1),
                 }
             });
+            self.count_dropped_attributes(dropped);
             Ok(())
         };
         contained(py, "set_attributes", work, || Ok(()))
@@ -576,7 +587,9 @@ impl Span {
             let not_escaped = PyBool::new(py, false).to_owned().into_any();
             let event = exception::event_attributes(exception, escaped.unwrap_or(&not_escaped))?;
             if let Some(attributes) = given(attributes) {
-                event.call_method1(intern!(py, "update"), (attributes,))?;
+                if let Err(error) = event.call_method1(intern!(py, "update"), (attributes,)) {
+                    exception::swallow(py, "Attributes ignored", error);
+                }
             }
             // Through the method, which a subclass may have its own of.
             let names = ["name", "attributes", "timestamp"].map(|name| PyString::intern(py, name));

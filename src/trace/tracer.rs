@@ -228,7 +228,9 @@ impl Tracer {
             Ok(sampling) => sampling,
             Err(error) => {
                 exception::swallow(py, "The sampler raised, the span is not sampled", error);
-                Sampling { decision: Decision::Drop, attributes: None, trace_state: None }
+                let trace_state = parent.as_ref().and_then(|parent| parent.trace_state.as_ref());
+                let trace_state = trace_state.map(|state| state.clone_ref(py));
+                Sampling { decision: Decision::Drop, attributes: None, trace_state }
             }
         };
         let mut flags = if sampling.decision == Decision::RecordAndSample { SAMPLED } else { 0 };
