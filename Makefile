@@ -17,7 +17,7 @@ COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug conformance lint bench build collector requirements clean
+.PHONY: help demo test test-debug nightly conformance lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -87,6 +87,9 @@ test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Pytho
 		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
 		$(DEBUG)/otel_rs
 	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest --ignore=tests/conformance
+
+nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector
+	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py
 
 conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
 	$(BIN)/python tests/conformance/run.py

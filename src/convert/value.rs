@@ -312,7 +312,7 @@ fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResu
             }
         });
     }
-    Ok(call::str(value)?.into_any())
+    if has_custom_str(value)? { Ok(call::str(value)?.into_any()) } else { Ok(py.None().into_bound(py)) }
 }
 
 /// The key of a mapping as text, or None if the pair has to go.
