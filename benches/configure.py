@@ -43,7 +43,7 @@ def main() -> None:
     wall, cpu = time.perf_counter_ns(), time.process_time_ns()
     configure(sdk, "grpc", endpoint).get_tracer("benches")
     wall, cpu = time.perf_counter_ns() - wall, time.process_time_ns() - cpu
-    print(f'{{"wall": {wall}, "cpu": {cpu}, "spans": 0}}')
+    print(f'{{"wall": {wall}, "cpu": {cpu}, "items": 0}}')
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def count(valgrind: str, receiver: Receiver, sdk: str, row: str, spans: int) -> 
         if finished.returncode != 0:
             words = Path(folder, "log").read_text().strip()
             raise SystemExit(f"{row} under valgrind ended with {finished.returncode}\n{words}")
-        receiver.expect(json.loads(finished.stdout)["spans"], sdk)
+        receiver.expect(json.loads(finished.stdout)["items"], sdk)
         # One file for each thread, out-01 for the first.
         threads = {
             path.name: sum(

@@ -89,7 +89,7 @@ def time_on_app_thread(make: Callable[[Any, int], None], provider: Any, batch: i
         per_span.append(elapsed / (batches * batch))
     provider.shutdown()
     # The first was to warm up.
-    return {"per_span": per_span[1:], "spans": len(per_span) * batches * batch}
+    return {"per_span": per_span[1:], "items": len(per_span) * batches * batch}
 
 
 def cpu_of_process(make: Callable[[Any, int], None], provider: Any, spans: int) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def cpu_of_process(make: Callable[[Any, int], None], provider: Any, spans: int) 
         make(tracer, min(FULL_BATCH, spans - first))
         flush(provider)
     provider.shutdown()
-    return {"cpu": time.process_time_ns() - begin, "spans": FULL_BATCH + spans}
+    return {"cpu": time.process_time_ns() - begin, "items": FULL_BATCH + spans}
 
 
 def main() -> None:
@@ -129,7 +129,7 @@ def main() -> None:
         else:
             result = time_on_app_thread(make, provider, arguments.batch)
     if arguments.row.startswith("unsampled"):
-        result["spans"] = 0
+        result["items"] = 0
     print(json.dumps(result))
 
 

@@ -1,4 +1,4 @@
-"""The receiver that both SDKs send to: `otel-rs view` in a process of its own, and how many spans it got."""
+"""The receiver that both SDKs send to: `otel-rs view` in a process of its own, and how much it got."""
 
 import re
 import subprocess
@@ -9,12 +9,19 @@ from types import TracebackType
 
 DEADLINE_SECONDS = 30
 
+# What a line begins with, and what each span, data point or log record in it has once.
+ITEMS = {
+    b'{"resourceSpans"': b'"spanId":',
+    b'{"resourceMetrics"': b'"timeUnixNano":',
+    b'{"resourceLogs"': b'"observedTimeUnixNano":',
+}
+
 
 class Receiver:
-    """Counts what arrives, so that a figure for spans that were lost is never printed."""
+    """Counts what arrives, so that a figure for telemetry that was lost is never printed."""
 
     def __init__(self) -> None:
-        self.spans = 0
+        self.items = 0
         self._expected = 0
         self._process = subprocess.Popen(
             [sys.executable, "-m", "otel_rs.cli", "view", "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"],
@@ -29,7 +36,7 @@ class Receiver:
 
     def _count(self) -> None:
         for line in self._process.stdout:
-            self.spans += line.count(b'"spanId":')
+            self.items += next((line.count(item) for start, item in ITEMS.items() if line.startswith(start)), 0)
 
     def _listen(self) -> None:
         for line in self._process.stderr:
@@ -40,20 +47,20 @@ class Receiver:
                     self._ready.set()
         self._ready.set()
 
-    def endpoint(self, protocol: str) -> str:
+    def endpoint(self, protocol: str, signal: str = "traces") -> str:
         if not self._ready.wait(DEADLINE_SECONDS) or protocol not in self._ports:
             raise SystemExit(f"the receiver did not start: {''.join(self._words).strip()}")
-        return f"http://127.0.0.1:{self._ports[protocol]}" + ("/v1/traces" if protocol == "http" else "")
+        return f"http://127.0.0.1:{self._ports[protocol]}" + (f"/v1/{signal}" if protocol == "http" else "")
 
-    def expect(self, spans: int, sender: str) -> None:
-        """Wait for all spans that a sender says it made since the last call; stop the run if the number differs."""
-        self._expected += spans
+    def expect(self, items: int, sender: str) -> None:
+        """Wait for all that a sender says it made since the last call; stop the run if the number differs."""
+        self._expected += items
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while self.spans < self._expected and time.monotonic() < deadline:
+        while self.items < self._expected and time.monotonic() < deadline:
             time.sleep(0.01)
-        if self.spans != self._expected:
-            received = self.spans - self._expected + spans
-            raise SystemExit(f"{sender}: {spans} spans were made and {received} received, so its figures mean nothing")
+        if self.items != self._expected:
+            received = self.items - self._expected + items
+            raise SystemExit(f"{sender}: {items} items were made and {received} received, so its figures mean nothing")
 
     def __enter__(self) -> "Receiver":
         return self

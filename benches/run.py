@@ -59,7 +59,7 @@ def child(receiver: Receiver, sdk: str, script: str, *arguments: str) -> dict[st
     if finished.returncode != 0:
         raise SystemExit(f"{script} {' '.join(arguments)} ended with {finished.returncode}")
     result: dict[str, Any] = json.loads(finished.stdout)
-    receiver.expect(result["spans"], sdk)
+    receiver.expect(result["items"], sdk)
     return result
 
 
@@ -83,6 +83,17 @@ def all_cpu(protocol: str) -> Callable[[Receiver, str], float]:
             for spans in (CPU_SPANS, 0)
         ]
         return (cpu[0] - cpu[1]) / CPU_SPANS
+
+    return sample
+
+
+def exporting(signal: str, protocol: str) -> Callable[[Receiver, str], float]:
+    """The CPU that one log record or data point costs, from the SDK's objects until it is received."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        script = ["--sdk", sdk, "--signal", signal, "--protocol", protocol]
+        result = child(receiver, sdk, "export.py", *script, "--endpoint", receiver.endpoint(protocol, signal))
+        return result["cpu"] / result["measured"]
 
     return sample
 
@@ -120,6 +131,10 @@ ROWS = {
     "http-cpu-http": Row("HTTP span, all CPU until it is received, HTTP", 30, all_cpu("http")),
     "unsampled": Row("unsampled span (`ALWAYS_OFF`)", 20, app_thread("unsampled", BUSY)),
     "unsampled-parent": Row("unsampled span (parent not sampled)", 20, app_thread("unsampled-parent", BUSY)),
+    "logs-cpu-grpc": Row("log record, all CPU of its export, gRPC", None, exporting("logs", "grpc")),
+    "logs-cpu-http": Row("log record, all CPU of its export, HTTP", None, exporting("logs", "http")),
+    "metrics-cpu-grpc": Row("data point, all CPU of its export, gRPC", None, exporting("metrics", "grpc")),
+    "metrics-cpu-http": Row("data point, all CPU of its export, HTTP", None, exporting("metrics", "http")),
     "configure": Row("import and configure, OTLP/gRPC, elapsed", 2, configuring("wall"), effort=2),
     "configure-cpu": Row("import and configure, OTLP/gRPC, CPU", 2, configuring("cpu"), effort=2),
 }

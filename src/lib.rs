@@ -11,6 +11,8 @@ pub mod runtime;
 #[cfg(feature = "python")]
 pub mod convert;
 #[cfg(feature = "python")]
+pub mod exporter;
+#[cfg(feature = "python")]
 pub mod trace;
 #[cfg(feature = "python")]
 pub mod view;
@@ -19,9 +21,9 @@ pub mod view;
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use crate::trace::current_span::CurrentSpan;
+    use crate::exporter::OtlpExporter;
     #[pymodule_export]
-    use crate::trace::exporter::OtlpExporter;
+    use crate::trace::current_span::CurrentSpan;
     #[pymodule_export]
     use crate::trace::methods::look_up_methods;
     #[pymodule_export]

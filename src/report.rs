@@ -4,8 +4,8 @@
 //! collector that is down for an hour costs sixty lines, not one a batch.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::fork::PerProcess;
@@ -26,6 +26,7 @@ pub enum Level {
 pub enum Kind {
     ExportFailed,
     PartialSuccess,
+    TooLarge,
     QueueFull,
     AfterShutdown,
     NoThread,
@@ -33,19 +34,29 @@ pub enum Kind {
 
 /// Who reports: one destination's failures must not silence another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Source(u64);
+pub struct Source {
+    number: u64,
+    exports_logs: bool,
+}
 
 impl Source {
     /// A source that no other equals.
     pub fn unique() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), exports_logs: false }
+    }
+
+    /// As `unique`; what it reports must not be exported as a log record again.
+    pub fn of_log_export() -> Self {
+        Self { exports_logs: true, ..Self::unique() }
     }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
     pub level: Level,
+    /// Made by an export of log records.
+    pub of_log_export: bool,
     pub message: String,
 }
 
@@ -63,11 +74,26 @@ struct Silence {
 static REPORTS: PerProcess<Mutex<Reports>> = PerProcess::new();
 static WAITING: AtomicBool = AtomicBool::new(false);
 
-/// Leaves one line for `logging`, or counts it as suppressed. `message` is only made when it will be used.
-pub fn report(level: Level, kind: Kind, source: Source, message: impl FnOnce() -> String) {
-    let mut reports = REPORTS.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
-    reports.add(Instant::now(), level, (kind, source), message);
+/// Leaves one line for `logging` and returns true, or counts it as suppressed. `message` is only made when it will be
+/// used.
+pub fn report(level: Level, kind: Kind, source: Source, message: impl FnOnce() -> String) -> bool {
+    let mut reports = lock();
+    let added = reports.add(Instant::now(), level, (kind, source), message);
     WAITING.store(!reports.waiting.is_empty(), Ordering::Relaxed);
+    added
+}
+
+/// Leaves one line for `logging`, whatever was said before: for what follows on a report, as the end of an outage does.
+pub fn say(level: Level, source: Source, message: String) {
+    let mut reports = lock();
+    if reports.waiting.len() < MAX_WAITING {
+        reports.waiting.push(Report { level, of_log_export: source.exports_logs, message });
+    }
+    WAITING.store(true, Ordering::Relaxed);
+}
+
+fn lock() -> MutexGuard<'static, Reports> {
+    REPORTS.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// Whether `take` would return anything: one relaxed load.
@@ -78,19 +104,18 @@ pub fn waiting() -> bool {
 
 pub fn take() -> Vec<Report> {
     WAITING.store(false, Ordering::Relaxed);
-    let mut reports = REPORTS.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
-    std::mem::take(&mut reports.waiting)
+    std::mem::take(&mut lock().waiting)
 }
 
 impl Reports {
-    fn add(&mut self, now: Instant, level: Level, kind: (Kind, Source), message: impl FnOnce() -> String) {
+    fn add(&mut self, now: Instant, level: Level, kind: (Kind, Source), message: impl FnOnce() -> String) -> bool {
         if self.waiting.len() >= MAX_WAITING {
-            return;
+            return false;
         }
         let suppressed = match self.kinds.get_mut(&kind) {
             Some(silence) if now.duration_since(silence.since) < PERIOD => {
                 silence.suppressed += 1;
-                return;
+                return false;
             }
             Some(silence) => silence.suppressed,
             None => 0,
@@ -100,7 +125,8 @@ impl Reports {
         if suppressed > 0 {
             message.push_str(&format!(" ({suppressed} more like this since the last line)"));
         }
-        self.waiting.push(Report { level, message });
+        self.waiting.push(Report { level, of_log_export: kind.1.exports_logs, message });
+        true
     }
 }
 

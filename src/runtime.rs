@@ -1,9 +1,10 @@
 //! The one tokio runtime: one thread that exports, never attaches to Python, and is made anew in a forked child.
 
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 use crate::fork::PerProcess;
 
@@ -26,6 +27,20 @@ pub fn handle() -> io::Result<Handle> {
         .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
     *slot = Some(handle.clone());
     Ok(handle)
+}
+
+/// Does what takes long without keeping the runtime's thread from other exports: on a thread that ends with it, or here
+/// if none can be started.
+///
+/// Called on the runtime's thread, whose blocked signals the new one inherits.
+pub async fn apart<T: Send + 'static>(work: impl Fn() -> T + Send + Sync + 'static) -> T {
+    let work = Arc::new(work);
+    let (sender, receiver) = oneshot::channel();
+    let theirs = Arc::clone(&work);
+    let thread = std::thread::Builder::new().name("otel-rs-encode".into());
+    let _ = thread.spawn(move || drop(sender.send(theirs())));
+    // No answer: there is no thread, or it panicked, and so will this.
+    receiver.await.unwrap_or_else(|_| work())
 }
 
 /// Blocks all signals on this thread while it is alive, so that a thread started meanwhile inherits the block.
@@ -67,5 +82,28 @@ impl Drop for BlockedSignals {
 impl BlockedSignals {
     fn new() -> Self {
         Self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_is_done_apart_keeps_nobody_waiting() {
+        let (start, started) = std::sync::mpsc::channel::<()>();
+        let started = Mutex::new(started);
+        let work = tokio::spawn(apart(move || started.lock().unwrap().recv_timeout(Duration::from_secs(20)).is_ok()));
+        tokio::task::yield_now().await;
+        start.send(()).unwrap();
+        assert!(work.await.unwrap(), "this task ran while the work was under way");
+    }
+
+    #[tokio::test]
+    async fn a_panic_comes_back_to_the_one_who_waits() {
+        let work = tokio::spawn(apart(|| panic!("on purpose")));
+        assert!(work.await.unwrap_err().is_panic());
     }
 }

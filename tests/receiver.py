@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
+import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 DEADLINE_SECONDS = 30.0
 
-GRPC_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+HTTP_PATHS = {signal: f"/v1/{signal}" for signal in ("traces", "metrics", "logs")}
+GRPC_METHODS = {
+    "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+}
+GRPC_METHOD = GRPC_METHODS["traces"]
+MESSAGES: dict[str, Any] = {"metrics": ExportMetricsServiceRequest, "logs": ExportLogsServiceRequest}
+
+
+def with_base64_ids(body: bytes) -> str:
+    """OTLP/JSON in protobuf's JSON mapping, which knows nothing of ids in hexadecimal."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {
+            name: base64.b64encode(bytes.fromhex(value)).decode()
+            if name in ("traceId", "spanId", "parentSpanId")
+            else value
+            for name, value in items
+        }
+
+    return json.dumps(json.loads(body, object_pairs_hook=pairs))
+
+
+def message_at(path: str) -> Any:
+    """The request's class by the end of its path; traces where that says nothing."""
+    for signal, message in MESSAGES.items():
+        if path == GRPC_METHODS[signal] or path.endswith(HTTP_PATHS[signal]):
+            return message
+    return ExportTraceServiceRequest
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
@@ -38,7 +74,7 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
 class Received:
     """One request as it arrived. Header names are in lower case."""
 
-    message: ExportTraceServiceRequest
+    message: Any
     headers: dict[str, str]
     path: str
     encoded_size: int
@@ -53,12 +89,16 @@ class Answer:
     body: bytes = b""
 
 
+DECODERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+
+
 class Receiver:
     """Keeps what it was sent. ``answers`` are used up one a request, before it answers that all is well.
 
     A subclass serves a protocol.
     """
 
+    base: str
     endpoint: str
     protocol: str
 
@@ -69,15 +109,39 @@ class Receiver:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
 
-    def spans(self) -> list[Span]:
+    def endpoint_of(self, signal: str) -> str:
+        """What an exporter of the signal takes as its `endpoint`."""
+        return self.base + HTTP_PATHS[signal] if self.protocol == "http" else self.base
+
+    def _messages(self, kind: type[Any]) -> list[Any]:
         with self._lock:
-            requests = list(self.requests)
+            return [request.message for request in self.requests if isinstance(request.message, kind)]
+
+    def spans(self) -> list[Span]:
         return [
             span
-            for request in requests
-            for resource_spans in request.message.resource_spans
+            for message in self._messages(ExportTraceServiceRequest)
+            for resource_spans in message.resource_spans
             for scope_spans in resource_spans.scope_spans
             for span in scope_spans.spans
+        ]
+
+    def metrics(self) -> list[Metric]:
+        return [
+            metric
+            for message in self._messages(ExportMetricsServiceRequest)
+            for resource_metrics in message.resource_metrics
+            for scope_metrics in resource_metrics.scope_metrics
+            for metric in scope_metrics.metrics
+        ]
+
+    def log_records(self) -> list[LogRecord]:
+        return [
+            record
+            for message in self._messages(ExportLogsServiceRequest)
+            for resource_logs in message.resource_logs
+            for scope_logs in resource_logs.scope_logs
+            for record in scope_logs.log_records
         ]
 
     def wait_for_spans(self, count: int) -> list[Span]:
@@ -89,7 +153,11 @@ class Receiver:
         self.silent.set()
 
     def _take(self, body: bytes, headers: dict[str, str], path: str, encoded_size: int) -> Answer | None:
-        message = ExportTraceServiceRequest.FromString(body)
+        kind = message_at(path)
+        if headers.get("content-type") == "application/json":
+            message = json_format.Parse(with_base64_ids(body), kind())
+        else:
+            message = kind.FromString(body)
         with self._lock:
             self.requests.append(Received(message, headers, path, encoded_size))
             answer = self.answers.pop(0) if self.answers else None
@@ -98,10 +166,19 @@ class Receiver:
         return answer
 
 
+@dataclass(frozen=True)
+class ServerTls:
+    """Files of a receiver with TLS; with `clients`, it wants a certificate that this authority signed."""
+
+    certificate: Path
+    key: Path
+    clients: Path | None = None
+
+
 class HttpReceiver(Receiver):
     protocol = "http"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ServerTls | None = None) -> None:
         super().__init__()
         receiver = self
 
@@ -111,13 +188,10 @@ class HttpReceiver(Receiver):
             def do_POST(self) -> None:
                 encoded = self.rfile.read(int(self.headers["content-length"]))
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                body = gzip.decompress(encoded) if headers.get("content-encoding") == "gzip" else encoded
+                body = DECODERS.get(headers.get("content-encoding", ""), bytes)(encoded)
                 answer = receiver._take(body, headers, self.path, len(encoded)) or Answer(200)
-                body = (
-                    answer.body
-                    if answer.body or answer.status != 200
-                    else ExportTraceServiceResponse().SerializeToString()
-                )
+                # Without one, the empty message: that all is well.
+                body = answer.body
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
@@ -136,8 +210,18 @@ class HttpReceiver(Receiver):
                 """A client that goes away is no error here."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls.certificate, tls.key)
+            if tls.clients:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(tls.clients)
+            # Not in the thread that accepts connections: one that is refused does not stop it.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_address[1]
-        self.base = f"http://127.0.0.1:{self.port}"
+        self.base = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.endpoint = f"{self.base}/v1/traces"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -152,26 +236,37 @@ class HttpReceiver(Receiver):
 class GrpcReceiver(Receiver):
     protocol = "grpc"
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ServerTls | None = None) -> None:
         super().__init__()
         self._pool = ThreadPoolExecutor(8)
         self._server = grpc.server(self._pool, options=[("grpc.so_reuseport", 0)])
-        handler = grpc.unary_unary_rpc_method_handler(self._export)
-        _, service, method = GRPC_METHOD.split("/")
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
-        self.base = self.endpoint = f"http://127.0.0.1:{self.port}"
+        for path in GRPC_METHODS.values():
+            self._serve(path)
+        if tls:
+            pair = tls.key.read_bytes(), tls.certificate.read_bytes()
+            clients = tls.clients and tls.clients.read_bytes()
+            credentials = grpc.ssl_server_credentials([pair], clients, require_client_auth=bool(clients))
+            self.port = self._server.add_secure_port("127.0.0.1:0", credentials)
+        else:
+            self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self.base = self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._server.start()
 
-    def _export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
+    def _serve(self, path: str) -> None:
+        handler = grpc.unary_unary_rpc_method_handler(lambda body, context: self._export(path, body, context))
+        _, service, method = path.split("/")
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+
+    def _export(self, path: str, body: bytes, context: grpc.ServicerContext) -> bytes:
         headers = dict(context.invocation_metadata())
-        answer = self._take(body, headers, GRPC_METHOD, len(body))
+        answer = self._take(body, headers, path, len(body))
         if answer:
             context.set_trailing_metadata(tuple(answer.headers.items()))
             if answer.status is not grpc.StatusCode.OK:
                 context.abort(answer.status, answer.body.decode())
             return answer.body
-        return ExportTraceServiceResponse().SerializeToString()
+        # The empty message: that all is well.
+        return b""
 
     def stop(self) -> None:
         self._stopping.set()
@@ -179,8 +274,8 @@ class GrpcReceiver(Receiver):
         self._pool.shutdown()
 
 
-def started(kind: type[Any]) -> Iterator[Any]:
-    receiver = kind()
+def started(kind: type[Any], *arguments: Any) -> Iterator[Any]:
+    receiver = kind(*arguments)
     try:
         yield receiver
     finally:

@@ -95,13 +95,15 @@ def test_flushing_sends_batches_of_at_most_the_size(http_receiver: Any, exporter
     provider = make_provider(processor)
     end_spans(provider, 250)
     assert provider.force_flush()
-    assert batches(http_receiver) == [100, 100, 50]
+    assert sorted(batches(http_receiver)) == [50, 100, 100]
     assert provider.force_flush()
-    assert batches(http_receiver) == [100, 100, 50]
+    assert sorted(batches(http_receiver)) == [50, 100, 100]
 
 
-def test_spans_arrive_in_the_order_they_ended(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
-    provider = make_provider(BatchSpanProcessor(exporter_to(http_receiver), max_export_batch_size=16))
+def test_one_export_at_a_time_keeps_the_order(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+    provider = make_provider(
+        BatchSpanProcessor(exporter_to(http_receiver), max_export_batch_size=16, max_concurrent_exports=1)
+    )
     tracer = provider.get_tracer("test")
     for number in range(100):
         tracer.start_span(str(number)).end()
@@ -167,17 +169,33 @@ def test_nothing_of_100_000_spans_is_lost(receiver: Any, exporter_to: Any, make_
     assert (counts["created"], counts["exported"], counts["dropped"], counts["pending"]) == (100_000, 100_000, 0, 0)
 
 
-def test_a_full_queue_drops_and_counts_exactly(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+@pytest.mark.parametrize("concurrent", [1, 2, 3])
+def test_a_full_queue_drops_and_counts_exactly(
+    http_receiver: Any, exporter_to: Any, make_provider: Any, concurrent: int
+) -> None:
     http_receiver.fall_silent()
     processor = BatchSpanProcessor(
-        exporter_to(http_receiver), max_queue_size=20, schedule_delay_millis=HOUR_MILLIS, max_export_batch_size=10
+        exporter_to(http_receiver),
+        max_queue_size=20,
+        schedule_delay_millis=HOUR_MILLIS,
+        max_export_batch_size=10,
+        max_concurrent_exports=concurrent,
     )
     provider = make_provider(processor)
-    end_spans(provider, 10)
-    wait_until(lambda: http_receiver.requests, "the first batch is under way")
+    for batch in range(concurrent):
+        end_spans(provider, 10)
+        wait_until(lambda expected=batch + 1: len(http_receiver.requests) == expected, "the batch is under way")
     end_spans(provider, 35)
-    counts = processor.counts()
-    assert (counts["created"], counts["dropped"], counts["pending"]) == (45, 15, 30)
+    under_way = 10 * concurrent
+    assert processor.counts() == {
+        "created": under_way + 35,
+        "exported": 0,
+        "rejected": 0,
+        "failed": 0,
+        "dropped": 15,
+        "pending": under_way + 20,
+        "in_flight": under_way,
+    }
 
 
 def test_a_full_queue_drops_by_bytes(
@@ -198,15 +216,34 @@ def test_a_full_queue_drops_by_bytes(
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "many", "1.5"])
-def test_a_byte_limit_that_is_none_is_reported_and_not_used(
-    http_receiver: Any, exporter_to: Any, make_provider: Any, monkeypatch: Any, caplog: Any, value: str
+@pytest.mark.parametrize(
+    "variable",
+    ["OTEL_RS_BSP_MAX_QUEUE_BYTES", "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS"],
+)
+def test_a_limit_that_is_none_is_reported_and_not_used(
+    http_receiver: Any, exporter_to: Any, make_provider: Any, monkeypatch: Any, caplog: Any, variable: str, value: str
 ) -> None:
-    monkeypatch.setenv("OTEL_RS_BSP_MAX_QUEUE_BYTES", value)
+    monkeypatch.setenv(variable, value)
     provider = make_provider(BatchSpanProcessor(exporter_to(http_receiver)))
-    assert ("OTEL_RS_BSP_MAX_QUEUE_BYTES" in caplog.text) == bool(value)
+    assert (f"{variable} is {value!r}; accepted: a number" in caplog.text) == bool(value)
     end_spans(provider, 3)
     assert provider.force_flush()
     assert len(http_receiver.spans()) == 3
+
+
+def test_the_largest_limits_are_taken(
+    http_receiver: Any, exporter_to: Any, make_provider: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    for variable in (
+        "OTEL_RS_BSP_MAX_QUEUE_BYTES",
+        "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES",
+        "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS",
+    ):
+        monkeypatch.setenv(variable, "1" + "0" * 40)
+    provider = make_provider(BatchSpanProcessor(exporter_to(http_receiver)))
+    end_spans(provider, 3)
+    assert provider.force_flush()
+    assert (len(http_receiver.spans()), caplog.text) == (3, "")
 
 
 def test_counts_add_up_at_any_time(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
@@ -230,7 +267,7 @@ def test_counts_add_up_at_any_time(http_receiver: Any, exporter_to: Any, make_pr
             counts = processor.counts()
             parts = [counts[part] for part in ("exported", "rejected", "failed", "dropped", "pending")]
             assert counts["created"] == sum(parts)
-            assert counts["pending"] <= 50 + 10
+            assert counts["pending"] <= 50 + 2 * 10
     finally:
         stop.set()
         for worker in workers:
@@ -498,6 +535,14 @@ def test_invalid_sizes_are_refused_in_upstreams_words(
         with pytest.raises(ValueError, match=name) as ours:
             BatchSpanProcessor(exporter, **{name: value})
         assert str(ours.value) == str(expected.value)
+
+
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_number_of_concurrent_exports_that_is_none_is_refused(
+    http_receiver: Any, exporter_to: Any, value: int
+) -> None:
+    with pytest.raises(ValueError, match="max_concurrent_exports must be a positive integer"):
+        BatchSpanProcessor(exporter_to(http_receiver), max_concurrent_exports=value)
 
 
 def test_sizes_come_from_the_environment(

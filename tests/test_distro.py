@@ -80,6 +80,10 @@ STOCK_EXPORTERS = {
     "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter.OTLPSpanExporter",
     "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter",
 }
+STOCK_PROVIDERS_OF_OTHER_SIGNALS = (
+    "opentelemetry.sdk.metrics._internal.MeterProvider",
+    "opentelemetry.sdk._logs._internal.LoggerProvider",
+)
 CONSOLE = "opentelemetry.sdk.trace.export.ConsoleSpanExporter"
 UPSTREAMS_NAMES = [STOCK_PROVIDER, STOCK_BATCH, "opentelemetry.sdk._configuration"]
 INSTALLED_NAMES = [NATIVE_PROVIDER, NATIVE_BATCH, "otel_rs._installation.replacements"]
@@ -239,7 +243,7 @@ def test_no_exporter(start: Any) -> None:
     [
         {"OTEL_TRACES_EXPORTER": "unknown"},
         {"OTEL_TRACES_EXPORTER": "otlp,unknown"},
-        {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+        {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/xml"},
         {"OTEL_PYTHON_ID_GENERATOR": "unknown"},
     ],
     ids=str,
@@ -392,34 +396,74 @@ def of_the_start(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if not line.startswith("Failed to export")]
 
 
-@pytest.mark.parametrize(
-    ("environment", "signals"),
-    [
-        (OTLP_EVERYWHERE, ["metrics", "logs"]),
-        ({"OTEL_LOGS_EXPORTER": "otlp"}, ["logs"]),
-        ({"OTEL_METRICS_EXPORTER": "otlp"}, ["metrics"]),
-        ({}, []),
-    ],
-    ids=["both", "logs", "metrics", "neither"],
-)
-def test_without_stock_exporters_spans_are_sent_and_a_line_says_what_is_not(
-    start: Any, only_otel_rs: Path, receiver: Any, environment: Any, signals: list[str]
-) -> None:
+ALL_SIGNALS = """
+from opentelemetry import metrics
+from opentelemetry._logs import get_logger, get_logger_provider
+metrics.get_meter("library").create_counter("counter").add(3)
+get_logger("library").emit(body="logged")
+classes = [
+    name(metrics.get_meter_provider()._metric_readers[0]._exporter),
+    name(get_logger_provider()._multi_log_record_processor._log_record_processors[0]._batch_processor._exporter),
+]
+facts["exporters"] += classes
+with open(sys.argv[1], "w") as file:
+    json.dump(facts, file)
+"""
+
+
+@pytest.mark.parametrize("stock", [False, True], ids=["alone", "with the stock exporters"])
+def test_all_signals_are_sent_to_one_receiver(start: Any, only_otel_rs: Path, receiver: Any, stock: bool) -> None:
     protocol = {"http": "http/protobuf", "grpc": "grpc"}[receiver.protocol]
     facts = start(
-        only_otel_rs,
+        sys.executable if stock else only_otel_rs,
+        FACTS + ALL_SIGNALS,
         OTEL_PYTHON_DISTRO="rs",
         OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
-        **{**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.base},
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base,
+        **OTLP_EVERYWHERE,
     )
     assert facts["provider"] == NATIVE_PROVIDER
-    assert facts["exporters"] == [NATIVE_EXPORTERS[protocol]]
+    of_spans = NATIVE_EXPORTERS[protocol]
+    assert facts["exporters"] == [of_spans, *(of_spans.replace("Span", kind) for kind in ("Metric", "Log"))]
+    assert facts["modules"] == []
     assert [span.name for span in receiver.spans()] == ["span"]
-    lines = of_the_start(facts.stderr)
-    assert len(lines) == len(signals)
-    for signal, line in zip(signals, lines, strict=True):
-        assert signal in line
-        assert f"OTEL_{signal.upper()}_EXPORTER=none" in line
+    assert "counter" in [metric.name for metric in receiver.metrics()]
+    assert [record.body.string_value for record in receiver.log_records()] == ["logged"]
+    assert not any(line.startswith("Failed to export") for line in facts.stderr.splitlines())
+
+
+def test_all_signals_are_sent_as_json(start: Any, only_otel_rs: Path, http_receiver: Any) -> None:
+    start(
+        only_otel_rs,
+        FACTS + ALL_SIGNALS,
+        OTEL_PYTHON_DISTRO="rs",
+        OTEL_EXPORTER_OTLP_PROTOCOL="http/json",
+        OTEL_EXPORTER_OTLP_ENDPOINT=http_receiver.base,
+        **OTLP_EVERYWHERE,
+    )
+    assert {request.headers["content-type"] for request in http_receiver.requests} == {"application/json"}
+    assert [span.name for span in http_receiver.spans()] == ["span"]
+    assert "counter" in [metric.name for metric in http_receiver.metrics()]
+    assert [record.body.string_value for record in http_receiver.log_records()] == ["logged"]
+
+
+def test_each_signal_may_have_a_protocol_and_an_endpoint_of_its_own(
+    start: Any, only_otel_rs: Path, grpc_receiver: Any, http_receiver: Any
+) -> None:
+    start(
+        only_otel_rs,
+        FACTS + ALL_SIGNALS,
+        OTEL_PYTHON_DISTRO="rs",
+        OTEL_EXPORTER_OTLP_ENDPOINT=grpc_receiver.base,
+        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="http/protobuf",
+        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http_receiver.endpoint_of("metrics"),
+        OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="http/protobuf",
+        OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http_receiver.endpoint_of("logs"),
+        **OTLP_EVERYWHERE,
+    )
+    assert [span.name for span in grpc_receiver.spans()] == ["span"]
+    assert "counter" in [metric.name for metric in http_receiver.metrics()]
+    assert [record.body.string_value for record in http_receiver.log_records()] == ["logged"]
 
 
 DEFAULTS = """
@@ -439,9 +483,8 @@ def test_the_variable_is_enough_without_stock_exporters(start: Any, only_otel_rs
     assert facts["distros"] == ["rs"]
     assert (facts["provider"], facts["exporters"]) == (NATIVE_PROVIDER, [NATIVE_EXPORTERS["grpc"]])
     assert facts["modules"] == []
-    metrics, logs = of_the_start(facts.stderr)
-    assert "no metrics by OTLP" in metrics
-    assert "no logs by OTLP" in logs
+    assert (facts["meters"], facts["loggers"]) == STOCK_PROVIDERS_OF_OTHER_SIGNALS
+    assert of_the_start(facts.stderr) == []
 
 
 def test_installed_alone_and_not_asked_for_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:

@@ -19,6 +19,11 @@ CLASSES = {
     "opentelemetry.configuration._tracer_provider": ["TracerProvider", "BatchSpanProcessor", "SimpleSpanProcessor"],
     GRPC: ["OTLPSpanExporter"],
     HTTP: ["OTLPSpanExporter"],
+    **{
+        f"opentelemetry.exporter.otlp.proto.{protocol}.{module}": [name]
+        for protocol in ("grpc", "http")
+        for module, name in (("metric_exporter", "OTLPMetricExporter"), ("_log_exporter", "OTLPLogExporter"))
+    },
 }
 
 # Each program knows them as CLASSES, and may look at all of them.

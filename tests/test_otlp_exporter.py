@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import socket
 import subprocess
 import sys
@@ -101,7 +102,8 @@ def test_parameters_are_those_of_the_stock_exporter(protocol: str) -> None:
             if not parameter.name.startswith("_")
         ]
 
-    assert parameters(KINDS[protocol]) == parameters(STOCK_KINDS[protocol])
+    own = {"http": [("protocol", inspect.Parameter.KEYWORD_ONLY)], "grpc": []}[protocol]
+    assert parameters(KINDS[protocol]) == parameters(STOCK_KINDS[protocol]) + own
 
 
 @both_protocols
@@ -117,7 +119,6 @@ def test_it_is_a_span_exporter(protocol: str, make: Any) -> None:
     [
         ("grpc", {"credentials": object()}),
         ("grpc", {"channel_options": (("a", 1),)}),
-        ("http", {"certificate_file": "ca.pem"}),
         ("http", {"session": object()}),
     ],
 )
@@ -226,7 +227,7 @@ def test_tls_to_a_receiver_without_it_fails(grpc_receiver: Any, make: Any) -> No
 
 BAD_ENDPOINTS = {
     "http": ["ftp://host/v1/traces", "host:4318", "no url", "http://", "http://host:99999/", "http://[::1"],
-    "grpc": ["ftp://host:4317", "no host:4317", "http://", "http://host:99999", "http://[::1", "unix:///socket"],
+    "grpc": ["ftp://host:4317", "no host:4317", "http://", "http://host:99999", "http://[::1", "unix:///"],
 }
 
 
@@ -554,8 +555,23 @@ def test_compression_is_seen_on_the_wire(
         assert receiver.requests[0].headers.get("content-encoding") == ("gzip" if gzip else None)
 
 
-@both_protocols
-@pytest.mark.parametrize("value", ["zip", grpc.Compression.Deflate, StockHttpCompression.Deflate, 5, object()], ids=str)
+@pytest.mark.parametrize("value", [Compression.Deflate, StockHttpCompression.Deflate, "deflate"], ids=repr)
+def test_deflate_over_http(http_receiver: Any, make: Any, value: Any) -> None:
+    exporter = make("http", endpoint=http_receiver.endpoint, compression=value)
+    assert exporter.export(spans(text=TEXT * 100)) is SUCCESS
+    assert http_receiver.spans()[0].attributes[0].value.string_value == TEXT * 100
+    assert http_receiver.requests[0].headers["content-encoding"] == "deflate"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "value"),
+    [
+        *((protocol, value) for protocol in KINDS for value in ("zip", 5, object())),
+        ("grpc", grpc.Compression.Deflate),
+        ("grpc", Compression.Deflate),
+    ],
+    ids=str,
+)
 def test_an_argument_that_is_no_compression_is_refused(protocol: str, value: Any) -> None:
     with pytest.raises(ValueError, match=r"compression is .*accepted"):
         KINDS[protocol](compression=value)
@@ -566,10 +582,10 @@ def test_an_argument_that_is_no_compression_is_refused(protocol: str, value: Any
 def test_a_variable_that_is_no_compression_is_reported_and_not_used(
     protocol: str, variable: str, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
-    monkeypatch.setenv(variable, "deflate")
+    monkeypatch.setenv(variable, {"http": "snappy", "grpc": "deflate"}[protocol])
     make(protocol)
     (line,) = log()
-    assert all(word in line for word in (variable, "'deflate'", "accepted"))
+    assert all(word in line for word in (variable, repr(os.environ[variable]), "accepted"))
 
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"])
@@ -580,6 +596,49 @@ def test_a_variable_that_is_no_truth_value_is_reported_and_taken_for_false(
     assert make("grpc", endpoint="host:4317")._endpoint == "https://host:4317"
     (line,) = log()
     assert all(word in line for word in (variable, "'yes'", "accepted"))
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def test_json_is_chosen_by_argument(http_receiver: Any, make: Any) -> None:
+    exporter = Http(endpoint=http_receiver.endpoint, protocol="http/json")
+    (span,) = spans(text="größe", bytes=b"\x00\xff", double=float("inf"))
+    assert exporter.export([span]) is SUCCESS
+    assert make("http", endpoint=http_receiver.endpoint).export([span]) is SUCCESS
+    first, second = http_receiver.requests
+    assert [first.headers["content-type"], second.headers["content-type"]] == [
+        "application/json",
+        "application/x-protobuf",
+    ]
+    assert first.message == second.message
+    exporter.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("environment", "json"),
+    [
+        ({"TRACES_PROTOCOL": "http/json"}, True),
+        ({"PROTOCOL": " http/json "}, True),
+        ({"TRACES_PROTOCOL": "http/protobuf", "PROTOCOL": "http/json"}, False),
+        ({"METRICS_PROTOCOL": "http/json"}, False),
+        ({"PROTOCOL": "grpc"}, False),
+    ],
+    ids=str,
+)
+def test_json_is_chosen_by_variable(
+    http_receiver: Any, make: Any, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], json: bool
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+    assert make("http", endpoint=http_receiver.endpoint).export(spans()) is SUCCESS
+    expected = "application/json" if json else "application/x-protobuf"
+    assert http_receiver.requests[0].headers["content-type"] == expected
+
+
+def test_a_protocol_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"protocol is 'grpc'; accepted: http/protobuf, http/json"):
+        Http(protocol="grpc")
 
 
 # --- Exporting -------------------------------------------------------------------------------------------------------
@@ -656,7 +715,7 @@ def test_what_the_receiver_refuses_fails_at_once_with_one_line(receiver: Any) ->
     done = export_from_a_program(receiver.protocol, receiver.endpoint)
     first, *results = done.stdout.splitlines()
     assert results == ["FAILURE"] * 3
-    assert first.startswith("ERROR otel_rs.export Failed to export spans: ")
+    assert first.startswith("ERROR otel_rs.export Failed to export 1 spans: ")
     assert "malformed, it says" in first
     assert done.stderr == ""
     assert len(receiver.requests) == 3
@@ -667,7 +726,7 @@ def test_nobody_listening_fails_with_one_line(protocol: str) -> None:
     done = export_from_a_program(protocol, NOBODY, "timeout=0.3")
     first, *results = done.stdout.splitlines()
     assert results == ["FAILURE"] * 3
-    assert first.startswith("ERROR otel_rs.export Failed to export spans: ")
+    assert first.startswith("ERROR otel_rs.export Failed to export 1 spans: ")
     assert done.stderr == ""
 
 

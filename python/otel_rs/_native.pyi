@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import Tracer as SdkTracer
@@ -23,20 +25,34 @@ class Processors:
     def set(self, pipelines: Sequence[SpanPipeline], python: Sequence[SpanProcessor]) -> None: ...
 
 class OtlpExporter:
-    """A connection to an OTLP receiver."""
+    """A connection to an OTLP receiver, for one signal."""
 
     def __new__(
         cls,
+        signal: str,
         protocol: str,
         endpoint: str,
         headers: list[tuple[str, str]],
         timeout: float,
         compression: str,
         user_agent: str,
+        *,
+        ca_file: str | None = None,
+        client_key_file: str | None = None,
+        client_certificate_file: str | None = None,
+        max_data_points: int | None = None,
+        max_request_size: int | None = None,
     ) -> OtlpExporter: ...
-    def export(self, spans: Iterable[ReadableSpan]) -> bool: ...
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def max_request_size(self) -> int | None: ...
+    def export(self, data: Iterable[ReadableSpan] | MetricsData | Iterable[ReadableLogRecord]) -> bool: ...
     def shutdown(self) -> bool: ...
     def is_shut_down(self) -> bool: ...
+    def counts(self) -> dict[str, int]: ...
+    def record_operations(self) -> None: ...
+    def take_operations(self) -> list[tuple[float, str | None]]: ...
 
 class SpanPipeline:
     """Batches ended spans and exports them away from Python."""
@@ -49,12 +65,15 @@ class SpanPipeline:
         max_export_batch_size: int,
         export_timeout_millis: float,
         max_queue_bytes: int,
+        max_request_bytes: int,
+        max_concurrent_exports: int,
     ) -> SpanPipeline: ...
     def push(self, span: ReadableSpan) -> None: ...
     def force_flush(self, timeout_millis: float) -> bool: ...
     def shutdown(self, timeout_millis: float) -> bool: ...
     def is_shut_down(self) -> bool: ...
     def counts(self) -> dict[str, int]: ...
+    def processed(self) -> tuple[int, int, int, int]: ...
 
 class CurrentSpan:
     """What ``start_as_current_span`` returns: a context manager and a decorator."""

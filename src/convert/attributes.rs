@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString};
@@ -13,6 +14,7 @@ use crate::convert::read::read;
 use crate::convert::text;
 use crate::convert::value::{self, Fidelity};
 use crate::otlp::attributes::Attributes;
+use crate::trace::api::api;
 use crate::trace::exception;
 
 thread_local! {
@@ -86,9 +88,9 @@ impl PyAttributes {
 
     /// Sets all attributes of a mapping on a set that no other thread can see yet.
     pub fn extend(&mut self, attributes: &Bound<'_, PyAny>, value_len: Option<usize>) {
-        if let Ok(dict) = attributes.cast_exact::<PyDict>() {
+        if let Some(dict) = dict_of(attributes) {
             self.wire.reserve(dict.len());
-            if self.extend_simple(dict, value_len) {
+            if self.extend_simple(&dict, value_len) {
                 return;
             }
             // Something in there is not plain; start again the general way.
@@ -124,6 +126,19 @@ impl PyAttributes {
         }
         all_plain
     }
+}
+
+/// The dict that a mapping is, or keeps its pairs in.
+fn dict_of<'py>(attributes: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
+    if let Ok(dict) = attributes.cast_exact::<PyDict>() {
+        return Some(dict.clone());
+    }
+    let py = attributes.py();
+    // Its own `items()` is Python code that takes a lock for each pair.
+    if attributes.get_type().is(api(py).ok()?.bounded_attributes.bind(py)) {
+        return attributes.getattr(intern!(py, "_dict")).ok()?.cast_into_exact().ok();
+    }
+    None
 }
 
 /// Converts a plain pair, one that needs no Python code for it, and gives `put` what puts it in place; None if the pair

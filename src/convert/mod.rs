@@ -1,7 +1,10 @@
 //! Between Python's values and the wire.
 
 pub mod attributes;
+pub mod fields;
 pub mod log;
+pub mod log_records;
+pub mod metrics;
 pub mod once;
 pub mod read;
 pub mod scope;

@@ -16,11 +16,14 @@ const SCOPE_ATTRIBUTES: u8 = 3;
 pub fn resource_of(resource: &Bound<'_, PyAny>) -> PyResult<Arc<Resource>> {
     let py = resource.py();
     let mut message = Vec::new();
+    if resource.is_none() {
+        return Ok(Arc::new(Resource { message, schema_url: String::new() }));
+    }
     put_attributes(&resource.getattr(intern!(py, "attributes"))?, RESOURCE_ATTRIBUTES, &mut message);
     Ok(Arc::new(Resource { message, schema_url: text_of(resource, "schema_url")? }))
 }
 
-/// The messages of a scope of a resource; a scope that is None is an empty one.
+/// The messages of a scope of a resource; what is None is empty.
 pub fn scope_of(resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<Scope>> {
     scope_in(resource_of(resource)?, scope)
 }
@@ -53,7 +56,8 @@ fn text_of(object: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
     if value.is_none() { Ok(String::new()) } else { Ok(text::utf8(&value.str()?).into_owned()) }
 }
 
-/// Scopes of stock spans, which carry Python objects, kept so that spans of one library share a batch's envelope.
+/// Scopes of stock spans and log records, which carry Python objects, kept so that those of one library share a batch's
+/// envelope.
 #[derive(Default)]
 pub struct ScopeCache {
     known: Mutex<Vec<Known>>,
@@ -82,6 +86,9 @@ impl ScopeCache {
             Some(encoded) => scope_in(encoded, scope)?,
             None => scope_of(resource, scope)?,
         };
+        // Objects that say the same are one scope on the wire.
+        let same = |known: &&Known| *known.encoded == *encoded;
+        let encoded = lock().iter().find(same).map_or(encoded, |known| Arc::clone(&known.encoded));
         let known =
             Known { resource: resource.clone().unbind(), scope: scope.clone().unbind(), encoded: Arc::clone(&encoded) };
         let _forgotten = {

@@ -16,7 +16,7 @@ use crate::trace::call;
 /// Deeper values are kept as text.
 const MAX_DEPTH: usize = 30;
 
-/// Values in one attribute, nested ones included. Containers that share others can unfold to far more than they are.
+/// Values in one attribute or body, nested ones included. Containers that share others can unfold to far more than they are.
 const MAX_VALUES: usize = 1_000_000;
 
 /// Bytes in one attribute, as much as a queue holds by default.
@@ -25,24 +25,34 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// What stands for a container that is too deep, or in itself. Its own text could be of any length.
 const NOT_SHOWN: &str = "...";
 
-/// One attribute's conversion under way.
+/// What is said about keys that are no texts and values that are of no type of OTLP's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// As `opentelemetry.attributes` cleans them, with its warnings.
+    Attribute,
+    /// A log record's body, which may be anything: their text is taken.
+    Body,
+}
+
+/// One value's conversion under way.
 struct Nesting {
     max_len: Option<usize>,
+    rules: Rules,
     values: usize,
     /// Addresses of the containers that the current value is in.
     within: Vec<usize>,
 }
 
 impl Nesting {
-    fn new(max_len: Option<usize>) -> Self {
-        Self { max_len, values: 0, within: Vec::new() }
+    fn new(max_len: Option<usize>, rules: Rules) -> Self {
+        Self { max_len, rules, values: 0, within: Vec::new() }
     }
 
     /// Counts one value, which makes `bytes` in all.
     fn count(&mut self, bytes: usize) -> PyResult<()> {
         self.values += 1;
         if self.values > MAX_VALUES || bytes > MAX_BYTES {
-            let message = format!("more than {MAX_VALUES} values or {MAX_BYTES} bytes in one attribute");
+            let message = format!("more than {MAX_VALUES} values or {MAX_BYTES} bytes in one value");
             return Err(PyValueError::new_err(message));
         }
         Ok(())
@@ -155,7 +165,12 @@ fn put_int(value: i64, out: &mut Vec<u8>) {
 /// Appends any value. Runs Python code where the value is not a plain one; fails only where that code raises, or the
 /// value unfolds beyond all bounds.
 pub fn put_value(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
-    put_nested(value, &mut Nesting::new(max_len), out)
+    put_nested(value, &mut Nesting::new(max_len, Rules::Attribute), out)
+}
+
+/// Appends what somebody logged: as `put_value`, but anything has its place.
+pub fn put_body(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
+    put_nested(value, &mut Nesting::new(None, Rules::Body), out).map(|_| ())
 }
 
 fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
@@ -186,6 +201,8 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
             Container::Sequence => put_sequence(value, nesting, out),
             Container::Mapping => put_mapping(value, nesting, out),
         });
+    } else if nesting.rules == Rules::Body {
+        put_text(&call::str(value)?, None, out);
     } else {
         log::warning(
             value.py(),
@@ -263,7 +280,11 @@ fn put_sequence(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u
 fn put_mapping(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     let mut fidelity = Fidelity::Exact;
     let start = out.len();
-    for (key, item) in clean_items(value, Err)?.pairs {
+    let pairs = match nesting.rules {
+        Rules::Attribute => clean_items(value, Err)?.pairs,
+        Rules::Body => items_as_text(value)?,
+    };
+    for (key, item) in pairs {
         let item_start = out.len();
         wire::put_bytes(out, len_tag(1), text::utf8(&key).as_bytes());
         let value_start = out.len();
@@ -275,10 +296,19 @@ fn put_mapping(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8
     Ok(fidelity)
 }
 
+/// The pairs of a mapping, with `str()` of their keys.
+fn items_as_text<'py>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>> {
+    let pair = |item: PyResult<Bound<'py, PyAny>>| {
+        let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item?.extract()?;
+        Ok((call::str(&key)?, value))
+    };
+    mapping.call_method0("items")?.try_iter()?.map(pair).collect()
+}
+
 /// The value as upstream keeps it: texts cut, sequences as tuples, mappings copied. For the few that the wire form does
 /// not hold to the full.
 pub fn clean<'py>(value: &Bound<'py, PyAny>, max_len: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
-    clean_nested(value, &mut Nesting::new(max_len))
+    clean_nested(value, &mut Nesting::new(max_len, Rules::Attribute))
 }
 
 fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResult<Bound<'py, PyAny>> {

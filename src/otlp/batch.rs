@@ -14,11 +14,21 @@ pub struct Resource {
 }
 
 /// Which library made the spans: an encoded `InstrumentationScope` message and the URL of its schema.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Scope {
     pub resource: Arc<Resource>,
     pub message: Vec<u8>,
     pub schema_url: String,
+}
+
+impl Scope {
+    /// What a request grows by for this scope, apart from its spans: at most, where the resource is in there already.
+    fn envelope_len(&self) -> usize {
+        // Tags and lengths of both messages and of their four fields.
+        const HEADS: usize = 64;
+        let resource = &self.resource;
+        HEADS + self.message.len() + self.schema_url.len() + resource.message.len() + resource.schema_url.len()
+    }
 }
 
 /// Spans that will go out in one request.
@@ -27,6 +37,8 @@ pub struct Batch {
     groups: Vec<Group>,
     spans: usize,
     bytes: usize,
+    /// Envelopes of the groups that have spans, at most.
+    envelopes: usize,
 }
 
 struct Group {
@@ -37,13 +49,42 @@ struct Group {
 impl Batch {
     /// Adds one span, framed by `otlp::span::Span::frame`.
     pub fn push(&mut self, scope: &Arc<Scope>, framed: &[u8]) {
-        self.spans += 1;
-        self.bytes += framed.len();
+        self.push_within(usize::MAX, scope, framed);
+    }
+
+    /// Adds one span and returns true, unless the request could become longer than `max_request_bytes`. The first span
+    /// goes in whatever its length.
+    #[inline]
+    pub fn push_within(&mut self, max_request_bytes: usize, scope: &Arc<Scope>, framed: &[u8]) -> bool {
+        let bytes = self.bytes + framed.len();
         // Newest first: spans of one library tend to come one after the other.
-        match self.groups.iter_mut().rev().find(|group| Arc::ptr_eq(&group.scope, scope)) {
+        let of_scope = |group: &&mut Group| Arc::ptr_eq(&group.scope, scope) && !group.framed.is_empty();
+        let Some(group) = self.groups.iter_mut().rev().find(of_scope) else {
+            return self.push_first_of(max_request_bytes, scope, framed);
+        };
+        if bytes + self.envelopes > max_request_bytes {
+            return false;
+        }
+        self.bytes = bytes;
+        self.spans += 1;
+        group.framed.extend_from_slice(framed);
+        true
+    }
+
+    /// A scope's first span, for which its envelope comes in as well.
+    #[cold]
+    fn push_first_of(&mut self, max_request_bytes: usize, scope: &Arc<Scope>, framed: &[u8]) -> bool {
+        let (bytes, envelopes) = (self.bytes + framed.len(), self.envelopes + scope.envelope_len());
+        if bytes + envelopes > max_request_bytes && self.spans > 0 {
+            return false;
+        }
+        (self.bytes, self.envelopes) = (bytes, envelopes);
+        self.spans += 1;
+        match self.groups.iter_mut().find(|group| Arc::ptr_eq(&group.scope, scope)) {
             Some(group) => group.framed.extend_from_slice(framed),
             None => self.groups.push(Group { scope: Arc::clone(scope), framed: framed.to_vec() }),
         }
+        true
     }
 
     /// Takes the batch and leaves an empty one that has room for as much again, so that a steady stream of spans does
@@ -54,7 +95,7 @@ impl Batch {
             .groups
             .iter()
             .map(|group| Group { scope: Arc::clone(&group.scope), framed: Vec::with_capacity(group.framed.len()) });
-        let next = Self { groups: groups.collect(), spans: 0, bytes: 0 };
+        let next = Self { groups: groups.collect(), spans: 0, bytes: 0, envelopes: 0 };
         std::mem::replace(self, next)
     }
 
@@ -73,9 +114,7 @@ impl Batch {
 
     /// The `ExportTraceServiceRequest`.
     pub fn into_request(mut self) -> Bytes {
-        let envelopes: usize =
-            self.groups.iter().map(|g| 64 + g.scope.message.len() + g.scope.resource.message.len()).sum();
-        let mut out = Vec::with_capacity(self.bytes + envelopes);
+        let mut out = Vec::with_capacity(self.bytes + self.envelopes);
         while let Some(first) = self.groups.first() {
             let resource = Arc::clone(&first.scope.resource);
             let same =
@@ -143,6 +182,32 @@ mod tests {
         wire::put_bytes(&mut out, len_tag(5), name.as_bytes());
         wire::frame_from(&mut out, 0, len_tag(2));
         out
+    }
+
+    #[test]
+    fn no_request_is_longer_than_it_may_be_but_for_a_single_span() {
+        let resource = Arc::new(Resource { message: vec![], schema_url: "resource".into() });
+        let scopes = ["a", "library with a long name", ""].map(|name| scope(&resource, name, "scope's own"));
+        for max_request_bytes in (1..2000).step_by(37) {
+            let mut batch = Batch::default();
+            let mut seen = 0;
+            let mut close = |batch: &mut Batch| {
+                let batch = batch.take_leaving_room();
+                let spans = batch.len();
+                seen += spans;
+                let request = batch.into_request();
+                assert!(request.len() <= max_request_bytes || spans == 1, "{spans}: {}", request.len());
+            };
+            for number in 0..200usize {
+                let (scope, span) = (&scopes[number % 7 % 3], span(&"x".repeat(number * number % 300)));
+                if !batch.push_within(max_request_bytes, scope, &span) {
+                    close(&mut batch);
+                    assert!(batch.push_within(max_request_bytes, scope, &span));
+                }
+            }
+            close(&mut batch);
+            assert_eq!(seen, 200);
+        }
     }
 
     #[test]

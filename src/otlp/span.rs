@@ -1,5 +1,7 @@
 //! A span, its events and its links as OTLP messages (opentelemetry/proto/trace/v1/trace.proto).
 
+use std::borrow::Cow;
+
 use crate::otlp::attributes::Attributes;
 use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
 
@@ -224,6 +226,16 @@ impl Span<'_> {
     }
 }
 
+/// The name in an encoded `Span`.
+pub fn name_of(message: &[u8]) -> Cow<'_, str> {
+    let mut fields = wire::Fields::of(message);
+    let name = fields.find_map(|(field, value)| match value {
+        wire::Value::Bytes(name) if field == u32::from(field::NAME) => Some(String::from_utf8_lossy(name)),
+        _ => None,
+    });
+    name.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +276,7 @@ mod tests {
         let mut out = Vec::new();
         span.frame(&mut out);
         let decoded = proto::ScopeSpans::decode(&out[..]).unwrap().spans.remove(0);
+        assert_eq!(name_of(&decoded.encode_to_vec()), "GET /");
         assert_eq!(decoded.trace_id, 0x0102u128.to_be_bytes());
         assert_eq!(decoded.span_id, 3u64.to_be_bytes());
         assert_eq!(decoded.parent_span_id, 4u64.to_be_bytes());

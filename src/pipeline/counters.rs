@@ -2,16 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::otlp::counters::{Counters as ExportCounters, Exports};
+
 #[derive(Default)]
 pub(super) struct Counters {
-    exported: AtomicU64,
-    rejected: AtomicU64,
-    failed: AtomicU64,
-    dropped: AtomicU64,
+    /// Of the spans that were handed to the exporter.
+    pub exports: ExportCounters,
+    queue_full: AtomicU64,
+    after_shutdown: AtomicU64,
+    given_up: AtomicU64,
 }
 
 /// A reading of a pipeline's counters, in spans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Ended spans that reached the pipeline.
     pub created: u64,
@@ -21,35 +24,56 @@ pub struct Counts {
     pub rejected: u64,
     /// Given up after an export failed.
     pub failed: u64,
-    /// Never tried: no room, or after shutdown.
+    /// Never tried (no room, after shutdown, or left at its deadline), or refused alone for their size.
     pub dropped: u64,
     /// In the queue or in an export under way.
     pub pending: u64,
+    /// Those of `pending` that are in an export under way.
+    pub in_flight: u64,
+}
+
+/// What a processor's metrics tell, in spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Processed {
+    /// Handed to the exporter.
+    pub processed: u64,
+    pub queue_full: u64,
+    pub after_shutdown: u64,
+    pub queue_size: u64,
 }
 
 impl Counters {
-    pub fn exported(&self, spans: u64, rejected: u64) {
-        let rejected = rejected.min(spans);
-        self.exported.fetch_add(spans - rejected, Ordering::Relaxed);
-        self.rejected.fetch_add(rejected, Ordering::Relaxed);
+    /// Returns how many have been dropped for it by now.
+    pub fn queue_full(&self) -> u64 {
+        self.queue_full.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub fn failed(&self, spans: u64) {
-        self.failed.fetch_add(spans, Ordering::Relaxed);
+    pub fn after_shutdown(&self) {
+        self.after_shutdown.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns how many have been dropped by now.
-    pub fn dropped(&self, spans: u64) -> u64 {
-        self.dropped.fetch_add(spans, Ordering::Relaxed) + spans
+    pub fn given_up(&self, spans: u64) {
+        self.given_up.fetch_add(spans, Ordering::Relaxed);
+    }
+
+    fn dropped_unexported(&self) -> [u64; 3] {
+        [&self.queue_full, &self.after_shutdown, &self.given_up].map(|counter| counter.load(Ordering::Relaxed))
     }
 
     pub fn read(&self, created: u64) -> Counts {
-        let [exported, rejected, failed, dropped] =
-            [&self.exported, &self.rejected, &self.failed, &self.dropped].map(|c| c.load(Ordering::Relaxed));
+        let Exports { exported, rejected, failed, dropped, in_flight, .. } = self.exports.read();
+        let dropped = dropped + self.dropped_unexported().iter().sum::<u64>();
         let done = exported + rejected + failed + dropped;
         // The counters are read one after the other while spans end: what was counted since `created` was read is not
         // pending, and has been created too.
         let created = created.max(done);
-        Counts { created, exported, rejected, failed, dropped, pending: created - done }
+        let pending = created - done;
+        Counts { created, exported, rejected, failed, dropped, pending, in_flight: in_flight.min(pending) }
+    }
+
+    pub fn processed(&self, created: u64, queue_size: u64) -> Processed {
+        let [queue_full, after_shutdown, given_up] = self.dropped_unexported();
+        let processed = created.saturating_sub(queue_size + queue_full + after_shutdown + given_up);
+        Processed { processed, queue_full, after_shutdown, queue_size }
     }
 }

@@ -1,4 +1,4 @@
-//! From an ended span to an export: bounded batches, one worker, exact counts. Nothing here knows Python, so nothing
+//! From an ended span to an export: bounded batches, a worker, exact counts. Nothing here knows Python, so nothing
 //! here can take the GIL.
 
 mod counters;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-pub use counters::Counts;
+pub use counters::{Counts, Processed};
 
 use crate::fork::PerProcess;
 use crate::otlp::batch::Scope;
@@ -30,6 +30,10 @@ pub struct PipelineConfig {
     pub export_timeout: Duration,
     /// Framed bytes that may wait, whatever their number.
     pub max_queue_bytes: usize,
+    /// Length of a request, uncompressed, from which on a batch is closed before it has its number of spans.
+    pub max_request_bytes: usize,
+    /// Exports under way at a time, one or more.
+    pub max_concurrent_exports: usize,
 }
 
 /// Takes framed spans from any thread and exports them on the runtime's thread.
@@ -87,7 +91,7 @@ impl Pipeline {
                 state.wake.notify_one();
             }
             Pushed::Full => {
-                let dropped = state.counters.dropped(1);
+                let dropped = state.counters.queue_full();
                 report(Level::Warning, Kind::QueueFull, self.exporter.source(), || {
                     let PipelineConfig { max_queue_size, max_queue_bytes, .. } = self.config;
                     format!(
@@ -96,7 +100,7 @@ impl Pipeline {
                 });
             }
             Pushed::Closed => {
-                state.counters.dropped(1);
+                state.counters.after_shutdown();
                 report(Level::Warning, Kind::AfterShutdown, self.exporter.source(), || {
                     "BatchSpanProcessor is already shut down, dropping spans".into()
                 });
@@ -115,9 +119,11 @@ impl Pipeline {
                     handle.spawn(worker::run(Arc::clone(state), self.config.clone(), Arc::clone(&self.exporter)));
                 }
             }
-            Err(error) => report(Level::Error, Kind::NoThread, self.exporter.source(), || {
-                format!("The export thread can't be started, spans wait in the queue: {error}")
-            }),
+            Err(error) => {
+                report(Level::Error, Kind::NoThread, self.exporter.source(), || {
+                    format!("The export thread can't be started, spans wait in the queue: {error}")
+                });
+            }
         }
     }
 
@@ -150,7 +156,7 @@ impl Pipeline {
     pub fn abandon(&self) {
         let state = self.state();
         let left = state.queue.clear();
-        state.counters.dropped(left as u64);
+        state.counters.given_up(left as u64);
         state.abandoned.send_replace(true);
     }
 
@@ -161,6 +167,12 @@ impl Pipeline {
     pub fn counts(&self) -> Counts {
         let state = self.state();
         state.counters.read(state.queue.created())
+    }
+
+    pub fn processed(&self) -> Processed {
+        let state = self.state();
+        let (created, waiting) = state.queue.created_and_waiting();
+        state.counters.processed(created, waiting)
     }
 }
 

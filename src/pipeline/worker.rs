@@ -1,16 +1,18 @@
-//! The task that exports a pipeline's batches, one after the other, on the runtime's thread.
+//! The task that exports a pipeline's batches, a few at a time, on the runtime's thread.
 
 use std::sync::Arc;
 
-use tokio::time::{sleep, timeout};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 
+use super::queue::End;
 use super::{PipelineConfig, State};
 use crate::otlp::batch::Batch;
-use crate::otlp::client::Outcome;
-use crate::otlp::exporter::Exporter;
-use crate::report::{Kind, Level, Source, report};
+use crate::otlp::exporter::{Exporter, Limits};
+use crate::report::{Kind, Level, report};
 
 pub(super) async fn run(state: Arc<State>, config: PipelineConfig, exporter: Arc<Exporter>) {
+    let mut exports = JoinSet::new();
     while !state.queue.is_finished() {
         // A batch that was sealed, a flush and the end wake the worker at once; otherwise it looks every
         // `schedule_delay` and takes what little there is.
@@ -18,53 +20,56 @@ pub(super) async fn run(state: Arc<State>, config: PipelineConfig, exporter: Arc
             () = state.wake.notified() => false,
             () = sleep(config.schedule_delay) => true,
         };
-        while let Some(batch) = state.queue.next(due) {
-            due = false;
-            let spans = batch.len() as u64;
-            let outcome = export(&state, &config, &exporter, batch).await;
-            count(&state, spans, outcome, exporter.source());
-            // After the counters, so that whoever waited for the spans finds them counted.
-            state.queue.done(spans);
-        }
-    }
-}
-
-async fn export(state: &State, config: &PipelineConfig, exporter: &Arc<Exporter>, batch: Batch) -> Outcome {
-    let mut abandoned = state.abandoned.subscribe();
-    let draining = state.draining.subscribe();
-    let exporter = Arc::clone(exporter);
-    // A task of its own, so that a panic in there costs this batch and not the worker.
-    let mut task = tokio::spawn(async move { exporter.export(batch.into_request(), &draining).await });
-    let outcome = tokio::select! {
-        result = timeout(config.export_timeout, &mut task) => result,
-        _ = abandoned.wait_for(|abandoned| *abandoned) => {
-            task.abort();
-            return Outcome::Failed { reason: "broken off at the shutdown deadline".into() };
-        }
-    };
-    match outcome {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => Outcome::Failed { reason: format!("the export panicked: {panic}") },
-        Err(_elapsed) => {
-            task.abort();
-            Outcome::Failed { reason: format!("not done within the export timeout of {:?}", config.export_timeout) }
-        }
-    }
-}
-
-fn count(state: &State, spans: u64, outcome: Outcome, source: Source) {
-    match outcome {
-        Outcome::Delivered { rejected, message } => {
-            state.counters.exported(spans, rejected);
-            if rejected > 0 || !message.is_empty() {
-                report(Level::Warning, Kind::PartialSuccess, source, || {
-                    format!("The receiver rejected {rejected} of {spans} spans: {message}")
-                });
+        loop {
+            while exports.len() >= config.max_concurrent_exports
+                && let Some(ended) = exports.join_next().await
+            {
+                say_if_panicked(&exporter, ended);
             }
+            let Some((batch, end)) = state.queue.next(due) else { break };
+            due = false;
+            // Tasks of their own, so that a panic in there costs this batch and not the worker.
+            exports.spawn(export(Arc::clone(&state), config.clone(), Arc::clone(&exporter), batch, end));
         }
-        Outcome::TooLarge { reason } | Outcome::Failed { reason } => {
-            state.counters.failed(spans);
-            report(Level::Error, Kind::ExportFailed, source, || format!("Failed to export {spans} spans: {reason}"));
+        while let Some(ended) = exports.try_join_next() {
+            say_if_panicked(&exporter, ended);
         }
+    }
+    while let Some(ended) = exports.join_next().await {
+        say_if_panicked(&exporter, ended);
+    }
+}
+
+async fn export(state: Arc<State>, config: PipelineConfig, exporter: Arc<Exporter>, batch: Batch, end: End) {
+    // Dropped last, panic or not: whoever waits for the spans finds them counted.
+    let _done = Done { state: &state, end };
+    let limits = Limits {
+        timeout: config.export_timeout,
+        no_retry: state.draining.subscribe(),
+        broken_off: state.abandoned.subscribe(),
+    };
+    let spans = batch.len() as u64;
+    let exported = exporter.export_within(batch.into_request(), spans, &limits, &state.counters.exports).await;
+    if let Some(bytes) = exported.refused_bytes {
+        state.queue.learn_refused(bytes);
+    }
+}
+
+struct Done<'a> {
+    state: &'a State,
+    end: End,
+}
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.state.queue.done(self.end);
+    }
+}
+
+fn say_if_panicked(exporter: &Exporter, ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        report(Level::Error, Kind::ExportFailed, exporter.source(), || {
+            format!("Failed to export spans: the export panicked: {error}")
+        });
     }
 }

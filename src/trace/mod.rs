@@ -6,7 +6,6 @@ pub mod call;
 pub mod context;
 pub mod current_span;
 pub mod exception;
-pub mod exporter;
 pub mod ids;
 pub mod instantiate;
 pub mod methods;

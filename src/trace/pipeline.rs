@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict, PyDict};
 
 use crate::convert::attributes::with_scratch;
 use crate::convert::log;
 use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
-use crate::pipeline::{Pipeline, PipelineConfig, Ticket};
+use crate::exporter::OtlpExporter;
+use crate::pipeline::{Counts, Pipeline, PipelineConfig, Processed, Ticket};
 use crate::trace::boundary::contained;
-use crate::trace::exporter::OtlpExporter;
 use crate::trace::signals;
 
 /// Batches ended spans and exports them away from Python. Nothing it does holds the GIL but taking the span's bytes.
@@ -53,6 +53,7 @@ fn millis(millis: f64) -> Duration {
 #[pymethods]
 impl SpanPipeline {
     #[new]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         exporter: &OtlpExporter,
         max_queue_size: usize,
@@ -60,6 +61,8 @@ impl SpanPipeline {
         max_export_batch_size: usize,
         export_timeout_millis: f64,
         max_queue_bytes: usize,
+        max_request_bytes: usize,
+        max_concurrent_exports: usize,
     ) -> PyResult<Self> {
         if schedule_delay_millis.is_nan() || export_timeout_millis.is_nan() {
             return Err(PyValueError::new_err("schedule_delay_millis and export_timeout_millis must be numbers"));
@@ -71,6 +74,8 @@ impl SpanPipeline {
             // Upstream takes no notice of this timeout; zero and less can only mean that there is none.
             export_timeout: if export_timeout_millis > 0.0 { millis(export_timeout_millis) } else { YEAR },
             max_queue_bytes,
+            max_request_bytes,
+            max_concurrent_exports: max_concurrent_exports.max(1),
         };
         let inner = Arc::new(Pipeline::new(config, Arc::clone(exporter.inner())));
         Ok(Self { inner, scopes: ScopeCache::default() })
@@ -123,14 +128,16 @@ impl SpanPipeline {
 
     /// Spans by what became of them: created = exported + rejected + failed + dropped + pending.
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counts = self.inner.counts();
-        let dict = PyDict::new(py);
-        dict.set_item("created", counts.created)?;
-        dict.set_item("exported", counts.exported)?;
-        dict.set_item("rejected", counts.rejected)?;
-        dict.set_item("failed", counts.failed)?;
-        dict.set_item("dropped", counts.dropped)?;
-        dict.set_item("pending", counts.pending)?;
-        Ok(dict)
+        let Counts { created, exported, rejected, failed, dropped, pending, in_flight } = self.inner.counts();
+        let counts = [created, exported, rejected, failed, dropped, pending, in_flight];
+        let names = ["created", "exported", "rejected", "failed", "dropped", "pending", "in_flight"];
+        log::drain_reports(py);
+        names.into_iter().zip(counts).into_py_dict(py)
+    }
+
+    /// Spans handed to the exporter, dropped for want of room, dropped after shutdown, and in the queue.
+    fn processed(&self) -> (u64, u64, u64, u64) {
+        let Processed { processed, queue_full, after_shutdown, queue_size } = self.inner.processed();
+        (processed, queue_full, after_shutdown, queue_size)
     }
 }

@@ -30,6 +30,8 @@ PYTHON_SOURCE = ROOT / "python"
 
 SDK = "opentelemetry-sdk"
 EXPORTERS = ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-exporter-otlp-proto-http")
+ENCODERS = "opentelemetry-exporter-otlp-proto-common"
+PACKAGES = (SDK, *EXPORTERS, ENCODERS)
 TEST_UTILS = "opentelemetry-test-utils"
 # What the tests import besides; their versions are those of the development set.
 TEST_TOOLS = (
@@ -71,7 +73,7 @@ def prepare(version: str) -> Environment:
     print(f"preparing opentelemetry-sdk {version} in {environment.folder.relative_to(ROOT)}", flush=True)
     shutil.rmtree(environment.folder, ignore_errors=True)
     environment.folder.mkdir(parents=True)
-    for package in (SDK, *EXPORTERS):
+    for package in PACKAGES:
         _unpack(source_distribution(f"{package}=={version}"), environment.source(package))
     _make_virtual_environment(environment)
     stamp.write_text(made_of)
@@ -92,7 +94,7 @@ def _make_virtual_environment(environment: Environment) -> None:
 
 
 def _requirements(version: str) -> list[str]:
-    return [*(f"{package}=={version}" for package in (SDK, *EXPORTERS)), *TEST_TOOLS]
+    return [*(f"{package}=={version}" for package in PACKAGES), *TEST_TOOLS]
 
 
 def _constraints() -> list[str]:

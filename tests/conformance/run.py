@@ -1,7 +1,7 @@
 """Runs upstream's own tests with otel-rs installed over the SDK: `make conformance`.
 
 The SDK's tests run against the release that the development set pins, the oldest and the latest that pyproject.toml
-allows, and so do those of the OTLP exporters. The tests that look inside are in `excluded*.txt`.
+allows, and so do those of the OTLP exporters and of their encoders. The tests that look inside are in `excluded*.txt`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import environments
-from environments import EXPORTERS, ROOT, SDK, Environment
+from environments import ENCODERS, EXPORTERS, ROOT, SDK, Environment
 
 HERE = Path(__file__).parent
 PLUGINS = HERE / "plugins"
@@ -64,6 +64,14 @@ SUITES = (
         HERE / "excluded_http_exporter.txt",
         least_native_spans=20,
         most_excluded=1,
+    ),
+    Suite(
+        ENCODERS,
+        ("tests",),
+        HERE / "excluded_encoders.txt",
+        least_native_spans=0,
+        most_excluded=1 / 8,
+        plugins=("native_encoders",),
     ),
 )
 

@@ -29,6 +29,12 @@ service:
     traces:
       receivers: [otlp]
       exporters: [file]
+    metrics:
+      receivers: [otlp]
+      exporters: [file]
+    logs:
+      receivers: [otlp]
+      exporters: [file]
 """
 
 
@@ -59,18 +65,22 @@ class Collector:
         return self._process.poll() is None
 
     def endpoint(self, protocol: str) -> str:
-        return f"http://127.0.0.1:{self.ports[protocol]}"
+        return f"http://127.0.0.1:{self.ports[protocol.replace('json', 'protobuf')]}"
 
     def resource_spans(self, run: str) -> list[dict[str, Any]]:
-        """The OTLP/JSON ResourceSpans that arrived from the program run under this id."""
+        return self.received(run, "resourceSpans")
+
+    def received(self, run: str, kind: str) -> list[dict[str, Any]]:
+        """The OTLP/JSON ResourceSpans, ResourceMetrics or ResourceLogs that arrived from the program run under this
+        id."""
         if not self._received.exists():
             return []
         lines = self._received.read_bytes().split(b"\n")[:-1]  # what follows the last newline is still being written
         return [
-            resource_spans
+            item
             for line in lines
-            for resource_spans in json.loads(line).get("resourceSpans", [])
-            if attributes_of(resource_spans["resource"]).get(RUN_ATTRIBUTE) == run
+            for item in json.loads(line).get(kind, [])
+            if attributes_of(item["resource"]).get(RUN_ATTRIBUTE) == run
         ]
 
     def wait_for_spans(self, run: str, count: int, program: Program) -> list[dict[str, Any]]:
@@ -86,6 +96,13 @@ class Collector:
                 f"{number_of_spans(self.resource_spans(run))} of {count} spans arrived."
                 f"\nThe program:\n{program.output()}\nThe Collector:\n{self.log()}"
             ),
+        )
+
+    def wait_for(self, run: str, kind: str, program: Program) -> list[dict[str, Any]]:
+        """What arrived of the run, once anything has."""
+        return wait_until(
+            lambda: self.received(run, kind),
+            lambda: f"no {kind} arrived.\nThe program:\n{program.output()}\nThe Collector:\n{self.log()}",
         )
 
     def log(self) -> str:

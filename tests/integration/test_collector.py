@@ -34,3 +34,58 @@ def test_all_spans_of_a_program_arrive_when_it_ends(collector, start_program, im
         assert {span["parentSpanId"] for span in children} == {parent["spanId"]}
         numbers = [a["value"]["intValue"] for span in children for a in span["attributes"] if a["key"] == "number"]
         assert sorted(map(int, numbers)) == list(range(99))
+
+
+ALL_SIGNALS = Path(__file__).with_name("all_signals.py")
+INSTRUMENT = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf", "http/json"])
+@pytest.mark.parametrize("histograms", ["explicit_bucket_histogram", "base2_exponential_bucket_histogram"])
+def test_all_signals_of_a_program_arrive_when_it_ends(collector, start_program, protocol, histograms):
+    environment = {
+        "OTEL_PYTHON_DISTRO": "rs",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint(protocol),
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": histograms,
+        "OTEL_METRICS_EXEMPLAR_FILTER": "always_on",
+    }
+    command = (sys.executable, "-c", INSTRUMENT, sys.executable, ALL_SIGNALS)
+    with start_program(*command, **environment) as program:
+        assert program.process.wait(timeout=60) == 0, program.output()
+        collector.wait_for_spans(program.run, 1, program)
+        metrics = collector.wait_for(program.run, "resourceMetrics", program)
+        logs = collector.wait_for(program.run, "resourceLogs", program)
+        program.assert_ran_on("otel_rs")
+
+    (span,) = [
+        span
+        for item in collector.resource_spans(program.run)
+        for scope in item["scopeSpans"]
+        for span in scope["spans"]
+    ]
+    (scope,) = [scope for item in metrics for scope in item["scopeMetrics"] if scope["scope"]["name"] == "all_signals"]
+    assert (scope["scope"]["version"], scope["schemaUrl"]) == ("1.0", "https://example.com/schema")
+    by_name = {metric["name"]: metric for metric in scope["metrics"]}
+    assert set(by_name) == {"counter", "up_and_down", "gauge", "histogram"}
+    counter = by_name["counter"]["sum"]
+    assert (counter["aggregationTemporality"], counter["isMonotonic"]) == (1, True)
+    assert sorted(int(point["asInt"]) for point in counter["dataPoints"]) == [20, 25]
+    assert counter["dataPoints"][0]["exemplars"][0]["traceId"] == span["traceId"]
+    assert sorted(point["asDouble"] for point in by_name["up_and_down"]["sum"]["dataPoints"]) == [-6.25, -5.0]
+    assert sorted(point["asDouble"] for point in by_name["gauge"]["gauge"]["dataPoints"]) == [4.0, 4.5]
+    kind = "histogram" if histograms.startswith("explicit") else "exponentialHistogram"
+    points = by_name["histogram"][kind]["dataPoints"]
+    assert sorted((int(point["count"]), point["sum"], point["max"]) for point in points) == [(5, 200, 80), (5, 250, 90)]
+
+    (scope,) = [scope for item in logs for scope in item["scopeLogs"] if scope["scope"]["name"] == "all_signals"]
+    assert (scope["scope"]["version"], scope["schemaUrl"]) == ("1.0", "https://example.com/schema")
+    assert len(scope["logRecords"]) == 10
+    for number, record in enumerate(scope["logRecords"]):
+        assert (record["severityNumber"], record["severityText"], record["eventName"]) == (13, "WARN", "numbered")
+        assert (record["traceId"], record["spanId"]) == (span["traceId"], span["spanId"])
+        first, second = record["body"]["kvlistValue"]["values"]
+        assert first == {"key": "number", "value": {"intValue": str(number)}}
+        assert len(second["value"]["arrayValue"]["values"]) == 4

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from otel_rs._installation.on_demand import is_waiting
-from otel_rs._installation.replacements import Replacement
+from otel_rs._installation.replacements import Importing, Replacement
 
 
 class _Exchanged(NamedTuple):
@@ -31,6 +31,10 @@ class Exchange:
 
     def put(self, module: ModuleType) -> None:
         """Replaces a module's attributes, those that it has, or would have if its file had run."""
+        for replacement in self.wanted[module.__name__].values():
+            if isinstance(replacement, Importing):
+                # Not under the lock: an import waits for other threads, and they may come here.
+                replacement.native()
         with self._lock:
             if self._ended:
                 return

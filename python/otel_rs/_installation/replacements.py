@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 from opentelemetry.util._importlib_metadata import entry_points
@@ -13,17 +14,44 @@ _logger = logging.getLogger(__name__)
 # Makes what comes in an attribute's place, of what was there.
 Replacement = Callable[[Any], Any]
 
-_GRPC_SPANS = "opentelemetry.exporter.otlp.proto.grpc.trace_exporter"
-_HTTP_SPANS = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
+_OTLP_CLASSES = {
+    "trace_exporter": "OTLPSpanExporter",
+    "metric_exporter": "OTLPMetricExporter",
+    "_log_exporter": "OTLPLogExporter",
+}
+
+
+def _otlp_modules() -> dict[str, dict[str, Replacement]]:
+    return {
+        f"opentelemetry.exporter.otlp.proto.{protocol}.{module}": {
+            name: Importing(f"otel_rs.exporter.otlp.{protocol}", name)
+        }
+        for protocol in ("grpc", "http")
+        for module, name in _OTLP_CLASSES.items()
+    }
+
+
+class Importing:
+    """A native class that is imported when its place is: metrics and logs cost a program that has none nothing."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._module = module
+        self._name = name
+
+    def native(self) -> Any:
+        return getattr(import_module(self._module), self._name)
+
+    def __call__(self, _original: Any) -> Any:
+        return self.native()
+
 
 # Modules whose native names need nothing of the rest of them.
-ON_THEIR_OWN = frozenset({_GRPC_SPANS, _HTTP_SPANS})
+ON_THEIR_OWN = frozenset(_otlp_modules())
 
 
 def replacements() -> dict[str, dict[str, Replacement]]:
     """By module name and attribute."""
     from otel_rs import trace
-    from otel_rs.exporter.otlp import grpc, http
     from otel_rs.trace import export
 
     provider = {"TracerProvider": _always(trace.TracerProvider)}
@@ -41,21 +69,12 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **provider,
             **batch,
             "_import_config_components": _import_config_components,
+            "_EXPORTER_BY_OTLP_PROTOCOL": lambda names: {**names, "http/json": "otlp_proto_http"},
         },
-        "opentelemetry.configuration._tracer_provider": {
-            **provider,
-            **batch,
-            **simple,
-            "_create_otlp_grpc_span_exporter": _always(_grpc_span_exporter),
-            "_create_otlp_http_span_exporter": _always(_http_span_exporter),
-            "_SPAN_EXPORTER_REGISTRY": lambda registry: {
-                **registry,
-                "otlp_grpc": _grpc_span_exporter,
-                "otlp_http": _http_span_exporter,
-            },
-        },
-        _GRPC_SPANS: {"OTLPSpanExporter": _always(grpc.OTLPSpanExporter)},
-        _HTTP_SPANS: {"OTLPSpanExporter": _always(http.OTLPSpanExporter)},
+        "opentelemetry.configuration._tracer_provider": {**provider, **batch, **simple, **_of_files("span")},
+        "opentelemetry.configuration._meter_provider": _of_files("metric"),
+        "opentelemetry.configuration._logger_provider": _of_files("log"),
+        **_otlp_modules(),
     }
 
 
@@ -65,18 +84,18 @@ def _always(native: Any) -> Replacement:
 
 # --- The configurator: exporters by the names in OTEL_TRACES_EXPORTER and its like -----------------------------------
 
-# What entry points of a group export.
+# What entry points of a group are.
 _EXPORTERS = {
-    "opentelemetry_traces_exporter": "traces",
-    "opentelemetry_metrics_exporter": "metrics",
-    "opentelemetry_logs_exporter": "logs",
+    "opentelemetry_traces_exporter": "OTLPSpanExporter",
+    "opentelemetry_metrics_exporter": "OTLPMetricExporter",
+    "opentelemetry_logs_exporter": "OTLPLogExporter",
 }
 # Upstream's names, which its configurator makes of OTEL_EXPORTER_OTLP_PROTOCOL.
 _OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
 
 
 def _import_config_components(original: Any) -> Any:
-    """As upstream; but a package for OTLP that is missing or broken costs its signal, and spans need none."""
+    """As upstream; but OTLP needs no package, and one that is broken costs nothing."""
 
     def import_config_components(names: Sequence[str], group: str) -> list[tuple[str, Any]]:
         components: list[tuple[str, Any]] = []
@@ -91,51 +110,51 @@ def _import_config_components(original: Any) -> Any:
 
 
 def _otlp_exporter(name: str, group: str, original: Any) -> list[tuple[str, Any]]:
-    state = "is not installed"
     if any(entry_points(group=group, name=name)):
         try:
             found: list[tuple[str, Any]] = original([name], group)
             return found
         except Exception as error:  # grpcio and protobuf raise several kinds when they are of the wrong version or make
-            state = f"cannot be loaded ({type(error).__name__}: {error})"
-    signal = _EXPORTERS[group]
-    if signal == "traces":
-        from otel_rs.exporter.otlp import grpc, http
-
-        return [(name, {"grpc": grpc, "http": http}[_OTLP[name]].OTLPSpanExporter)]
-    _logger.warning(
-        "otel-rs exports no %s by OTLP yet, and opentelemetry-exporter-otlp, which does, %s: they are not exported. "
-        "Install it, or set OTEL_%s_EXPORTER=none.",
-        signal,
-        state,
-        signal.upper(),
-    )
-    return []
+            _logger.debug("The entry point %s of %s cannot be loaded", name, group, exc_info=error)
+    return [(name, Importing(f"otel_rs.exporter.otlp.{_OTLP[name]}", _EXPORTERS[group]).native())]
 
 
 # --- opentelemetry-configuration: exporters by the section of the file -----------------------------------------------
 
 
-def _grpc_span_exporter(config: Any) -> Any:
-    from otel_rs.exporter.otlp.grpc import OTLPSpanExporter
+def _of_files(kind: str) -> dict[str, Replacement]:
+    """The functions that make exporters of a kind, and the table of them."""
 
-    return OTLPSpanExporter(**_arguments(config))
+    def grpc(config: Any) -> Any:
+        return _exporter_of_file("grpc", kind, config)
+
+    def http(config: Any) -> Any:
+        return _exporter_of_file("http", kind, config)
+
+    return {
+        f"_create_otlp_grpc_{kind}_exporter": _always(grpc),
+        f"_create_otlp_http_{kind}_exporter": _always(http),
+        f"_{kind.upper()}_EXPORTER_REGISTRY": lambda registry: {**registry, "otlp_grpc": grpc, "otlp_http": http},
+    }
 
 
-def _http_span_exporter(config: Any) -> Any:
-    from otel_rs.exporter.otlp.http import OTLPSpanExporter
-
-    return OTLPSpanExporter(**_arguments(config))
-
-
-def _arguments(config: Any) -> dict[str, Any]:
+def _exporter_of_file(protocol: str, kind: str, config: Any) -> Any:
     from opentelemetry.configuration._common import _map_compression, _parse_headers
 
     from otel_rs.exporter.otlp import Compression
 
-    return {
+    arguments = {
         "endpoint": config.endpoint,
         "headers": _parse_headers(config.headers, config.headers_list),
         "timeout": None if config.timeout is None else config.timeout / 1000,
-        "compression": _map_compression(config.compression, Compression, allow_deflate=True),
+        "compression": _map_compression(config.compression, Compression, allow_deflate=protocol == "http"),
     }
+    if kind == "metric":
+        from opentelemetry.configuration import _meter_provider
+
+        arguments["preferred_temporality"] = _meter_provider._map_temporality(config.temporality_preference)
+        arguments["preferred_aggregation"] = _meter_provider._map_histogram_aggregation(
+            config.default_histogram_aggregation
+        )
+    exporter = Importing(f"otel_rs.exporter.otlp.{protocol}", f"OTLP{kind.capitalize()}Exporter")
+    return exporter.native()(**arguments)

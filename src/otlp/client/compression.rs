@@ -1,13 +1,17 @@
 //! Content codings. gRPC and HTTP name and define them alike.
 
+use std::fmt;
 use std::io::Write;
 
-use flate2::write::GzEncoder;
+use flate2::write::{GzEncoder, ZlibEncoder};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,
     Gzip,
+    /// HTTP only: the zlib format, as RFC 9110 defines `deflate`.
+    Deflate,
+    Zstd,
 }
 
 impl Compression {
@@ -16,20 +20,37 @@ impl Compression {
         match self {
             Compression::None => None,
             Compression::Gzip => Some("gzip"),
+            Compression::Deflate => Some("deflate"),
+            Compression::Zstd => Some("zstd"),
         }
     }
 
     /// Appends the compressed `input` to `output`.
     pub(super) fn append(self, input: &[u8], mut output: Vec<u8>) -> Vec<u8> {
-        match self {
-            Compression::None => {
-                output.extend_from_slice(input);
-                output
-            }
+        let level = flate2::Compression::default();
+        let compressed = match self {
+            Compression::None => output.write_all(input).map(|()| output),
             Compression::Gzip => {
-                let mut encoder = GzEncoder::new(output, flate2::Compression::default());
-                encoder.write_all(input).and_then(|()| encoder.finish()).expect("writing to a Vec cannot fail")
+                let mut encoder = GzEncoder::new(output, level);
+                encoder.write_all(input).and_then(|()| encoder.finish())
             }
-        }
+            Compression::Deflate => {
+                let mut encoder = ZlibEncoder::new(output, level);
+                encoder.write_all(input).and_then(|()| encoder.finish())
+            }
+            Compression::Zstd => zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL).and_then(|mut encoder| {
+                // Spares the peer from buffering for a frame of unknown size.
+                encoder.set_pledged_src_size(Some(input.len() as u64))?;
+                encoder.write_all(input)?;
+                encoder.finish()
+            }),
+        };
+        compressed.expect("writing to a Vec cannot fail")
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.encoding().unwrap_or("none"))
     }
 }

@@ -1,6 +1,7 @@
 //! What a client is told, and what can be wrong with it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::compression::Compression;
@@ -10,13 +11,15 @@ use super::endpoint;
 pub enum Protocol {
     Grpc,
     HttpProtobuf,
+    /// The specification's JSON mapping of the same messages.
+    HttpJson,
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Protocol::Grpc => "gRPC",
-            Protocol::HttpProtobuf => "HTTP",
+            Protocol::HttpProtobuf | Protocol::HttpJson => "HTTP",
         })
     }
 }
@@ -52,8 +55,9 @@ impl fmt::Display for Signal {
 pub struct ClientConfig {
     pub signal: Signal,
     pub protocol: Protocol,
-    /// HTTP: the signal's full URL, used verbatim. gRPC: `scheme://host:port`, where `http` means plaintext and `https`
-    /// TLS; a path is ignored.
+    /// HTTP: the signal's full URL, used verbatim; user info in it is sent as basic authentication. gRPC:
+    /// `scheme://host:port`, where `http` means plaintext and `https` TLS and a path is ignored, or a socket as
+    /// `unix:path`, `unix:///absolute/path` or, on Linux, `unix-abstract:name`.
     pub endpoint: String,
     /// Sent with every request. They override the client's own, the user agent included, but not what describes the
     /// connection or the message's framing. Of two with one name the last wins. The values are secrets.
@@ -61,8 +65,21 @@ pub struct ClientConfig {
     /// For one export, all its attempts and the waits between them included.
     pub timeout: Duration,
     pub compression: Compression,
-    /// gRPC appends the name of its library.
     pub user_agent: String,
+    /// Not read unless the endpoint's scheme is https.
+    pub tls: TlsFiles,
+}
+
+/// Files with PEM. They are read when the client is made and again when they have changed; connections made from then
+/// on use what they hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificates to trust, in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate, its own first and then its issuers'.
+    pub client_certificate_file: Option<PathBuf>,
+    /// The private key of that certificate. None: it is in the same file.
+    pub client_key_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for ClientConfig {
@@ -76,6 +93,7 @@ impl fmt::Debug for ClientConfig {
             .field("timeout", &self.timeout)
             .field("compression", &self.compression)
             .field("user_agent", &self.user_agent)
+            .field("tls", &self.tls)
             .finish()
     }
 }
@@ -95,6 +113,19 @@ pub enum ConfigError {
     HeaderValue {
         name: String,
     },
+    Compression {
+        compression: Compression,
+        protocol: Protocol,
+        accepted: &'static str,
+    },
+    /// A file of [`TlsFiles`]. Nothing of its contents is in here.
+    TlsFile {
+        /// Which one: "certificate", "client certificate" or "client key".
+        file: &'static str,
+        path: PathBuf,
+        problem: String,
+        accepted: &'static str,
+    },
     Tls {
         problem: String,
     },
@@ -111,6 +142,12 @@ impl fmt::Display for ConfigError {
             }
             ConfigError::HeaderValue { name } => {
                 write!(f, "invalid value of the OTLP header {name:?}; accepted: text without control characters")
+            }
+            ConfigError::Compression { compression, protocol, accepted } => {
+                write!(f, "invalid OTLP compression {compression} for {protocol}; accepted: {accepted}")
+            }
+            ConfigError::TlsFile { file, path, problem, accepted } => {
+                write!(f, "invalid OTLP {file} file {path:?}: {problem}; accepted: {accepted}")
             }
             ConfigError::Tls { problem } => write!(f, "TLS cannot be set up: {problem}"),
         }

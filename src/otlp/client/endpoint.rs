@@ -1,39 +1,61 @@
 //! Where to send, and how to say so without giving a secret away.
 
+use std::path::PathBuf;
+
 use reqwest::Url;
 
 use super::config::{ClientConfig, ConfigError, Protocol};
 
-const ACCEPTED_GRPC: &str = "a URL such as http://localhost:4317 (plaintext) or https://localhost:4317 (TLS)";
+const ACCEPTED_GRPC: &str =
+    "a URL such as http://localhost:4317 (plaintext) or https://localhost:4317 (TLS), or a socket such as unix:/path";
 const ACCEPTED_HTTP: &str = "the signal's full URL, such as http://localhost:4318/v1/traces";
 
-/// A URL that both HTTP stacks take: scheme http or https, with a host.
-pub(super) struct Endpoint {
-    pub url: Url,
+pub(super) enum Endpoint {
+    /// One that both HTTP stacks take: scheme http or https, with a host.
+    Url(Url),
+    Unix(UnixSocket),
+}
+
+/// Its file, or its name in Linux's abstract namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum UnixSocket {
+    Path(PathBuf),
+    Abstract(String),
 }
 
 impl Endpoint {
     /// Scheme, host, port and path. User info is left out, and so is the query: both are places for credentials.
     pub fn shown(&self) -> String {
-        let mut origin = self.url.origin().ascii_serialization();
-        if self.url.path() != "/" {
-            origin.push_str(self.url.path());
+        match self {
+            Endpoint::Url(url) => {
+                let mut origin = url.origin().ascii_serialization();
+                if url.path() != "/" {
+                    origin.push_str(url.path());
+                }
+                origin
+            }
+            Endpoint::Unix(UnixSocket::Path(path)) => format!("unix:{}", path.display()),
+            Endpoint::Unix(UnixSocket::Abstract(name)) => format!("unix-abstract:{name}"),
         }
-        origin
     }
 
     pub fn is_tls(&self) -> bool {
-        self.url.scheme() == "https"
+        matches!(self, Endpoint::Url(url) if url.scheme() == "https")
     }
 }
 
 pub(super) fn parse(config: &ClientConfig) -> Result<Endpoint, ConfigError> {
     let accepted = match config.protocol {
         Protocol::Grpc => ACCEPTED_GRPC,
-        Protocol::HttpProtobuf => ACCEPTED_HTTP,
+        Protocol::HttpProtobuf | Protocol::HttpJson => ACCEPTED_HTTP,
     };
     let invalid =
         |problem: String| ConfigError::Endpoint { endpoint: without_secrets(&config.endpoint), problem, accepted };
+    if config.protocol == Protocol::Grpc
+        && let Some(socket) = unix_socket(&config.endpoint)
+    {
+        return socket.map(Endpoint::Unix).map_err(|problem| invalid(problem.to_owned()));
+    }
     let url = Url::parse(&config.endpoint).map_err(|error| invalid(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(invalid("the scheme must be http or https".to_owned()));
@@ -48,7 +70,30 @@ pub(super) fn parse(config: &ClientConfig) -> Result<Endpoint, ConfigError> {
     if config.protocol == Protocol::Grpc && has_user_info {
         return Err(invalid("user info is not supported with gRPC, set an authorization header".to_owned()));
     }
-    Ok(Endpoint { url })
+    Ok(Endpoint::Url(url))
+}
+
+/// The socket that `endpoint` names in gRPC's way, if it does so.
+fn unix_socket(endpoint: &str) -> Option<Result<UnixSocket, &'static str>> {
+    if let Some(name) = endpoint.strip_prefix("unix-abstract:") {
+        return Some(match name {
+            _ if !cfg!(target_os = "linux") => Err("abstract sockets are Linux's alone"),
+            "" => Err("the socket's name is missing"),
+            name => Ok(UnixSocket::Abstract(name.to_owned())),
+        });
+    }
+    let path = endpoint.strip_prefix("unix:")?;
+    // With slashes that would begin an authority the path must be absolute: unix://authority/path means nothing.
+    let path = match path.strip_prefix("//") {
+        Some(path) if !path.starts_with('/') => return Some(Err("after unix:// the path must be absolute")),
+        Some(path) => path,
+        None => path,
+    };
+    Some(match path {
+        _ if !cfg!(unix) => Err("unix sockets are not supported on this platform"),
+        "" | "/" => Err("the socket's path is missing"),
+        path => Ok(UnixSocket::Path(PathBuf::from(path))),
+    })
 }
 
 /// `endpoint` without user info, query and fragment, even when it is no URL at all.
@@ -65,7 +110,7 @@ pub(super) fn without_secrets(endpoint: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_secrets;
+    use super::*;
 
     #[test]
     fn secrets_are_cut_from_what_is_shown() {
@@ -80,5 +125,18 @@ mod tests {
         ] {
             assert_eq!(without_secrets(endpoint), shown);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn sockets_are_named_in_grpcs_ways() {
+        let path = |path: &str| Some(Ok(UnixSocket::Path(path.into())));
+        assert_eq!(unix_socket("unix:/run/otel.sock"), path("/run/otel.sock"));
+        assert_eq!(unix_socket("unix:///run/otel.sock"), path("/run/otel.sock"));
+        assert_eq!(unix_socket("unix:otel.sock"), path("otel.sock"));
+        assert!(matches!(unix_socket("unix://otel.sock"), Some(Err(_))));
+        assert!(matches!(unix_socket("unix:"), Some(Err(_))));
+        assert!(matches!(unix_socket("unix:///"), Some(Err(_))));
+        assert_eq!(unix_socket("http://host:4317"), None);
     }
 }

@@ -13,25 +13,32 @@ pub(super) struct Failure {
     pub retry: Retry,
     /// The deadline passed before there was an answer.
     pub timed_out: bool,
+    /// The server would take a smaller request.
+    pub too_large: bool,
 }
 
 impl Failure {
     pub fn new(what: impl Into<String>, detail: impl Into<String>, retry: Retry) -> Failure {
-        Failure { what: what.into(), detail: detail.into(), retry, timed_out: false }
+        Failure { what: what.into(), detail: detail.into(), retry, timed_out: false, too_large: false }
     }
 
     /// A peer that could not be reached, or was lost before it answered.
-    pub fn transport(what: &str, error: &(dyn Error + 'static)) -> Failure {
-        Failure::new(what, root_cause(error).to_string(), Retry::Backoff)
+    pub fn transport(what: &str, error: &(dyn Error + 'static), retry: Retry) -> Failure {
+        Failure::new(what, root_cause(error).to_string(), retry)
     }
 
     pub fn timed_out() -> Failure {
         Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff) }
     }
+
+    /// Sent again as it is, the request would meet the same refusal.
+    pub fn too_large(what: impl Into<String>, detail: impl Into<String>) -> Failure {
+        Failure { too_large: true, ..Failure::new(what, detail, Retry::Never) }
+    }
 }
 
 /// The layers above it say "transport error" and the like; the last source says "connection refused".
-fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+pub(super) fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     sources(error).last().unwrap_or(error)
 }
 

@@ -1,33 +1,33 @@
-//! OTLP/gRPC: one unary call over a tonic channel.
+//! OTLP/gRPC: one unary call.
 //!
 //! The call is framed and its status read here, not by `tonic::client::Grpc`, because that would panic on a malformed
 //! `grpc-status-details-bin`, report an oversized answer by the code of a retryable server error, and compress again for
-//! every attempt. The channel (HTTP/2, TLS, reconnection) is tonic's.
+//! every attempt.
 
-use std::error::Error;
-use std::future::poll_fn;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::Uri;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
-use http::uri::PathAndQuery;
 use http_body_util::{BodyExt, Full};
 use prost::Message;
 use tokio::time::Instant;
-use tonic::codegen::Service;
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Channel, ClientTlsConfig};
-use tonic::{Code, ConnectError, Status, TimeoutExpired};
+use tonic::{Code, Status};
 
+use super::LONG_REQUEST_BYTES;
+use super::channel::{Channel, Lease};
 use super::compression::Compression;
 use super::config::{ClientConfig, ConfigError};
+use super::dial::Dialer;
 use super::endpoint::Endpoint;
-use super::failure::{Failure, sources};
+use super::failure::Failure;
 use super::headers::request_headers;
-use super::response::{Accepted, MAX_RESPONSE_BYTES};
+use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
 use super::rpc_status::{RetryInfo, RpcStatus};
+use super::too_large::is_about_size;
+use crate::runtime;
 
 /// Whether the message is compressed (one byte), and its length (four, big-endian).
 const PREFIX_BYTES: usize = 5;
@@ -38,31 +38,18 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_STATUS_DETAILS: &str = "grpc-status-details-bin";
 
 pub(super) struct Transport {
-    target: tonic::transport::Endpoint,
-    path: PathAndQuery,
+    channel: Channel,
+    uri: Uri,
     headers: HeaderMap,
     compression: Compression,
-    /// None until the first export, so that a client can be made outside the runtime.
-    channel: Mutex<Option<Channel>>,
 }
 
 impl Transport {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<Transport, ConfigError> {
-        let tls = |error: tonic::transport::Error| ConfigError::Tls {
-            problem: sources(&error).last().unwrap_or(&error).to_string(),
-        };
-        let origin = endpoint.url.origin().ascii_serialization();
-        let mut target = tonic::transport::Endpoint::from_shared(origin)
-            .map_err(tls)?
-            .tcp_nodelay(true)
-            // A connection attempt outlives the export that began it; without this, a host that swallows packets would
-            // hold it for the operating system's minutes.
-            .connect_timeout(config.timeout);
-        if endpoint.is_tls() {
-            let roots = ClientTlsConfig::new().with_enabled_roots();
-            target = target.tls_config(roots).map_err(tls)?;
+        if config.compression == Compression::Deflate {
+            let (compression, protocol) = (config.compression, config.protocol);
+            return Err(ConfigError::Compression { compression, protocol, accepted: "none, gzip, zstd" });
         }
-
         let mut own = HeaderMap::new();
         own.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         own.insert(TE, HeaderValue::from_static("trailers"));
@@ -73,79 +60,114 @@ impl Transport {
             [CONTENT_TYPE, HOST].contains(name) || name.as_str().starts_with("grpc-")
         })?;
         Ok(Transport {
-            target,
-            path: PathAndQuery::from_static(config.signal.grpc_path()),
+            channel: Channel::new(Dialer::new(config, endpoint)?),
+            uri: call_uri(endpoint, config.signal.grpc_path()),
             headers,
             compression: config.compression,
-            channel: Mutex::new(None),
         })
     }
 
-    /// `request` as a length-prefixed message.
-    pub fn payload(&self, request: Bytes) -> Bytes {
-        let mut message = Vec::with_capacity(PREFIX_BYTES + request.len());
-        message.extend_from_slice(&[0; PREFIX_BYTES]);
-        let mut message = self.compression.append(&request, message);
-        let length = (message.len() - PREFIX_BYTES) as u32;
-        message[0] = self.compression.encoding().is_some().into();
-        message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-        message.into()
+    /// Why TLS files that have changed are not in use, if so.
+    pub fn tls_problem(&self) -> Option<String> {
+        self.channel.dialer().tls_problem()
     }
 
-    /// One attempt. The caller enforces `deadline`; here it is told to the server.
+    /// `request` as a length-prefixed message.
+    pub async fn payload(&self, request: Bytes) -> Bytes {
+        let compression = self.compression;
+        let takes_long = compression != Compression::None && request.len() >= LONG_REQUEST_BYTES;
+        let encode = move || {
+            let mut message = Vec::with_capacity(PREFIX_BYTES + request.len());
+            message.extend_from_slice(&[0; PREFIX_BYTES]);
+            let mut message = compression.append(&request, message);
+            let length = (message.len() - PREFIX_BYTES) as u32;
+            message[0] = compression.encoding().is_some().into();
+            message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
+            message.into()
+        };
+        if takes_long { runtime::apart(encode).await } else { encode() }
+    }
+
+    /// One attempt, until `deadline`, which the server is told.
     pub async fn send(&self, payload: &Bytes, deadline: Instant) -> Result<Accepted, Failure> {
+        let lease = tokio::time::timeout_at(deadline, self.channel.lease(deadline)).await;
+        let mut lease = lease.unwrap_or_else(|_elapsed| Err(Failure::timed_out()))?;
         let mut headers = self.headers.clone();
-        headers.insert(GRPC_TIMEOUT, timeout(deadline - Instant::now()));
-        let body = tonic::body::Body::new(Full::new(payload.clone()));
-        let mut request = http::Request::new(body);
+        headers.insert(GRPC_TIMEOUT, timeout(deadline.saturating_duration_since(Instant::now())));
+        let mut request = http::Request::new(Full::new(payload.clone()));
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = http::Version::HTTP_2;
-        *request.uri_mut() = self.path.clone().into();
+        *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
 
-        let mut channel = self.channel();
-        poll_fn(|cx| channel.poll_ready(cx)).await.map_err(lost)?;
-        let response = channel.call(request).await.map_err(lost)?;
-        let (head, mut body) = response.into_parts();
-        if head.headers.contains_key(GRPC_STATUS) {
-            return conclude(head.headers, Bytes::new());
+        match tokio::time::timeout_at(deadline, exchange(&mut lease, request)).await {
+            Ok(Ok(end)) => end.conclude(),
+            Ok(Err(failure)) => {
+                self.channel.suspect();
+                Err(failure)
+            }
+            Err(_elapsed) => {
+                lease.discard();
+                self.channel.suspect();
+                Err(Failure::timed_out())
+            }
         }
-        if head.status != http::StatusCode::OK {
-            return Err(not_grpc(head.status));
-        }
-        let mut message = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            match frame.map_err(lost)?.into_data() {
-                Ok(data) if message.len() + data.len() > PREFIX_BYTES + MAX_RESPONSE_BYTES => {
-                    // The status would have come after the message: whether the data were accepted is unknown.
-                    return Err(Failure::new(
-                        format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes"),
-                        "",
-                        Retry::Never,
-                    ));
-                }
-                Ok(data) => message.extend_from_slice(&data),
-                Err(frame) => {
-                    if let Ok(trailers) = frame.into_trailers() {
-                        return conclude(trailers, message.freeze());
-                    }
+    }
+}
+
+/// What came back.
+enum End {
+    /// The header map that carries `grpc-status`, and the message before it.
+    Status(HeaderMap, Bytes),
+    NotGrpc(http::StatusCode),
+    Unusable(String),
+}
+
+/// The call, up to its end; an error is one of the connection.
+async fn exchange(lease: &mut Lease, request: http::Request<Full<Bytes>>) -> Result<End, Failure> {
+    let (head, mut body) = lease.call(request).await?.into_parts();
+    if head.headers.contains_key(GRPC_STATUS) {
+        return Ok(End::Status(head.headers, Bytes::new()));
+    }
+    if head.status != http::StatusCode::OK {
+        return Ok(End::NotGrpc(head.status));
+    }
+    let mut message = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        match frame.map_err(|error| lease.lost(&error))?.into_data() {
+            Ok(data) if message.len() + data.len() > PREFIX_BYTES + MAX_RESPONSE_BYTES => {
+                // The status would have come after the message: whether the data were accepted is unknown.
+                return Ok(End::Unusable(format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes")));
+            }
+            Ok(data) => message.extend_from_slice(&data),
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    return Ok(End::Status(trailers, message.freeze()));
                 }
             }
         }
-        Err(Failure::new("the answer has no grpc-status", "", Retry::Never))
     }
+    Ok(End::Unusable("the answer has no grpc-status".to_owned()))
+}
 
-    fn channel(&self) -> Channel {
-        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
-        channel.get_or_insert_with(|| self.target.connect_lazy()).clone()
+impl End {
+    fn conclude(self) -> Result<Accepted, Failure> {
+        match self {
+            End::Status(status, message) => conclude(status, message),
+            End::NotGrpc(status) => Err(not_grpc(status)),
+            End::Unusable(what) => Err(Failure::new(what, "", Retry::Never)),
+        }
     }
+}
 
-    /// To be called when a call went unanswered: the peer may be gone without a trace, and the operating system would
-    /// take many minutes to notice. Calls in flight keep the old connection.
-    pub fn forget_connection(&self) {
-        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
-        *channel = None;
-    }
+/// A socket has no name of its own; gRPC says localhost for it.
+fn call_uri(endpoint: &Endpoint, path: &'static str) -> Uri {
+    let origin = match endpoint {
+        Endpoint::Url(url) => url.origin().ascii_serialization(),
+        Endpoint::Unix(_) => "http://localhost".to_owned(),
+    };
+    // `endpoint::parse` has made sure of it.
+    format!("{origin}{path}").parse().expect("an endpoint's origin is a URI")
 }
 
 /// At most eight digits, as gRPC demands, in milliseconds; rounded up, so that the server is not the first to give up.
@@ -155,17 +177,22 @@ fn timeout(remaining: Duration) -> HeaderValue {
 }
 
 /// The call's end: `status` is the header map that carries `grpc-status`.
-fn conclude(mut status: HeaderMap, message: Bytes) -> Result<Accepted, Failure> {
+pub(super) fn conclude(mut status: HeaderMap, message: Bytes) -> Result<Accepted, Failure> {
     let Some(code) = status.get(GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes())) else {
         return Err(Failure::new("the answer has no grpc-status", "", Retry::Never));
     };
     if code == Code::Ok {
-        return Ok(Accepted::decode(unframed(message)));
+        return Ok(Accepted::decode(Format::Protobuf, unframed(message)));
     }
     // Taken out first: decoded by from_header_map, malformed details would panic.
     let details = status.remove(GRPC_STATUS_DETAILS);
-    let text = Status::from_header_map(&status).map(|status| status.message().to_owned());
-    Err(Failure::new(code_name(code), text.unwrap_or_default(), retry(code, details.and_then(retry_info))))
+    let text = Status::from_header_map(&status).map(|status| status.message().to_owned()).unwrap_or_default();
+    let retry_info = details.and_then(retry_info);
+    // tonic's servers refuse a large message as out of range.
+    if matches!(code, Code::ResourceExhausted | Code::OutOfRange) && retry_info.is_none() && is_about_size(&text) {
+        return Err(Failure::too_large(code_name(code), text));
+    }
+    Err(Failure::new(code_name(code), text, retry(code, retry_info)))
 }
 
 /// The message without its prefix; empty if it is compressed, which we never offer to accept, or if there is none.
@@ -205,23 +232,12 @@ fn retry_info(details: HeaderValue) -> Option<RetryInfo> {
     RpcStatus::decode(details).ok()?.retry_info()
 }
 
-/// A failure of the connection, as opposed to a status sent by the server.
-fn lost<E: Error + 'static>(error: E) -> Failure {
-    // The channel enforces grpc-timeout as well.
-    if sources(&error).any(|error| error.is::<TimeoutExpired>()) {
-        return Failure::timed_out();
-    }
-    let connecting = sources(&error).any(|error| error.is::<ConnectError>());
-    let what = match connecting {
-        true => "cannot connect",
-        false => "connection lost",
-    };
-    Failure::transport(what, &error)
-}
-
 /// An intermediary or some other server answered. The code is the one that the gRPC specification assigns to the HTTP
 /// status.
 fn not_grpc(status: http::StatusCode) -> Failure {
+    if status == http::StatusCode::PAYLOAD_TOO_LARGE {
+        return Failure::too_large(format!("HTTP {status}, not a gRPC answer"), "");
+    }
     let code = match status.as_u16() {
         400 => Code::Internal,
         401 => Code::Unauthenticated,
@@ -253,5 +269,29 @@ fn code_name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specification_says_which_codes_are_retryable() {
+        for code in (0..=16).map(Code::from_i32) {
+            let (plain, with_delay, without_delay) = match code {
+                Code::Cancelled
+                | Code::DeadlineExceeded
+                | Code::Aborted
+                | Code::OutOfRange
+                | Code::Unavailable
+                | Code::DataLoss => (Retry::Backoff, Retry::After(Duration::from_secs(7)), Retry::Backoff),
+                Code::ResourceExhausted => (Retry::Never, Retry::After(Duration::from_secs(7)), Retry::Backoff),
+                _ => (Retry::Never, Retry::Never, Retry::Never),
+            };
+            assert_eq!(retry(code, None), plain, "{code:?}");
+            assert_eq!(retry(code, Some(RetryInfo::of(7, 0))), with_delay, "{code:?}");
+            assert_eq!(retry(code, Some(RetryInfo::default())), without_delay, "{code:?}");
+        }
     }
 }

@@ -2,22 +2,32 @@
 //!
 //! Implements the OTLP specification, sections "OTLP/gRPC" and "OTLP/HTTP".
 
+mod channel;
 mod compression;
 mod config;
+mod credentials;
+mod dial;
 mod endpoint;
 mod failure;
 mod grpc;
 mod headers;
 mod http;
+#[doc(hidden)]
+pub mod parsers;
+mod proxy;
 mod redaction;
 mod response;
 mod retry;
 mod rpc_status;
+mod tls;
+mod too_large;
+mod transcode;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,7 +35,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use compression::Compression;
-pub use config::{ClientConfig, ConfigError, Protocol, Signal};
+pub use config::{ClientConfig, ConfigError, Protocol, Signal, TlsFiles};
 
 use failure::Failure;
 use redaction::Redaction;
@@ -54,11 +64,12 @@ pub struct Client {
     label: String,
     timeout: Duration,
     redaction: Redaction,
+    retries: AtomicU64,
 }
 
 enum Transport {
     Grpc(Box<grpc::Transport>),
-    Http(http::Transport),
+    Http(Box<http::Transport>),
 }
 
 impl Client {
@@ -66,36 +77,55 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`], when the endpoint, a header or the platform's TLS set-up cannot be used.
+    /// [`ConfigError`], when the endpoint, the compression, a header, a certificate or key file or the platform's TLS
+    /// set-up cannot be used.
     pub fn new(config: &ClientConfig) -> Result<Client, ConfigError> {
         let endpoint = endpoint::parse(config)?;
         let transport = match config.protocol {
-            Protocol::Grpc => {
-                let transport = grpc::Transport::new(config, &endpoint)?;
-                Transport::Grpc(Box::new(transport))
+            Protocol::Grpc => Transport::Grpc(Box::new(grpc::Transport::new(config, &endpoint)?)),
+            Protocol::HttpProtobuf | Protocol::HttpJson => {
+                Transport::Http(Box::new(http::Transport::new(config, &endpoint)?))
             }
-            Protocol::HttpProtobuf => Transport::Http(http::Transport::new(config, &endpoint)?),
         };
+        let headers = config.headers.iter().map(|(_, value)| value.clone());
+        let in_endpoint = credentials::in_address(&config.endpoint);
+        let secrets: Vec<String> = headers.chain(in_endpoint).chain(proxy::secrets(&proxy::environment)).collect();
         Ok(Client {
             transport,
             label: format!("OTLP/{} export of {} to {}", config.protocol, config.signal, endpoint.shown()),
             timeout: config.timeout,
-            redaction: Redaction::of_header_values(&config.headers),
+            redaction: Redaction::of(secrets.iter().map(String::as_str)),
+            retries: AtomicU64::new(0),
         })
+    }
+
+    /// Protocol, signal and endpoint, free of secrets.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Attempts that followed a failed one, of all exports so far.
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
     }
 
     /// Sends `request`, an encoded export request of the client's signal, and retries as the specification says.
     ///
     /// Takes at most the configured timeout, all attempts included. Once `no_retry` is true there are no further
-    /// attempts, and a wait for the next one ends; the first attempt is made all the same. Dropping the future cancels
-    /// the export. Must be polled on a tokio runtime with time and I/O enabled.
+    /// attempts, and a wait for the next one ends; the first attempt is made all the same, and made again if its
+    /// connection turned out to have been closed meanwhile. Dropping the future cancels the export. Must be polled on a
+    /// tokio runtime with time and I/O enabled.
     pub async fn export(&self, request: Bytes, no_retry: &watch::Receiver<bool>) -> Outcome {
         let now = Instant::now();
         let deadline = now.checked_add(self.timeout).unwrap_or(now + FAR_AWAY);
-        // Compressed and framed once, whatever the number of attempts.
+        // Encoded, compressed and framed once, whatever the number of attempts.
         let payload = match &self.transport {
-            Transport::Grpc(transport) => transport.payload(request),
-            Transport::Http(transport) => transport.payload(request),
+            Transport::Grpc(transport) => Ok(transport.payload(request).await),
+            Transport::Http(transport) => transport.payload(request).await,
+        };
+        let payload = match payload {
+            Ok(payload) => payload,
+            Err(failure) => return Outcome::Failed { reason: self.reason(&failure, 0) },
         };
         let mut retries = Retries::new(deadline, no_retry);
         loop {
@@ -107,24 +137,21 @@ impl Client {
                 Err(failure) => failure,
             };
             if !retries.wait(failure.retry).await {
-                return Outcome::Failed { reason: self.reason(&failure, retries.attempts()) };
+                let reason = self.reason(&failure, retries.attempts());
+                return match failure.too_large {
+                    true => Outcome::TooLarge { reason },
+                    false => Outcome::Failed { reason },
+                };
             }
+            self.retries.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     async fn attempt(&self, payload: &Bytes, deadline: Instant) -> Result<Accepted, Failure> {
-        let send = async {
-            match &self.transport {
-                Transport::Grpc(transport) => transport.send(payload, deadline).await,
-                Transport::Http(transport) => transport.send(payload, deadline).await,
-            }
-        };
-        let result = tokio::time::timeout_at(deadline, send).await.unwrap_or_else(|_elapsed| Err(Failure::timed_out()));
-        // A timed-out HTTP/1 request takes its connection along; HTTP/2 shares one.
-        if let (Err(Failure { timed_out: true, .. }), Transport::Grpc(transport)) = (&result, &self.transport) {
-            transport.forget_connection();
+        match &self.transport {
+            Transport::Grpc(transport) => transport.send(payload, deadline).await,
+            Transport::Http(transport) => transport.send(payload, deadline).await,
         }
-        result
     }
 
     fn reason(&self, failure: &Failure, attempts: u32) -> String {
@@ -140,9 +167,20 @@ impl Client {
         if attempts > 1 {
             reason.push_str(&format!(" (after {attempts} attempts)"));
         }
+        let stale = match &self.transport {
+            Transport::Grpc(transport) => transport.tls_problem(),
+            Transport::Http(transport) => transport.tls_problem(),
+        };
+        if let Some(problem) = stale {
+            reason.push_str(&format!("; the TLS files have changed but cannot be used as they are: {problem}"));
+        }
         reason
     }
 }
+
+/// From this length on a request is compressed or made JSON apart from the runtime's thread: at tens of megabytes a second
+/// it would keep other exports waiting.
+const LONG_REQUEST_BYTES: usize = 64 * 1024;
 
 /// Stands in for a timeout too long to be added to the clock.
 const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);

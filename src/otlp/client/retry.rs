@@ -17,6 +17,9 @@ const INITIAL_MIN_DELAY: Duration = Duration::from_millis(10);
 pub(super) enum Retry {
     Never,
     Backoff,
+    /// The connection was of no use any more, and the server has most likely not seen the request: the next attempt
+    /// needs no backoff, and is made even during a shutdown. Granted once; from then on the same as `Backoff`.
+    AtOnce,
     /// The server said so.
     After(Duration),
 }
@@ -26,21 +29,27 @@ pub(super) struct Retries<'a> {
     deadline: Instant,
     no_retry: &'a watch::Receiver<bool>,
     failed: u32,
+    /// How many of the failed attempts were not the server's fault, and do not lengthen the backoff.
+    at_once: u32,
 }
 
 impl<'a> Retries<'a> {
     pub fn new(deadline: Instant, no_retry: &'a watch::Receiver<bool>) -> Self {
-        Retries { deadline, no_retry, failed: 0 }
+        Retries { deadline, no_retry, failed: 0, at_once: 0 }
     }
 
     /// Called after each failed attempt: waits until the next one is due, and says whether there is to be one. It does
     /// not wait for an attempt that the deadline would forbid.
     pub async fn wait(&mut self, retry: Retry) -> bool {
-        let failed = self.failed;
+        let failed = self.failed - self.at_once;
         self.failed += 1;
         let delay = match retry {
             Retry::Never => return false,
-            Retry::Backoff => backoff(failed).mul_f64(0.8 + 0.4 * random_fraction()),
+            Retry::AtOnce if self.at_once == 0 => {
+                self.at_once = 1;
+                return Instant::now() < self.deadline;
+            }
+            Retry::Backoff | Retry::AtOnce => backoff(failed).mul_f64(0.8 + 0.4 * random_fraction()),
             Retry::After(delay) => delay.max(doubled(INITIAL_MIN_DELAY, failed)),
         };
         let due = match Instant::now().checked_add(delay) {
@@ -121,6 +130,18 @@ mod tests {
         let mut retries = Retries::new(started + Duration::from_millis(200), &no_retry);
         while retries.wait(Retry::After(Duration::ZERO)).await {}
         assert!(retries.attempts() <= 5, "{}", retries.attempts());
+    }
+
+    #[tokio::test]
+    async fn an_attempt_at_once_is_granted_once_and_even_during_a_shutdown() {
+        let (_shutdown, no_retry) = watch::channel(true);
+        let mut retries = Retries::new(Instant::now() + Duration::from_secs(60), &no_retry);
+        assert!(retries.wait(Retry::AtOnce).await);
+        assert!(!retries.wait(Retry::AtOnce).await);
+
+        let (_shutdown, no_retry) = watch::channel(false);
+        let mut retries = Retries::new(Instant::now(), &no_retry);
+        assert!(!retries.wait(Retry::AtOnce).await);
     }
 
     #[tokio::test]

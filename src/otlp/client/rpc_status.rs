@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use prost::Message;
+use serde::Deserialize;
+
+use super::response::Format;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RpcStatus {
@@ -34,7 +37,24 @@ struct ProtoDuration {
     nanos: i32,
 }
 
+/// Its JSON form; only the message is of use there.
+#[derive(Deserialize)]
+struct JsonRpcStatus {
+    message: String,
+}
+
 impl RpcStatus {
+    /// None if `body` is something else.
+    pub fn decode_as(format: Format, body: &[u8]) -> Option<RpcStatus> {
+        match format {
+            Format::Protobuf => RpcStatus::decode(body).ok(),
+            Format::Json => {
+                let JsonRpcStatus { message } = serde_json::from_slice(body).ok()?;
+                Some(RpcStatus { message, details: Vec::new() })
+            }
+        }
+    }
+
     pub fn retry_info(&self) -> Option<RetryInfo> {
         let detail =
             self.details.iter().find(|detail| detail.type_url.rsplit('/').next() == Some("google.rpc.RetryInfo"))?;
@@ -43,10 +63,33 @@ impl RpcStatus {
 }
 
 impl RetryInfo {
+    #[cfg(test)]
+    pub fn of(seconds: i64, nanos: i32) -> RetryInfo {
+        RetryInfo { delay: Some(ProtoDuration { seconds, nanos }) }
+    }
+
     /// How long the server wants to be left alone; a negative time counts as none.
     pub fn delay(&self) -> Option<Duration> {
         let ProtoDuration { seconds, nanos } = self.delay?;
         let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         Some(seconds + Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_negative_delay_is_none() {
+        for (seconds, nanos, delay) in [
+            (1, 500_000_000, Duration::from_millis(1500)),
+            (-1, 0, Duration::ZERO),
+            (0, -1, Duration::ZERO),
+            (i64::MAX, i32::MAX, Duration::from_secs(i64::MAX as u64) + Duration::from_nanos(i32::MAX as u64)),
+        ] {
+            assert_eq!(RetryInfo::of(seconds, nanos).delay(), Some(delay));
+        }
+        assert_eq!(RetryInfo { delay: None }.delay(), None);
     }
 }

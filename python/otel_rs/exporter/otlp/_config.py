@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import enum
 import logging
+import os
 import re
 from collections.abc import Iterable, Mapping
 from os import environ
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 _logger = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
+
+Signal = Literal["traces", "metrics", "logs"]
+Headers = Mapping[str, str] | Iterable[tuple[str, str]] | str
 
 
 class Compression(enum.Enum):
@@ -25,74 +29,90 @@ class Compression(enum.Enum):
 
     NoCompression = "none"
     Gzip = "gzip"
+    Deflate = "deflate"
+    """Over HTTP alone."""
+    Zstd = "zstd"
 
 
-def setting(signal_variable: str, general_variable: str) -> tuple[str, str] | None:
-    """The variable in force and its value. An empty one counts as not set, as the specification says."""
-    for variable in (signal_variable, general_variable):
+class Setting(NamedTuple):
+    """A value, and what it is from: a variable's name, or the argument's."""
+
+    value: str
+    source: str
+
+
+def variables(signal: Signal, name: str) -> tuple[str, str]:
+    """The signal's variable and the general one."""
+    return f"OTEL_EXPORTER_OTLP_{signal.upper()}_{name}", f"OTEL_EXPORTER_OTLP_{name}"
+
+
+def by_variable(signal: Signal, name: str) -> Setting | None:
+    """The variable in force. An empty one counts as not set, as the specification says."""
+    for variable in variables(signal, name):
         if value := environ.get(variable, "").strip():
-            return variable, value
+            return Setting(value, variable)
     return None
 
 
-def compression(argument: object, signal_variable: str, general_variable: str) -> str:
-    """``none`` or ``gzip``. A variable with another value is reported and not used; an argument raises."""
+GRPC_COMPRESSIONS = ("none", "gzip", "zstd")
+HTTP_COMPRESSIONS = ("none", "gzip", "deflate", "zstd")
+
+
+def compression(argument: object, signal: Signal, accepted: tuple[str, ...]) -> str:
+    """One of those accepted. A variable with another value is reported and not used; an argument raises."""
     if argument is not None:
         # grpc.Compression.NoCompression, our Gzip, a plain "gzip": told by name.
         name = getattr(argument, "name", None)
         text = (name if isinstance(name, str) else str(argument)).lower()
-        if text in ("none", "nocompression"):
+        if text == "nocompression":
             return "none"
-        if text == "gzip":
-            return "gzip"
-        raise ValueError(f"compression is {argument!r}; accepted: {', '.join(map(str, Compression))}")
-    if found := setting(signal_variable, general_variable):
-        variable, value = found
-        if value.lower() in ("none", "gzip"):
-            return value.lower()
-        _logger.warning("%s is %r; accepted: none, gzip. Sending uncompressed.", variable, value)
+        if text in accepted:
+            return text
+        raise ValueError(f"compression is {argument!r}; accepted: {', '.join(accepted)}")
+    if found := by_variable(signal, "COMPRESSION"):
+        if found.value.lower() in accepted:
+            return found.value.lower()
+        _logger.warning("%s is %r; accepted: %s. Sending uncompressed.", found.source, found.value, ", ".join(accepted))
     return "none"
 
 
-def timeout(argument: float | None, signal_variable: str, general_variable: str) -> float:
+def timeout(argument: float | None, signal: Signal) -> float:
     """Seconds for one export, all attempts included."""
     if argument is not None:
         if not isinstance(argument, (int, float)) or not 0 <= argument < float("inf"):
             raise ValueError(f"timeout is {argument!r}; accepted: seconds, zero or more")
         return float(argument)
-    if found := setting(signal_variable, general_variable):
-        variable, value = found
+    if found := by_variable(signal, "TIMEOUT"):
         try:
-            seconds = float(value)
+            seconds = float(found.value)
         except ValueError:
             seconds = -1.0
         if 0 <= seconds < float("inf"):
             return seconds
         _logger.warning(
-            "%s is %r; accepted: seconds, zero or more. Using %s seconds.", variable, value, DEFAULT_TIMEOUT_SECONDS
+            "%s is %r; accepted: seconds, zero or more. Using %s seconds.",
+            found.source,
+            found.value,
+            DEFAULT_TIMEOUT_SECONDS,
         )
     return DEFAULT_TIMEOUT_SECONDS
 
 
-def headers(
-    argument: Mapping[str, str] | Iterable[tuple[str, str]] | str | None, signal_variable: str, general_variable: str
-) -> dict[str, str]:
+def http_headers(argument: Headers | None, signal: Signal) -> dict[str, str]:
     """Header names, in lower case, and values; those of the argument replace the variable's of the same name."""
-    found = setting(signal_variable, general_variable)
-    result = _parse_headers(found[1], found[0]) if found else {}
+    found = by_variable(signal, "HEADERS")
+    result = _parse_headers(found.value, found.source) if found else {}
     if argument:
         result.update(_given_headers(argument))
     return result
 
 
-def grpc_headers(
-    argument: Mapping[str, str] | Iterable[tuple[str, str]] | str | None, signal_variable: str, general_variable: str
-) -> dict[str, str]:
-    """As `headers`, but an argument takes the place of the whole variable: upstream's exporters differ in this."""
-    return _given_headers(argument) if argument else headers(None, signal_variable, general_variable)
+def grpc_headers(argument: Headers | None, signal: Signal) -> dict[str, str]:
+    """As `http_headers`, but an argument takes the place of the whole variable: upstream's exporters differ in this."""
+    return _given_headers(argument) if argument else http_headers(None, signal)
 
 
-def _given_headers(argument: Mapping[str, str] | Iterable[tuple[str, str]] | str) -> dict[str, str]:
+def _given_headers(argument: Headers) -> dict[str, str]:
     if isinstance(argument, str):
         return _parse_headers(argument, "headers")
     pairs = argument.items() if isinstance(argument, Mapping) else argument
@@ -124,51 +144,82 @@ def _parse_headers(text: str, source: str) -> dict[str, str]:
     return result
 
 
-class Endpoint(NamedTuple):
-    """A URL, and what it is from: a variable's name, or the argument's."""
-
-    url: str
-    source: str
-
-
-def grpc_endpoint(
-    argument: str | None, insecure: bool | None, variables: tuple[str, str], insecure_variables: tuple[str, str]
-) -> Endpoint:
-    """``http://`` or ``https://`` and the authority; the scheme decides, then ``insecure``, then TLS."""
-    source, url = ("endpoint", argument) if argument else setting(*variables) or ("", "http://localhost:4317")
+def grpc_endpoint(argument: str | None, insecure: bool | None, signal: Signal) -> Setting:
+    """A socket (``unix:``, ``unix-abstract:``) as it is, else ``http://`` or ``https://`` and the authority; the scheme
+    decides, then ``insecure``, then TLS."""
+    given = Setting(argument, "endpoint") if argument else by_variable(signal, "ENDPOINT")
+    url, source = given or Setting("http://localhost:4317", "")
+    if url.startswith(("unix:", "unix-abstract:")):
+        return Setting(url, source)
     try:
         parts = urlsplit(url) if "://" in url else urlsplit(f"//{url}")
     except ValueError:
-        return Endpoint(url, source)  # for the native part to refuse
+        return Setting(url, source)  # for the native part to refuse
     if parts.scheme == "https":
         insecure = False
     if insecure is None:
-        insecure = _truth(*insecure_variables)
+        insecure = _truth(by_variable(signal, "INSECURE"))
     if insecure is None:
         insecure = parts.scheme == "http"
     if parts.scheme in ("", "http", "https"):
         url = f"{'http' if insecure else 'https'}://{parts.netloc}"
-    return Endpoint(url, source)
+    return Setting(url, source)
 
 
-def _truth(signal_variable: str, general_variable: str) -> bool | None:
-    found = setting(signal_variable, general_variable)
+def _truth(found: Setting | None) -> bool | None:
     if not found:
         return None
-    variable, value = found
-    if value.lower() not in ("true", "false"):
-        _logger.warning("%s is %r; accepted: true, false. It counts as false.", variable, value)
-    return value.lower() == "true"
+    if found.value.lower() not in ("true", "false"):
+        _logger.warning("%s is %r; accepted: true, false. It counts as false.", found.source, found.value)
+    return found.value.lower() == "true"
 
 
-def http_endpoint(argument: str | None, signal_variable: str, general_variable: str, path: str) -> Endpoint:
+def http_endpoint(argument: str | None, signal: Signal) -> Setting:
     """The argument or the signal's variable verbatim, or the general one with the signal's path behind it."""
     if argument:
-        return Endpoint(argument, "endpoint")
-    if signal := environ.get(signal_variable, "").strip():
-        return Endpoint(signal, signal_variable)
-    base = environ.get(general_variable, "").strip() or "http://localhost:4318"
-    return Endpoint(f"{base.removesuffix('/')}/{path}", general_variable)
+        return Setting(argument, "endpoint")
+    of_signal, general = variables(signal, "ENDPOINT")
+    if url := environ.get(of_signal, "").strip():
+        return Setting(url, of_signal)
+    base = environ.get(general, "").strip() or "http://localhost:4318"
+    return Setting(f"{base.removesuffix('/')}/v1/{signal}", general)
+
+
+HTTP_PROTOCOLS = ("http/protobuf", "http/json")
+
+
+def http_protocol(argument: str | None, signal: Signal) -> str:
+    """How messages are encoded. A variable that asks for gRPC was for the choice of the class, which is made by now."""
+    if argument is not None:
+        if argument not in HTTP_PROTOCOLS:
+            raise ValueError(f"protocol is {argument!r}; accepted: {', '.join(HTTP_PROTOCOLS)}")
+        return argument
+    found = by_variable(signal, "PROTOCOL")
+    return found.value if found and found.value in HTTP_PROTOCOLS else HTTP_PROTOCOLS[0]
+
+
+class TlsFiles(NamedTuple):
+    """Paths of PEM files, each with what it is from; named as errors name them."""
+
+    certificate: Setting | None
+    client_key: Setting | None
+    client_certificate: Setting | None
+
+
+def tls_files(
+    certificate_file: str | os.PathLike[str] | None,
+    client_key_file: str | os.PathLike[str] | None,
+    client_certificate_file: str | os.PathLike[str] | None,
+    signal: Signal,
+) -> TlsFiles:
+    def one(argument: str | os.PathLike[str] | None, source: str, variable: str) -> Setting | None:
+        return Setting(os.fspath(argument), source) if argument else by_variable(signal, variable)
+
+    return TlsFiles(
+        one(certificate_file, "certificate_file", "CERTIFICATE"),
+        one(client_key_file, "client_key_file", "CLIENT_KEY"),
+        one(client_certificate_file, "client_certificate_file", "CLIENT_CERTIFICATE"),
+    )
 
 
 def warn_of_unsupported(**arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""What the OTLP span exporters have in common: a native connection."""
+"""What the OTLP exporters have in common: a native connection."""
 
 from __future__ import annotations
 
@@ -9,42 +9,45 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_rs import _native
-from otel_rs.exporter.otlp._config import Endpoint
+from otel_rs.exporter.otlp._connection import Connection
 
 _logger = logging.getLogger(__name__)
 
-# The specification's form: the exporter's kind and version first.
-_USER_AGENT = f"OTel-OTLP-Exporter-Python/{_native.__version__} (otel-rs)"
+
+class NativeExporter:
+    """What does not depend on the signal."""
+
+    _said_by: logging.Logger = _logger
+
+    def _use(self, connection: Connection) -> None:
+        self._native, self._endpoint, self._timeout = connection
+
+    def _takes_no_more(self) -> bool:
+        if self._native.is_shut_down():
+            self._said_by.warning("Exporter already shutdown, ignoring batch")
+            return True
+        return False
+
+    def _shut_down(self) -> None:
+        if not self._native.shutdown():
+            self._said_by.warning("Exporter already shutdown, ignoring call")
 
 
-class NativeSpanExporter(SpanExporter):
+class NativeSpanExporter(NativeExporter, SpanExporter):
     """Base of the OTLP span exporters. ``export`` takes native and stock spans alike."""
 
-    def __init__(
-        self, protocol: str, endpoint: Endpoint, headers: dict[str, str], timeout: float, compression: str
-    ) -> None:
-        self._endpoint = endpoint.url
-        self._timeout = timeout
-        try:
-            self._native = _native.OtlpExporter(
-                protocol, endpoint.url, list(headers.items()), timeout, compression, _USER_AGENT
-            )
-        except ValueError as error:
-            if endpoint.source.startswith("OTEL_") and "endpoint" in str(error):
-                raise ValueError(f"{endpoint.source}: {error}") from None
-            raise
+    def __init__(self, connection: Connection) -> None:
+        self._use(connection)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends the spans and waits for the outcome, retries included, with the GIL released."""
-        if self._native.is_shut_down():
-            _logger.warning("Exporter already shutdown, ignoring batch")
+        if self._takes_no_more():
             return SpanExportResult.FAILURE
         return SpanExportResult.SUCCESS if self._native.export(spans) else SpanExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         """Takes no more spans; an export under way goes on."""
-        if not self._native.shutdown():
-            _logger.warning("Exporter already shutdown, ignoring call")
+        self._shut_down()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing is kept here: True."""

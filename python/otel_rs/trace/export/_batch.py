@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider, get_meter_provider
@@ -17,13 +19,22 @@ from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelCom
 from otel_rs import _native
 from otel_rs.exporter.otlp._exporter import native_exporter
 from otel_rs.trace._processors import NativeSpanProcessor, takes_steps_natively
+from otel_rs.trace.export._metrics import ExporterMetrics, PipelineMetrics
 from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
+
+if TYPE_CHECKING:
+    from otel_rs.trace.export._metrics import ExporterMetrics, PipelineMetrics
 
 _logger = logging.getLogger(__name__)
 
 OTEL_RS_BSP_MAX_QUEUE_BYTES = "OTEL_RS_BSP_MAX_QUEUE_BYTES"
 _DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
+OTEL_RS_EXPORTER_MAX_REQUEST_BYTES = "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES"
+# gRPC servers take messages of 4 MiB, after decompression, if nobody tells them otherwise.
+_DEFAULT_MAX_REQUEST_BYTES = 3584 * 1024
+OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS = "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS"
+_DEFAULT_MAX_CONCURRENT_EXPORTS = 2
 _DEFAULT_FLUSH_TIMEOUT_MILLIS = 30_000
 
 
@@ -37,13 +48,17 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         max_queue_size: Spans that may wait; more are dropped and counted. Default: ``OTEL_BSP_MAX_QUEUE_SIZE``, 2048.
             Waiting spans take at most ``OTEL_RS_BSP_MAX_QUEUE_BYTES``, 64 MiB, with a native exporter.
         schedule_delay_millis: Longest time between two exports. Default: ``OTEL_BSP_SCHEDULE_DELAY``, 5000.
-        max_export_batch_size: Spans of one export. Default: ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE``, 512.
+        max_export_batch_size: Spans of one export. Default: ``OTEL_BSP_MAX_EXPORT_BATCH_SIZE``, 512. With a native
+            exporter a batch ends earlier where its request would be longer than ``OTEL_RS_EXPORTER_MAX_REQUEST_BYTES``
+            (before compression), 3.5 MiB; one that the receiver finds too large is sent in parts.
         export_timeout_millis: Longest time for one export, with a native exporter. Default:
             ``OTEL_BSP_EXPORT_TIMEOUT``, 30000.
         meter_provider: For the SDK's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true.
+        max_concurrent_exports: Exports under way at a time, with a native exporter. Default:
+            ``OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS``, 2.
 
     Raises:
-        ValueError: A size or delay is not positive, or a batch would be larger than the queue.
+        ValueError: A size, delay or number is not positive, or a batch would be larger than the queue.
 
     Specification: https://opentelemetry.io/docs/specs/otel/trace/sdk/#batching-processor
     """
@@ -57,6 +72,7 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         export_timeout_millis: float | None = None,
         *,
         meter_provider: MeterProvider | None = None,
+        max_concurrent_exports: int | None = None,
     ) -> None:
         if max_queue_size is None:
             max_queue_size = self._default_max_queue_size()
@@ -68,6 +84,11 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
             export_timeout_millis = self._default_export_timeout_millis()
         self._validate_arguments(max_queue_size, schedule_delay_millis, max_export_batch_size)
         self._batch_processor: NativeBatchProcessor | PythonBatchProcessor  # type: ignore[assignment]
+        if max_concurrent_exports is None:
+            max_concurrent_exports = _setting(OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS, _DEFAULT_MAX_CONCURRENT_EXPORTS)
+        elif max_concurrent_exports <= 0:
+            raise ValueError("max_concurrent_exports must be a positive integer.")
+        measured = parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)
         self._pipeline: _native.SpanPipeline | None = None
         if native := native_exporter(span_exporter):
             self._pipeline = _native.SpanPipeline(
@@ -76,9 +97,22 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
                 schedule_delay_millis,
                 max_export_batch_size,
                 export_timeout_millis,
-                _max_queue_bytes(),
+                _setting(OTEL_RS_BSP_MAX_QUEUE_BYTES, _DEFAULT_MAX_QUEUE_BYTES, "bytes"),
+                min(
+                    _setting(OTEL_RS_EXPORTER_MAX_REQUEST_BYTES, _DEFAULT_MAX_REQUEST_BYTES, "bytes"),
+                    native.max_request_size or sys.maxsize,
+                ),
+                max_concurrent_exports,
             )
-            self._batch_processor = NativeBatchProcessor(span_exporter, self._pipeline)
+            metrics: list[PipelineMetrics | ExporterMetrics] = []
+            if measured:
+                # Not imported where nobody measures.
+                from otel_rs.trace.export import _metrics
+
+                metrics.append(_metrics.PipelineMetrics(self._pipeline, meter_provider, max_queue_size))
+                if exporter_metrics := _metrics.measure_exporter(span_exporter, meter_provider):
+                    metrics.append(exporter_metrics)
+            self._batch_processor = NativeBatchProcessor(span_exporter, self._pipeline, metrics)
             return
         self._batch_processor = PythonBatchProcessor(
             span_exporter,
@@ -92,7 +126,7 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
                 OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR,
                 meter_provider or get_meter_provider(),
                 capacity=max_queue_size,
-                enabled=parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED),
+                enabled=measured,
             ),
         )
 
@@ -132,21 +166,21 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
     def counts(self) -> dict[str, int]:
         """What became of the spans: ``created`` = ``exported`` + ``rejected`` + ``failed`` + ``dropped`` + ``pending``.
 
+        ``rejected`` the receiver refused in a request that it took; ``failed`` were in exports that failed; ``dropped``
+        found no room, came after the shutdown, were left at its deadline, or were too large for the receiver each by
+        itself. Of the ``pending``, ``in_flight`` are in exports under way.
+
         With a Python exporter, whose results say less: ``dropped`` and ``pending`` alone.
         """
         return self._batch_processor.counts()
 
 
-def _max_queue_bytes() -> int:
-    value = os.environ.get(OTEL_RS_BSP_MAX_QUEUE_BYTES, "").strip()
+def _setting(variable: str, default: int, of: str = "") -> int:
+    value = os.environ.get(variable, "").strip()
     if not value:
-        return _DEFAULT_MAX_QUEUE_BYTES
+        return default
     if value.isdecimal() and int(value) > 0:
-        return int(value)
-    _logger.error(
-        "%s is %r; accepted: a number of bytes above zero. Defaulting to %d.",
-        OTEL_RS_BSP_MAX_QUEUE_BYTES,
-        value,
-        _DEFAULT_MAX_QUEUE_BYTES,
-    )
-    return _DEFAULT_MAX_QUEUE_BYTES
+        return min(int(value), sys.maxsize)
+    accepted = f"a number of {of}" if of else "a number"
+    _logger.error("%s is %r; accepted: %s above zero. Defaulting to %d.", variable, value, accepted, default)
+    return default

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from otel_rs import _native
 
+if TYPE_CHECKING:
+    from otel_rs.trace.export._metrics import ExporterMetrics, PipelineMetrics
+
 
 class NativeBatchProcessor:
-    def __init__(self, exporter: SpanExporter, pipeline: _native.SpanPipeline) -> None:
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        pipeline: _native.SpanPipeline,
+        metrics: Sequence[PipelineMetrics | ExporterMetrics],
+    ) -> None:
         self._exporter = exporter
         self._pipeline = pipeline
+        self._metrics = metrics
 
     def emit(self, data: ReadableSpan) -> None:
         self._pipeline.push(data)
@@ -20,6 +32,8 @@ class NativeBatchProcessor:
         if not self._pipeline.is_shut_down():
             self._pipeline.shutdown(timeout_millis)
             self._exporter.shutdown()
+            for metrics in self._metrics:
+                metrics.tell()
 
     def force_flush(self, timeout_millis: float) -> bool:
         return not self._pipeline.is_shut_down() and self._pipeline.force_flush(timeout_millis)

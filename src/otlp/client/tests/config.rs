@@ -13,7 +13,7 @@ fn any_address() -> SocketAddr {
 #[test]
 fn an_invalid_endpoint_is_named_with_what_is_accepted() {
     for (protocol, accepted) in
-        [(Protocol::Grpc, "http://localhost:4317"), (Protocol::HttpProtobuf, "http://localhost:4318/v1/traces")]
+        [(Protocol::Grpc, "unix:/path"), (Protocol::HttpProtobuf, "http://localhost:4318/v1/traces")]
     {
         for endpoint in ["", "localhost:4317", "ftp://host:1", "http://", "http://host:99999", "http://ho st"] {
             let mut config = config(protocol, any_address());

@@ -59,8 +59,7 @@ async fn the_request_arrives_unchanged() {
         let received = &server.received()[0];
         assert_eq!(received.message, request());
         assert_eq!(received.headers["x-api-key"], "s3cret");
-        let user_agent = received.headers["user-agent"].to_str().unwrap();
-        assert!(user_agent.starts_with("otel-rs-test/1.2.3 "), "{user_agent}");
+        assert_eq!(received.headers["user-agent"], "otel-rs-test/1.2.3");
         assert!(received.headers.contains_key("grpc-timeout"));
     })
     .await;
@@ -170,6 +169,47 @@ async fn retryable_codes_are_retried_when_the_server_says() {
         let received = server.received();
         assert_eq!(received.len(), codes.len() + 1);
         assert!(received.iter().all(|attempt| attempt.message == request()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retry_info_is_waited_for() {
+    bounded(async {
+        let delay = Duration::from_millis(1100);
+        let server = grpc(move |number| {
+            Some(match number {
+                0 => Err(retry_in(delay, Code::ResourceExhausted)),
+                _ => ok(),
+            })
+        })
+        .await;
+        let started = Instant::now();
+        assert_eq!(export_once(&grpc_config(server.address)).await, delivered());
+        assert!(started.elapsed() >= delay, "{:?}", started.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_retryable_code_without_retry_info_is_retried_after_a_backoff() {
+    bounded(async {
+        let server = grpc(|number| Some(if number == 0 { Err(Status::unavailable("")) } else { ok() })).await;
+        let started = Instant::now();
+        assert_eq!(export_once(&grpc_config(server.address)).await, delivered());
+        assert!(started.elapsed() >= Duration::from_millis(800), "{:?}", started.elapsed());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_agent_among_the_headers_is_the_users() {
+    bounded(async {
+        let server = grpc(|_| Some(ok())).await;
+        let mut config = grpc_config(server.address);
+        config.headers = vec![header("User-Agent", "theirs")];
+        assert_eq!(export_once(&config).await, delivered());
+        assert_eq!(server.received()[0].headers["user-agent"], "theirs");
     })
     .await;
 }

@@ -80,6 +80,11 @@ async fn user_info_becomes_basic_authentication_and_is_not_shown() {
             format!("OTLP/HTTP export of traces to http://{}/v1/traces failed: HTTP 400 Bad Request", server.address)
         );
         assert_eq!(server.received()[0].headers["authorization"], "Basic dXNlcjpwYTU1");
+
+        // A header that the user sets comes first.
+        config.headers = vec![header("authorization", "Bearer token")];
+        export_once(&config).await;
+        assert_eq!(server.received()[1].headers["authorization"], "Bearer token");
     })
     .await;
 }
@@ -163,6 +168,40 @@ async fn retryable_statuses_are_retried() {
             assert_eq!(attempt.message, received[0].message);
             assert_eq!(attempt.peer, received[0].peer, "one connection for all attempts");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn credentials_of_the_endpoint_are_redacted_when_the_server_quotes_them() {
+    bounded(async {
+        let quoted = "user said Basic dXNlcjpwQHNzd29yZA== or dXNlcjpwQHNzd29yZA== or p%40ssword or p@ssword";
+        let server = http(move |_| Some(answer(401, &[], quoted))).await;
+        let mut config = http_config(server.address);
+        config.endpoint = format!("http://user:p%40ssword@{}/v1/traces", server.address);
+        let reason = reason(export_once(&config).await);
+        assert_contains(&reason, "user said [redacted] or [redacted] or [redacted] or [redacted]");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retry_after_is_waited_for() {
+    bounded(async {
+        let server = http(|number| {
+            let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(2));
+            Some(match number {
+                0 => answer(503, &[("retry-after", "1")], ""),
+                1 => answer(429, &[("retry-after", &date)], ""),
+                _ => answer(200, &[], ""),
+            })
+        })
+        .await;
+        let started = Instant::now();
+        assert_eq!(export_once(&http_config(server.address)).await, delivered());
+        assert_eq!(server.count(), 3);
+        // The date has whole seconds, so it is at least one away.
+        assert!(started.elapsed() >= Duration::from_millis(1900), "{:?}", started.elapsed());
     })
     .await;
 }

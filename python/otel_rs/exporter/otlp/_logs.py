@@ -1,0 +1,49 @@
+"""What the OTLP log exporters have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
+
+from otel_rs.exporter.otlp._connection import Connection
+from otel_rs.exporter.otlp._exporter import NativeExporter
+
+# What is said of the export of logs; the native part says the rest there. Records of this logger are not exported: each
+# would make the next one.
+LOG_EXPORT_LOGGER = "otel_rs.export.logs"
+
+
+class NativeLogExporter(NativeExporter, LogRecordExporter):
+    """Base of the OTLP log exporters."""
+
+    _said_by = logging.getLogger(LOG_EXPORT_LOGGER)
+
+    def __init__(self, connection: Connection) -> None:
+        self._use(connection)
+
+    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
+        """Sends the records and waits for the outcome, retries included, with the GIL released.
+
+        Records of the logger ``otel_rs.export.logs``, which tell of log exports that failed, are left out.
+        """
+        if self._native.is_shut_down():
+            if not all(_is_of_log_export(record) for record in batch):
+                self._takes_no_more()
+            return LogRecordExportResult.FAILURE
+        return LogRecordExportResult.SUCCESS if self._native.export(batch) else LogRecordExportResult.FAILURE
+
+    def shutdown(self, timeout_millis: float = 30_000) -> None:
+        """Takes no more records; an export under way goes on."""
+        self._shut_down()
+
+    def force_flush(self, timeout_millis: int = 10_000) -> bool:
+        """Nothing is kept here: True."""
+        return True
+
+
+def _is_of_log_export(record: ReadableLogRecord) -> bool:
+    scope = record.instrumentation_scope
+    return scope is not None and scope.name == LOG_EXPORT_LOGGER

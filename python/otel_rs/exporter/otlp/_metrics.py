@@ -1,0 +1,116 @@
+"""What the OTLP metric exporters have in common."""
+
+from __future__ import annotations
+
+import logging
+from os import environ
+from typing import Any
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.sdk.environment_variables import (
+    OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION,
+    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE,
+)
+from opentelemetry.sdk.metrics import (
+    Counter,
+    Histogram,
+    ObservableCounter,
+    ObservableGauge,
+    ObservableUpDownCounter,
+    UpDownCounter,
+)
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    MetricExporter,
+    MetricExportResult,
+    MetricsData,
+)
+from opentelemetry.sdk.metrics.view import (
+    Aggregation,
+    ExplicitBucketHistogramAggregation,
+    ExponentialBucketHistogramAggregation,
+)
+
+from otel_rs.exporter.otlp._connection import Connection
+from otel_rs.exporter.otlp._exporter import NativeExporter
+
+_logger = logging.getLogger(__name__)
+
+Temporalities = dict[type, AggregationTemporality]
+Aggregations = dict[type, Aggregation]
+
+
+class NativeMetricExporter(NativeExporter, MetricExporter):
+    """Base of the OTLP metric exporters."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        preferred_temporality: Temporalities | None,
+        preferred_aggregation: Aggregations | None,
+    ) -> None:
+        MetricExporter.__init__(
+            self,
+            preferred_temporality={**_temporalities(), **(preferred_temporality or {})},
+            preferred_aggregation={**_aggregations(), **(preferred_aggregation or {})},
+        )
+        self._use(connection)
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
+    ) -> MetricExportResult:
+        """Sends the metrics and waits for the outcome, retries included, with the GIL released.
+
+        ``timeout_millis`` has no effect, as upstream: the exporter's own timeout counts, for each request.
+        """
+        if self._takes_no_more():
+            return MetricExportResult.FAILURE
+        return MetricExportResult.SUCCESS if self._native.export(metrics_data) else MetricExportResult.FAILURE
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        """Takes no more metrics; an export under way goes on."""
+        self._shut_down()
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Nothing is kept here: True."""
+        return True
+
+    def set_meter_provider(self, meter_provider: MeterProvider) -> None:
+        """Ignored for now, as the argument ``meter_provider``."""
+
+
+_DELTA: dict[str, tuple[type, ...]] = {
+    "cumulative": (),
+    "delta": (Counter, Histogram, ObservableCounter),
+    "lowmemory": (Counter, Histogram),
+}
+_INSTRUMENTS = (Counter, UpDownCounter, Histogram, ObservableCounter, ObservableUpDownCounter, ObservableGauge)
+
+_HISTOGRAMS: dict[str, type[ExplicitBucketHistogramAggregation | ExponentialBucketHistogramAggregation]] = {
+    "explicit_bucket_histogram": ExplicitBucketHistogramAggregation,
+    "base2_exponential_bucket_histogram": ExponentialBucketHistogramAggregation,
+}
+
+
+def _temporalities() -> Temporalities:
+    delta = _DELTA[_choice(OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, list(_DELTA))]
+    return {
+        instrument: AggregationTemporality.DELTA if instrument in delta else AggregationTemporality.CUMULATIVE
+        for instrument in _INSTRUMENTS
+    }
+
+
+def _aggregations() -> Aggregations:
+    return {
+        Histogram: _HISTOGRAMS[_choice(OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION, list(_HISTOGRAMS))]()
+    }
+
+
+def _choice(variable: str, accepted: list[str]) -> str:
+    """The variable's value, whatever its case, or the first of those accepted."""
+    value = environ.get(variable, "").strip()
+    if value.lower() in accepted:
+        return value.lower()
+    if value:
+        _logger.warning("%s is %r; accepted: %s. Using %s.", variable, value, ", ".join(accepted), accepted[0])
+    return accepted[0]

@@ -1,0 +1,45 @@
+"""OTLP over gRPC.
+
+Variables have a form for each signal (``OTEL_EXPORTER_OTLP_TRACES_...``, ``_METRICS_``, ``_LOGS_``), which comes before
+the general one. The exporters have these arguments in common:
+
+    endpoint: ``http://host:port`` without TLS, ``https://host:port`` with it, ``host:port``, where ``insecure``
+        decides, or a socket as ``unix:path``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]ENDPOINT``,
+        ``http://localhost:4317``.
+    insecure: No TLS. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]INSECURE``, else by the endpoint's scheme.
+    credentials: ``otel_rs.exporter.otlp.TlsCredentials``, in place of grpcio's, which are ignored with a log line.
+        Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]CERTIFICATE``, ``_CLIENT_KEY`` and ``_CLIENT_CERTIFICATE``.
+    headers: Sent with every request, in place of ``OTEL_EXPORTER_OTLP_[SIGNAL_]HEADERS``, which is the default.
+    timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]TIMEOUT``, 10.
+    compression: ``Compression.Gzip`` or ``Zstd``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]COMPRESSION``, none.
+    channel_options: Ignored with a log line: there is no grpcio here.
+    retryable_error_codes: Ignored with a log line: the specification's are retried.
+    meter_provider: Ignored for now.
+
+All raise ValueError for an endpoint, a header's name, a timeout, a compression or a certificate's file that cannot be
+used.
+
+Specification: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from otel_rs.exporter.otlp.grpc._spans import OTLPSpanExporter
+
+if TYPE_CHECKING:
+    from otel_rs.exporter.otlp.grpc._logs import OTLPLogExporter
+    from otel_rs.exporter.otlp.grpc._metrics import OTLPMetricExporter
+
+__all__ = ["OTLPLogExporter", "OTLPMetricExporter", "OTLPSpanExporter"]
+
+# A program that exports spans alone does not import the SDK's metrics and logs.
+_WHEN_ASKED_FOR = {"OTLPLogExporter": "_logs", "OTLPMetricExporter": "_metrics"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHEN_ASKED_FOR[name]}"), name)

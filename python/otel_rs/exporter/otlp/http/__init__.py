@@ -1,0 +1,51 @@
+"""OTLP over HTTP.
+
+Variables have a form for each signal (``OTEL_EXPORTER_OTLP_TRACES_...``, ``_METRICS_``, ``_LOGS_``), which comes before
+the general one. The exporters have these arguments in common:
+
+    endpoint: The full URL, used as it is. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL]_ENDPOINT`` as it is, or
+        ``OTEL_EXPORTER_OTLP_ENDPOINT`` with ``/v1/traces``, ``/v1/metrics`` or ``/v1/logs`` behind it,
+        ``http://localhost:4318``.
+    certificate_file: PEM, the certificates to trust in place of the system's. Default:
+        ``OTEL_EXPORTER_OTLP_[SIGNAL_]CERTIFICATE``.
+    client_key_file: PEM, the key of the client's certificate. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_KEY``.
+    client_certificate_file: PEM, the client's certificate and its chain. Default:
+        ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_CERTIFICATE``.
+    headers: Sent with every request, over those of ``OTEL_EXPORTER_OTLP_[SIGNAL_]HEADERS``.
+    timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]TIMEOUT``, 10.
+    compression: ``Compression.Gzip``, ``Deflate`` or ``Zstd``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]COMPRESSION``,
+        none.
+    session: Ignored with a log line: there is no requests here.
+    max_request_size: Bytes of the longest request, before compression; longer ones are dropped. Zero or less: any
+        length. Default: 64 MiB.
+    meter_provider: Ignored for now.
+    protocol: ``http/protobuf`` or ``http/json``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]PROTOCOL`` if it is one of
+        them, else ``http/protobuf``.
+
+All raise ValueError for an endpoint, a header's name, a timeout, a compression, a certificate's file or a protocol that
+cannot be used.
+
+Specification: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from otel_rs.exporter.otlp.http._spans import OTLPSpanExporter
+
+if TYPE_CHECKING:
+    from otel_rs.exporter.otlp.http._logs import OTLPLogExporter
+    from otel_rs.exporter.otlp.http._metrics import OTLPMetricExporter
+
+__all__ = ["OTLPLogExporter", "OTLPMetricExporter", "OTLPSpanExporter"]
+
+# A program that exports spans alone does not import the SDK's metrics and logs.
+_WHEN_ASKED_FOR = {"OTLPLogExporter": "_logs", "OTLPMetricExporter": "_metrics"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHEN_ASKED_FOR[name]}"), name)

@@ -1,0 +1,64 @@
+"""The metric exporter."""
+
+from __future__ import annotations
+
+import os
+
+from opentelemetry.metrics import MeterProvider
+
+from otel_rs.exporter.otlp._config import Headers
+from otel_rs.exporter.otlp._connection import http_connection
+from otel_rs.exporter.otlp._metrics import Aggregations, NativeMetricExporter, Temporalities
+
+
+class OTLPMetricExporter(NativeMetricExporter):
+    """Sends metrics by OTLP/HTTP. The arguments in common are those of ``otel_rs.exporter.otlp.http``.
+
+    Args:
+        preferred_temporality: By instrument class. Those left out are by
+            ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``: ``cumulative`` (default), ``delta``, ``lowmemory``.
+        preferred_aggregation: By instrument class. Histograms, if left out, are by
+            ``OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION``: ``explicit_bucket_histogram`` (default),
+            ``base2_exponential_bucket_histogram``.
+        max_export_batch_size: Data points of one request; more go out in several, each with the timeout to itself.
+            Default: any number.
+    """
+
+    __module__ = "otel_rs.exporter.otlp.http"
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        client_key_file: str | os.PathLike[str] | None = None,
+        client_certificate_file: str | os.PathLike[str] | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        compression: object = None,
+        session: object = None,
+        preferred_temporality: Temporalities | None = None,
+        preferred_aggregation: Aggregations | None = None,
+        max_export_batch_size: int | None = None,
+        *,
+        max_request_size: int | None = None,
+        meter_provider: MeterProvider | None = None,
+        protocol: str | None = None,
+    ) -> None:
+        super().__init__(
+            http_connection(
+                "metrics",
+                endpoint,
+                certificate_file,
+                client_key_file,
+                client_certificate_file,
+                headers,
+                timeout,
+                compression,
+                session,
+                max_request_size,
+                protocol,
+                max_export_batch_size,
+            ),
+            preferred_temporality,
+            preferred_aggregation,
+        )

@@ -1,0 +1,48 @@
+"""The span exporter."""
+
+from __future__ import annotations
+
+import os
+
+from opentelemetry.metrics import MeterProvider
+
+from otel_rs.exporter.otlp._config import Headers
+from otel_rs.exporter.otlp._connection import http_connection
+from otel_rs.exporter.otlp._exporter import NativeSpanExporter
+
+
+class OTLPSpanExporter(NativeSpanExporter):
+    """Sends spans by OTLP/HTTP. The arguments in common are those of ``otel_rs.exporter.otlp.http``."""
+
+    __module__ = "otel_rs.exporter.otlp.http"
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        client_key_file: str | os.PathLike[str] | None = None,
+        client_certificate_file: str | os.PathLike[str] | None = None,
+        headers: Headers | None = None,
+        timeout: float | None = None,
+        compression: object = None,
+        session: object = None,
+        *,
+        max_request_size: int | None = None,
+        meter_provider: MeterProvider | None = None,
+        protocol: str | None = None,
+    ) -> None:
+        super().__init__(
+            http_connection(
+                "traces",
+                endpoint,
+                certificate_file,
+                client_key_file,
+                client_certificate_file,
+                headers,
+                timeout,
+                compression,
+                session,
+                max_request_size,
+                protocol,
+            )
+        )

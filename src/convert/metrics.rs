@@ -1,0 +1,237 @@
+//! `opentelemetry.sdk.metrics.export.MetricsData` as OTLP messages.
+
+use std::sync::Arc;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyString, PyType};
+
+use crate::convert::attributes::PyAttributes;
+use crate::convert::fields::{nanos, number, text};
+use crate::convert::log;
+use crate::convert::once::get_or_make;
+use crate::convert::scope::{resource_of, scope_in};
+use crate::otlp::metric::{
+    Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
+    Histogram, Kind, Metric, Metrics, NUMBER_POINT, Point, PointFields, Points, ResourceMetrics, ScopeMetrics,
+};
+use crate::trace::exception;
+
+/// Reads everything; what cannot be encoded costs itself and a log line.
+pub fn metrics(data: &Bound<'_, PyAny>) -> PyResult<Metrics> {
+    let py = data.py();
+    let mut resources = Vec::new();
+    for_each(&data.getattr(intern!(py, "resource_metrics"))?, "Metrics of a resource", |item| {
+        let resource = resource_of(&item.getattr(intern!(py, "resource"))?)?;
+        let mut scopes = Vec::new();
+        for_each(&item.getattr(intern!(py, "scope_metrics"))?, "Metrics of a scope", |item| {
+            let scope = scope_in(Arc::clone(&resource), &item.getattr(intern!(py, "scope"))?)?;
+            let mut metrics = Vec::new();
+            for_each(&item.getattr(intern!(py, "metrics"))?, "A metric", |item| {
+                metrics.push(metric(item)?);
+                Ok(())
+            })?;
+            scopes.push(ScopeMetrics { scope, metrics });
+            Ok(())
+        })?;
+        resources.push(ResourceMetrics { resource, scopes });
+        Ok(())
+    })?;
+    Ok(Metrics { resources })
+}
+
+/// Calls `read` for each item; one that raises costs itself and a log line.
+fn for_each<'py>(
+    items: &Bound<'py, PyAny>,
+    what: &str,
+    mut read: impl FnMut(&Bound<'py, PyAny>) -> PyResult<()>,
+) -> PyResult<()> {
+    for item in items.try_iter()? {
+        if let Err(error) = read(&item?) {
+            exception::swallow(items.py(), &format!("{what} could not be encoded"), error);
+        }
+    }
+    Ok(())
+}
+
+/// The classes that say what a metric's data is.
+struct Kinds {
+    gauge: Py<PyType>,
+    sum: Py<PyType>,
+    histogram: Py<PyType>,
+    exponential_histogram: Py<PyType>,
+}
+
+impl Kinds {
+    fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        static KINDS: PyOnceLock<Kinds> = PyOnceLock::new();
+        get_or_make(py, &KINDS, || {
+            let module = py.import("opentelemetry.sdk.metrics.export")?;
+            let class = |name: &str| PyResult::Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind());
+            Ok(Kinds {
+                gauge: class("Gauge")?,
+                sum: class("Sum")?,
+                histogram: class("Histogram")?,
+                exponential_histogram: class("ExponentialHistogram")?,
+            })
+        })
+    }
+
+    fn of(&self, data: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
+        let py = data.py();
+        for (class, kind) in [
+            (&self.gauge, Kind::Gauge),
+            (&self.histogram, Kind::Histogram),
+            (&self.sum, Kind::Sum),
+            (&self.exponential_histogram, Kind::ExponentialHistogram),
+        ] {
+            if data.is_instance(class.bind(py))? {
+                return Ok(Some(kind));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn metric<'py>(metric: &Bound<'py, PyAny>) -> PyResult<Metric> {
+    let py = metric.py();
+    let attribute = |name: &Bound<'py, PyString>| metric.getattr(name);
+    let (name, description) = (attribute(intern!(py, "name"))?, attribute(intern!(py, "description"))?);
+    let unit = attribute(intern!(py, "unit"))?;
+    let head = Metric::head(&text(&name)?, &text(&description)?, &text(&unit)?);
+    let data = attribute(intern!(py, "data"))?;
+    let Some(kind) = Kinds::get(py)?.of(&data)? else {
+        log::warning(py, &format!("unsupported data type {}", log::type_name(&data)));
+        let points = Points::default();
+        return Ok(Metric { head, kind: Kind::Gauge, temporality: 0, is_monotonic: false, points });
+    };
+    let mut points = Points::default();
+    let what = format!("A data point of the metric `{}`", text(&name)?);
+    for_each(&data.getattr(intern!(py, "data_points"))?, &what, |point| match kind {
+        Kind::Gauge | Kind::Sum => push_number(point, kind, &mut points),
+        Kind::Histogram => push_histogram(point, &mut points),
+        Kind::ExponentialHistogram => push_exponential_histogram(point, &mut points),
+    })?;
+    let temporality = match kind {
+        Kind::Gauge => 0,
+        _ => data.getattr(intern!(py, "aggregation_temporality"))?.extract()?,
+    };
+    let is_monotonic = kind == Kind::Sum && data.getattr(intern!(py, "is_monotonic"))?.is_truthy()?;
+    Ok(Metric { head, kind, temporality, is_monotonic, points })
+}
+
+fn push_number(point: &Bound<'_, PyAny>, kind: Kind, points: &mut Points) -> PyResult<()> {
+    let value = number(&point.getattr(intern!(point.py(), "value"))?)?;
+    with_point(point, &NUMBER_POINT, |mut common| {
+        if kind == Kind::Gauge {
+            // As the Python SDK: a gauge is of one time.
+            common.start_time_unix_nano = 0;
+        }
+        points.push_number(&common, value);
+        Ok(())
+    })
+}
+
+fn push_histogram(point: &Bound<'_, PyAny>, points: &mut Points) -> PyResult<()> {
+    let py = point.py();
+    let bucket_counts = counts(&point.getattr(intern!(py, "bucket_counts"))?)?;
+    let explicit_bounds = point.getattr(intern!(py, "explicit_bounds"))?;
+    let explicit_bounds: Vec<f64> =
+        explicit_bounds.try_iter()?.map(|bound| bound?.extract()).collect::<PyResult<_>>()?;
+    let histogram = Histogram {
+        count: point.getattr(intern!(py, "count"))?.extract()?,
+        sum: double(point, intern!(py, "sum"))?,
+        bucket_counts: &bucket_counts,
+        explicit_bounds: &explicit_bounds,
+        min: double(point, intern!(py, "min"))?,
+        max: double(point, intern!(py, "max"))?,
+    };
+    with_point(point, &HISTOGRAM_POINT, |common| {
+        points.push_histogram(&common, &histogram);
+        Ok(())
+    })
+}
+
+fn push_exponential_histogram(point: &Bound<'_, PyAny>, points: &mut Points) -> PyResult<()> {
+    let py = point.py();
+    let histogram = ExponentialHistogram {
+        count: point.getattr(intern!(py, "count"))?.extract()?,
+        sum: double(point, intern!(py, "sum"))?,
+        scale: point.getattr(intern!(py, "scale"))?.extract()?,
+        zero_count: point.getattr(intern!(py, "zero_count"))?.extract()?,
+        positive: buckets(&point.getattr(intern!(py, "positive"))?)?,
+        negative: buckets(&point.getattr(intern!(py, "negative"))?)?,
+        flags: point.getattr(intern!(py, "flags"))?.extract()?,
+        min: double(point, intern!(py, "min"))?,
+        max: double(point, intern!(py, "max"))?,
+    };
+    with_point(point, &EXPONENTIAL_HISTOGRAM_POINT, |common| {
+        points.push_exponential_histogram(&common, &histogram);
+        Ok(())
+    })
+}
+
+/// Buckets without counts are left out.
+fn buckets(buckets: &Bound<'_, PyAny>) -> PyResult<Option<Buckets>> {
+    let py = buckets.py();
+    let counts = counts(&buckets.getattr(intern!(py, "bucket_counts"))?)?;
+    if counts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Buckets { offset: buckets.getattr(intern!(py, "offset"))?.extract()?, counts }))
+}
+
+fn counts(counts: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+    counts.try_iter()?.map(|count| count?.extract()).collect()
+}
+
+/// A number that may be None.
+fn double(point: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<Option<f64>> {
+    point.getattr(name)?.extract()
+}
+
+/// Reads what all kinds of points have.
+fn with_point(
+    point: &Bound<'_, PyAny>,
+    fields: &PointFields,
+    push: impl FnOnce(Point<'_>) -> PyResult<()>,
+) -> PyResult<()> {
+    let py = point.py();
+    let attributes = attributes(&point.getattr(intern!(py, "attributes"))?, fields.attributes);
+    let exemplars = exemplars(&point.getattr(intern!(py, "exemplars"))?, fields)?;
+    push(Point {
+        start_time_unix_nano: nanos(&point.getattr(intern!(py, "start_time_unix_nano"))?),
+        time_unix_nano: nanos(&point.getattr(intern!(py, "time_unix_nano"))?),
+        attributes: &attributes.wire,
+        exemplars: &exemplars,
+    })
+}
+
+fn attributes(attributes: &Bound<'_, PyAny>, field: u8) -> PyAttributes {
+    let mut converted = PyAttributes::new(field, None);
+    if !attributes.is_none() {
+        converted.extend(attributes, None);
+    }
+    converted
+}
+
+fn exemplars(exemplars: &Bound<'_, PyAny>, point: &PointFields) -> PyResult<Vec<u8>> {
+    let py = exemplars.py();
+    let mut framed = Vec::new();
+    for_each(exemplars, "An exemplar", |exemplar| {
+        let value = number(&exemplar.getattr(intern!(py, "value"))?)?;
+        let filtered = attributes(&exemplar.getattr(intern!(py, "filtered_attributes"))?, EXEMPLAR_ATTRIBUTES);
+        let trace_id: Option<u128> = exemplar.getattr(intern!(py, "trace_id"))?.extract()?;
+        let span_id: Option<u64> = exemplar.getattr(intern!(py, "span_id"))?.extract()?;
+        let exemplar = Exemplar {
+            time_unix_nano: nanos(&exemplar.getattr(intern!(py, "time_unix_nano"))?),
+            value,
+            trace_and_span: trace_id.zip(span_id),
+            filtered_attributes: &filtered.wire,
+        };
+        exemplar.frame(&mut framed, point);
+        Ok(())
+    })?;
+    Ok(framed)
+}

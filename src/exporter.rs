@@ -1,0 +1,257 @@
+//! The OTLP exporters' native part: a connection to a receiver for one signal, as Python holds it.
+
+use std::fmt::Display;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{IntoPyDict, PyDict};
+
+use crate::convert::log;
+use crate::convert::log_records::log_records;
+use crate::convert::metrics::metrics;
+use crate::convert::scope::ScopeCache;
+use crate::convert::stock_span::frame_span;
+use crate::otlp::batch::Batch;
+use crate::otlp::client::{ClientConfig, Compression, Protocol, Signal, TlsFiles};
+use crate::otlp::counters::Exports;
+use crate::otlp::exporter::Exporter;
+use crate::report::{Kind, Level, report};
+use crate::runtime;
+use crate::trace::boundary::contained;
+use crate::trace::exception;
+use crate::trace::signals;
+
+/// The client keeps the deadline; this is the net below it.
+const GRACE: Duration = Duration::from_secs(5);
+
+#[pyclass(frozen, module = "otel_rs._native")]
+pub struct OtlpExporter {
+    inner: Arc<Exporter>,
+    max_data_points: Option<NonZeroUsize>,
+    max_request_size: Option<NonZeroUsize>,
+}
+
+impl OtlpExporter {
+    pub fn inner(&self) -> &Arc<Exporter> {
+        &self.inner
+    }
+}
+
+#[pymethods]
+impl OtlpExporter {
+    /// `max_data_points` are those of one request of metrics; `max_request_size` is in bytes, before compression.
+    #[new]
+    #[pyo3(signature = (
+        signal, protocol, endpoint, headers, timeout, compression, user_agent,
+        *, ca_file = None, client_key_file = None, client_certificate_file = None,
+        max_data_points = None, max_request_size = None,
+    ))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        signal: &str,
+        protocol: &str,
+        endpoint: String,
+        headers: Vec<(String, String)>,
+        timeout: f64,
+        compression: &str,
+        user_agent: String,
+        ca_file: Option<PathBuf>,
+        client_key_file: Option<PathBuf>,
+        client_certificate_file: Option<PathBuf>,
+        max_data_points: Option<usize>,
+        max_request_size: Option<usize>,
+    ) -> PyResult<Self> {
+        let signal = named("signal", signal, [Signal::Traces, Signal::Metrics, Signal::Logs])?;
+        let protocol = match protocol {
+            "grpc" => Protocol::Grpc,
+            "http/protobuf" => Protocol::HttpProtobuf,
+            "http/json" => Protocol::HttpJson,
+            other => {
+                let message = format!("protocol {other:?}; accepted: grpc, http/protobuf, http/json");
+                return Err(PyValueError::new_err(message));
+            }
+        };
+        let compressions = [Compression::None, Compression::Gzip, Compression::Deflate, Compression::Zstd];
+        let compression = named("compression", compression, compressions)?;
+        let tls = TlsFiles { ca_file, client_key_file, client_certificate_file };
+        let timeout = Duration::try_from_secs_f64(timeout)
+            .map_err(|_| PyValueError::new_err(format!("timeout {timeout}; accepted: seconds, zero or more")))?;
+        let config = ClientConfig { signal, protocol, endpoint, headers, timeout, compression, user_agent, tls };
+        let exporter = Exporter::new(config).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self {
+            inner: Arc::new(exporter),
+            max_data_points: max_data_points.and_then(NonZeroUsize::new),
+            max_request_size: max_request_size.and_then(NonZeroUsize::new),
+        })
+    }
+
+    /// Exports ReadableSpans (ours or stock ones), MetricsData or ReadableLogRecords, as the signal wants it, and waits
+    /// for the outcome with the GIL released. What cannot be encoded costs itself and a log line.
+    fn export(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let export = || contained(py, "export", || self.export_now(py, data), || Ok(false));
+        if self.signal() == Signal::Logs { log::exporting_logs(export) } else { export() }
+    }
+
+    /// Takes no more. True at the first call.
+    fn shutdown(&self) -> bool {
+        self.inner.shut_down()
+    }
+
+    fn is_shut_down(&self) -> bool {
+        self.inner.is_shut_down()
+    }
+
+    #[getter]
+    fn protocol(&self) -> &'static str {
+        match self.inner.config().protocol {
+            Protocol::Grpc => "grpc",
+            Protocol::HttpProtobuf => "http/protobuf",
+            Protocol::HttpJson => "http/json",
+        }
+    }
+
+    #[getter]
+    fn max_request_size(&self) -> Option<usize> {
+        self.max_request_size.map(NonZeroUsize::get)
+    }
+
+    /// What became of what was given to it, by pipelines and by `export`.
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let Exports { exported, rejected, failed, dropped, in_flight, bytes } = self.inner.counts();
+        let retries = self.inner.retries();
+        let counts = [exported, rejected, failed, dropped, in_flight, retries, bytes];
+        let names = ["exported", "rejected", "failed", "dropped", "in_flight", "retries", "bytes"];
+        names.into_iter().zip(counts).into_py_dict(py)
+    }
+
+    /// Keeps from now on how long exports take, for `take_operations`.
+    fn record_operations(&self) {
+        self.inner.record_operations();
+    }
+
+    /// Seconds and `error.type` of each export since the last call.
+    fn take_operations(&self) -> Vec<(f64, Option<&'static str>)> {
+        self.inner.take_operations().into_iter().map(|operation| (operation.seconds, operation.error)).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("{:?}", self.inner.config())
+    }
+}
+
+impl OtlpExporter {
+    fn signal(&self) -> Signal {
+        self.inner.config().signal
+    }
+
+    fn export_now(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let requests = match self.signal() {
+            Signal::Traces => vec![Request::of(spans(data)?)],
+            Signal::Logs => vec![Request::of(log_records(data)?)],
+            Signal::Metrics => {
+                let metrics = metrics(data)?;
+                let parts = match self.max_data_points {
+                    Some(max) => metrics.split(max.get()),
+                    None => vec![metrics],
+                };
+                parts.iter().map(|part| Request { body: part.request(), items: part.metrics() }).collect()
+            }
+        };
+        let mut all_delivered = true;
+        for request in requests.into_iter().filter(|request| !request.body.is_empty()) {
+            all_delivered &= self.send(py, request)?;
+        }
+        log::drain_reports(py);
+        Ok(all_delivered)
+    }
+
+    /// Sends one request and waits for the outcome, unless it is too large; whether it was delivered.
+    fn send(&self, py: Python<'_>, request: Request) -> PyResult<bool> {
+        let size = request.body.len();
+        if let Some(max) = self.max_request_size.filter(|max| size > max.get()) {
+            let signal = self.signal();
+            report(Level::Warning, Kind::TooLarge, self.inner.source(), || {
+                format!("Dropping {signal} batch: serialized size {size} bytes exceeds max_request_size {max} bytes.")
+            });
+            return Ok(false);
+        }
+        self.wait_for_export(py, request)
+    }
+
+    fn wait_for_export(&self, py: Python<'_>, request: Request) -> PyResult<bool> {
+        let deadline = Instant::now() + self.inner.config().timeout.min(Duration::from_secs(86_400)) + GRACE;
+        let exporter = Arc::clone(&self.inner);
+        let (sender, receiver) = mpsc::channel();
+        // `detach` wants what it shares to be Sync.
+        let receiver = Mutex::new(receiver);
+        let handle = runtime::handle()?;
+        let task = handle.spawn(async move {
+            let _ = sender.send(exporter.export(request.body, request.items as u64).await);
+        });
+        loop {
+            match py.detach(|| receiver.lock().unwrap_or_else(|e| e.into_inner()).recv_timeout(signals::CHECK_INTERVAL))
+            {
+                Ok(exported) => return Ok(exported.delivered),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    self.report_failure("the export panicked");
+                    return Ok(false);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
+                    task.abort();
+                    self.report_failure("no outcome in time");
+                    return Ok(false);
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if let Err(signal) = py.check_signals() {
+                        task.abort();
+                        return Err(signal);
+                    }
+                }
+            }
+        }
+    }
+
+    fn report_failure(&self, reason: &str) {
+        let signal = self.signal();
+        report(Level::Error, Kind::ExportFailed, self.inner.source(), || {
+            format!("Failed to export {signal}: {reason}")
+        });
+    }
+}
+
+/// An encoded request, and how many spans, metrics or log records are in it.
+struct Request {
+    body: Bytes,
+    items: usize,
+}
+
+impl Request {
+    fn of(batch: Batch) -> Self {
+        Self { items: batch.len(), body: batch.into_request() }
+    }
+}
+
+/// The one of them that is called so.
+fn named<T: Display, const N: usize>(what: &str, name: &str, all: [T; N]) -> PyResult<T> {
+    let accepted = all.each_ref().map(T::to_string).join(", ");
+    let found = all.into_iter().find(|one| one.to_string() == name);
+    found.ok_or_else(|| PyValueError::new_err(format!("{what} {name:?}; accepted: {accepted}")))
+}
+
+fn spans(spans: &Bound<'_, PyAny>) -> PyResult<Batch> {
+    let mut batch = Batch::default();
+    let scopes = ScopeCache::default();
+    for span in spans.try_iter()? {
+        let mut framed = Vec::new();
+        match frame_span(&span?, &scopes, &mut framed) {
+            Ok(scope) => batch.push(&scope, &framed),
+            Err(error) => exception::swallow(spans.py(), "A span could not be encoded", error),
+        }
+    }
+    Ok(batch)
+}

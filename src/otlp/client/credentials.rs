@@ -1,0 +1,63 @@
+//! The credentials in an address's user info, in all the forms in which a server may quote them.
+
+use hyper_util::client::proxy::matcher::Matcher;
+
+/// The password, or the user's name where it stands alone, as written and decoded, and the header made of both.
+pub(super) fn in_address(address: &str) -> Vec<String> {
+    let Some((user_info, _)) = address.rsplit_once('@') else { return Vec::new() };
+    let user_info = user_info.rsplit_once("://").map_or(user_info, |(_, user_info)| user_info);
+    let written = user_info.split_once(':').map_or(user_info, |(_, password)| password);
+    let mut credentials = vec![written.to_owned(), percent_decoded(written)];
+    credentials.extend(basic_authentication(address));
+    credentials
+}
+
+/// hyper-util makes it for proxies; an endpoint's is no different.
+fn basic_authentication(address: &str) -> Option<String> {
+    let matcher = Matcher::builder().all(address).build();
+    let matched = matcher.intercept(&http::Uri::from_static("http://any/"))?;
+    Some(matched.basic_auth()?.to_str().ok()?.to_owned())
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = match rest {
+            [b'%', high, low, ..] => {
+                (*high as char).to_digit(16).zip((*low as char).to_digit(16)).map(|(high, low)| (high * 16 + low) as u8)
+            }
+            _ => None,
+        };
+        decoded.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &rest[3..] } else { tail };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_forms_are_known() {
+        for (address, credentials) in [
+            ("http://user:pa55word@host:1/v1", vec!["pa55word", "pa55word", "Basic dXNlcjpwYTU1d29yZA=="]),
+            ("https://user:p%40ss@host", vec!["p%40ss", "p@ss", "Basic dXNlcjpwQHNz"]),
+            ("user:pa55word@host:1", vec!["pa55word", "pa55word", "Basic dXNlcjpwYTU1d29yZA=="]),
+            ("http://token@host", vec!["token", "token", "Basic dG9rZW46"]),
+            ("http://host:1/v1", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(in_address(address), credentials, "{address}");
+        }
+    }
+
+    #[test]
+    fn percent_escapes_are_decoded() {
+        for (text, decoded) in [("a%40b", "a@b"), ("%c3%A4", "ä"), ("%", "%"), ("%4", "%4"), ("%zz", "%zz"), ("", "")]
+        {
+            assert_eq!(percent_decoded(text), decoded);
+        }
+    }
+}

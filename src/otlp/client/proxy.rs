@@ -1,0 +1,86 @@
+//! The HTTP proxy in gRPC's way, if the environment names one. (For HTTP, reqwest reads the same variables.)
+
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use reqwest::Url;
+
+use super::credentials;
+
+/// The first that is set counts, even if it is empty, which means no proxy. gRPC's own variable comes first; HTTP's
+/// follow, for plaintext targets too, since the proxy's tunnel carries either.
+const PROXY: [&str; 5] = ["grpc_proxy", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
+const NO_PROXY: [&str; 3] = ["no_grpc_proxy", "no_proxy", "NO_PROXY"];
+
+/// An environment variable's value.
+pub(super) type Environment = dyn Fn(&str) -> Option<String>;
+
+pub(super) fn environment(name: &str) -> Option<String> {
+    // In a CGI process HTTP_PROXY is what the client sent as a `Proxy` header.
+    if name == "HTTP_PROXY" && std::env::var_os("REQUEST_METHOD").is_some() {
+        return None;
+    }
+    std::env::var(name).ok()
+}
+
+/// The proxy for gRPC calls to `target`. As in gRPC's C core, one that is not itself reached by plain HTTP is ignored.
+pub(super) fn for_grpc(target: &Url, environment: &Environment) -> Option<Intercept> {
+    let first = |names: &[&str]| names.iter().find_map(|name| environment(name)).unwrap_or_default();
+    let matcher = Matcher::builder().all(first(&PROXY)).no(first(&NO_PROXY)).build();
+    let target = http::Uri::try_from(target.as_str()).ok()?;
+    let proxy = matcher.intercept(&target)?;
+    (proxy.uri().scheme() == Some(&http::uri::Scheme::HTTP)).then_some(proxy)
+}
+
+/// What must not be seen when a proxy or server quotes it.
+pub(super) fn secrets(environment: &Environment) -> Vec<String> {
+    let proxies = PROXY.into_iter().chain(["all_proxy", "ALL_PROXY"]);
+    proxies.filter_map(environment).flat_map(|address| credentials::in_address(&address)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxy(target: &str, variables: &'static [(&str, &str)]) -> Option<String> {
+        let environment = move |name: &str| Some(variables.iter().find(|(known, _)| *known == name)?.1.to_owned());
+        Some(for_grpc(&Url::parse(target).unwrap(), &environment)?.uri().to_string())
+    }
+
+    #[test]
+    fn grpcs_own_variable_comes_first() {
+        let all = &[("http_proxy", "http://c:1"), ("https_proxy", "http://b:1"), ("grpc_proxy", "http://a:1")];
+        for target in ["http://collector:4317", "https://collector:4317"] {
+            assert_eq!(proxy(target, all).as_deref(), Some("http://a:1/"));
+            assert_eq!(proxy(target, &all[..2]).as_deref(), Some("http://b:1/"));
+            assert_eq!(proxy(target, &all[..1]).as_deref(), Some("http://c:1/"));
+            assert_eq!(proxy(target, &[]), None);
+        }
+        assert_eq!(proxy("http://collector:4317", &[("HTTPS_PROXY", "b:1")]).as_deref(), Some("http://b:1/"));
+        assert_eq!(proxy("http://collector:4317", &[("grpc_proxy", ""), ("https_proxy", "http://b:1")]), None);
+    }
+
+    #[test]
+    fn exceptions_are_names_their_subdomains_addresses_and_networks() {
+        let variables = &[("https_proxy", "http://b:1"), ("no_proxy", "example.com, 10.0.0.0/8,::1")];
+        for (target, proxied) in [
+            ("https://collector:4317", true),
+            ("https://notexample.com:4317", true),
+            ("https://example.com:4317", false),
+            ("https://otel.example.com:4317", false),
+            ("https://10.1.2.3:4317", false),
+            ("https://11.1.2.3:4317", true),
+            ("https://[::1]:4317", false),
+        ] {
+            assert_eq!(proxy(target, variables).is_some(), proxied, "{target}");
+        }
+        let all = &[("https_proxy", "http://b:1"), ("no_grpc_proxy", "*"), ("no_proxy", "elsewhere")];
+        assert_eq!(proxy("https://collector:4317", all), None);
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_plain_http_is_ignored() {
+        for address in ["https://b:1", "socks5://b:1", "ftp://b:1", "::"] {
+            let address: &'static [(&str, &str)] = Box::leak(Box::new([("https_proxy", address)]));
+            assert_eq!(proxy("https://collector:4317", address), None);
+        }
+    }
+}
