@@ -234,7 +234,7 @@ def test_every_part_that_is_put_is_what_is_read(either: Any) -> None:
 def test_a_part_that_is_of_no_use_costs_itself(exported: Any, http_receiver: Any, log: Any) -> None:
     def spoil(span: Any) -> None:
         span._links = 5
-        span._resource = None
+        span._resource = 5
         span._attributes = None
 
     exported(on_end=spoil)

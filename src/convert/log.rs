@@ -63,6 +63,13 @@ pub fn warning(py: Python<'_>, message: &str) {
     say(py, logger, Level::Warning, message);
 }
 
+/// Whether a warning would be heard: asked where saying it takes Python code of the user's.
+pub fn warns(py: Python<'_>) -> bool {
+    const WARNING: u8 = 30;
+    let heard = trace_logger(py).and_then(|logger| logger.call_method1(intern!(py, "isEnabledFor"), (WARNING,)));
+    heard.and_then(|heard| heard.is_truthy()).unwrap_or(true)
+}
+
 fn say<'py>(py: Python<'py>, logger: PyResult<&Bound<'py, PyAny>>, level: Level, message: &str) {
     let method = match level {
         Level::Warning => intern!(py, "warning"),

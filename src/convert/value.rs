@@ -348,13 +348,13 @@ fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResu
 /// The key of a mapping as text, or None if the pair has to go.
 pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
     if !key.is_truthy()? {
-        log::warning(
-            key.py(),
-            &format!(
-                "invalid attribute key `{}`. must be non-empty string. Dropping key from attributes.",
-                log::shown(key)
-            ),
-        );
+        if log::warns(key.py()) {
+            let shown = log::shown(key);
+            log::warning(
+                key.py(),
+                &format!("invalid attribute key `{shown}`. must be non-empty string. Dropping key from attributes."),
+            );
+        }
         return Ok(None);
     }
     if let Ok(text) = key.cast::<PyString>() {

@@ -238,9 +238,14 @@ impl Span {
             Ok(key) if key.len().is_ok_and(|len| len > 0) => key.clone(),
             _ => {
                 self.count_dropped_attributes(1);
-                let shown = log::shown(key);
-                let message = format!("invalid key `{shown}`. must be non-empty string. Dropping key from attributes.");
-                return log::warning(py, &message);
+                if log::warns(py) {
+                    let shown = log::shown(key);
+                    log::warning(
+                        py,
+                        &format!("invalid key `{shown}`. must be non-empty string. Dropping key from attributes."),
+                    );
+                }
+                return;
             }
         };
         if let Some(held) = self.part(py, Part::Attributes) {
@@ -248,6 +253,9 @@ impl Span {
                 exception::swallow(py, "An attribute was not set", error);
             }
             return;
+        }
+        if self.limits().span_attributes == Some(0) {
+            return self.count_dropped_attributes(1);
         }
         match attributes::convert(key, value, self.limits().span_value_len) {
             Some(converted) => self.put(py, converted),
@@ -586,10 +594,10 @@ impl Span {
         let record = || {
             let not_escaped = PyBool::new(py, false).to_owned().into_any();
             let event = exception::event_attributes(exception, escaped.unwrap_or(&not_escaped))?;
-            if let Some(attributes) = given(attributes) {
-                if let Err(error) = event.call_method1(intern!(py, "update"), (attributes,)) {
-                    exception::swallow(py, "Attributes ignored", error);
-                }
+            if let Some(attributes) = given(attributes)
+                && let Err(error) = event.call_method1(intern!(py, "update"), (attributes,))
+            {
+                exception::swallow(py, "Attributes ignored", error);
             }
             // Through the method, which a subclass may have its own of.
             let names = ["name", "attributes", "timestamp"].map(|name| PyString::intern(py, name));

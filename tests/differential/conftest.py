@@ -1,0 +1,25 @@
+"""One receiver and one native pipeline for all programs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from .paths import Native, native
+
+
+@pytest.fixture(autouse=True)
+def without_log_lines() -> Iterator[None]:
+    """Log lines are not compared, and a handler would take `str` of the keys they are about."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(before)
+
+
+@pytest.fixture(scope="module", name="native")
+def native_fixture() -> Iterator[Native]:
+    with native() as arrivals:
+        yield arrivals
