@@ -710,6 +710,19 @@ def test_a_retry_would_be_too_late(receiver: Any, make: Any) -> None:
     assert len(receiver.requests) == 1
 
 
+def test_a_shutdown_ends_the_wait_for_a_retry(receiver: Any, make: Any) -> None:
+    unavailable = {"http": 503, "grpc": grpc.StatusCode.UNAVAILABLE}[receiver.protocol]
+    receiver.answers = [Answer(unavailable)] * 1_000
+    exporter = make(receiver.protocol, endpoint=receiver.endpoint, timeout=3_600)
+    results: list[Any] = []
+    exporting = threading.Thread(target=lambda: results.append(exporter.export(spans())), daemon=True)
+    exporting.start()
+    wait_until(lambda: receiver.requests, "the export is under way")
+    exporter.shutdown()
+    exporting.join(DEADLINE_SECONDS)
+    assert results == [FAILURE]
+
+
 def test_what_the_receiver_refuses_fails_at_once_with_one_line(receiver: Any) -> None:
     receiver.answers = [refusal(receiver.protocol, "malformed, it says")] * 3
     done = export_from_a_program(receiver.protocol, receiver.endpoint)

@@ -118,7 +118,7 @@ impl Exporter {
 
     /// Sends a request with so many items in it, for as long as the client's timeout lets it.
     pub async fn export(&self, request: Bytes, items: u64) -> Exported {
-        // Nobody sets it.
+        // Nobody sets it; a shutdown is told to the client.
         let (_keep, never) = watch::channel(false);
         let limits = Limits { timeout: Duration::MAX, no_retry: never.clone(), broken_off: never };
         self.export_within(request, items, &limits, &Counters::default()).await
@@ -292,9 +292,14 @@ impl Exporter {
         }
     }
 
-    /// Takes no more requests; those under way go on. True at the first call.
+    /// Takes no more requests; those under way go on, but are not tried again. True at the first call.
     pub fn shut_down(&self) -> bool {
-        !self.shut_down.swap(true, Ordering::AcqRel)
+        let first = !self.shut_down.swap(true, Ordering::AcqRel);
+        // Where there is none yet, there is nothing under way, and nothing will be.
+        if let Some(State { client: Ok(client), .. }) = self.state.get() {
+            client.stop_retrying();
+        }
+        first
     }
 
     pub fn is_shut_down(&self) -> bool {

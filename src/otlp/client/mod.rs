@@ -65,6 +65,7 @@ pub struct Client {
     timeout: Duration,
     redaction: Redaction,
     retries: AtomicU64,
+    no_retry: watch::Sender<bool>,
 }
 
 enum Transport {
@@ -96,6 +97,7 @@ impl Client {
             timeout: config.timeout,
             redaction: Redaction::of(secrets.iter().map(String::as_str)),
             retries: AtomicU64::new(0),
+            no_retry: watch::Sender::new(false),
         })
     }
 
@@ -107,6 +109,11 @@ impl Client {
     /// Attempts that followed a failed one, of all exports so far.
     pub fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
+    }
+
+    /// From now on no export is tried again, whatever its own `no_retry`, and waits for the next attempt end.
+    pub fn stop_retrying(&self) {
+        self.no_retry.send_replace(true);
     }
 
     /// Sends `request`, an encoded export request of the client's signal, and retries as the specification says.
@@ -127,7 +134,8 @@ impl Client {
             Ok(payload) => payload,
             Err(failure) => return Outcome::Failed { reason: self.reason(&failure, 0) },
         };
-        let mut retries = Retries::new(deadline, no_retry);
+        let stopped = self.no_retry.subscribe();
+        let mut retries = Retries::new(deadline, [no_retry, &stopped]);
         loop {
             let failure = match self.attempt(&payload, deadline).await {
                 Ok(Accepted { rejected, message }) => {

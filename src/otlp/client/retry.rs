@@ -27,14 +27,15 @@ pub(super) enum Retry {
 /// The attempts of one export.
 pub(super) struct Retries<'a> {
     deadline: Instant,
-    no_retry: &'a watch::Receiver<bool>,
+    /// Any of them ends them.
+    no_retry: [&'a watch::Receiver<bool>; 2],
     failed: u32,
     /// How many of the failed attempts were not the server's fault, and do not lengthen the backoff.
     at_once: u32,
 }
 
 impl<'a> Retries<'a> {
-    pub fn new(deadline: Instant, no_retry: &'a watch::Receiver<bool>) -> Self {
+    pub fn new(deadline: Instant, no_retry: [&'a watch::Receiver<bool>; 2]) -> Self {
         Retries { deadline, no_retry, failed: 0, at_once: 0 }
     }
 
@@ -56,12 +57,11 @@ impl<'a> Retries<'a> {
             Some(due) if due < self.deadline => due,
             _ => return false,
         };
-        if *self.no_retry.borrow() {
-            return false;
-        }
+        let [one, other] = self.no_retry;
         tokio::select! {
             biased;
-            () = raised(self.no_retry) => false,
+            () = raised(one) => false,
+            () = raised(other) => false,
             () = tokio::time::sleep_until(due) => true,
         }
     }
@@ -117,7 +117,7 @@ mod tests {
     async fn a_delay_beyond_the_deadline_is_not_waited_for() {
         let (_shutdown, no_retry) = watch::channel(false);
         let started = Instant::now();
-        let mut retries = Retries::new(started + Duration::from_secs(60), &no_retry);
+        let mut retries = Retries::new(started + Duration::from_secs(60), [&no_retry; 2]);
         assert!(!retries.wait(Retry::After(Duration::from_secs(61))).await);
         assert!(!retries.wait(Retry::After(Duration::MAX)).await);
         assert!(started.elapsed() < Duration::from_secs(30));
@@ -127,7 +127,7 @@ mod tests {
     async fn a_server_that_asks_for_immediate_retries_is_not_hammered() {
         let (_shutdown, no_retry) = watch::channel(false);
         let started = Instant::now();
-        let mut retries = Retries::new(started + Duration::from_millis(200), &no_retry);
+        let mut retries = Retries::new(started + Duration::from_millis(200), [&no_retry; 2]);
         while retries.wait(Retry::After(Duration::ZERO)).await {}
         assert!(retries.attempts() <= 5, "{}", retries.attempts());
     }
@@ -135,12 +135,12 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_at_once_is_granted_once_and_even_during_a_shutdown() {
         let (_shutdown, no_retry) = watch::channel(true);
-        let mut retries = Retries::new(Instant::now() + Duration::from_secs(60), &no_retry);
+        let mut retries = Retries::new(Instant::now() + Duration::from_secs(60), [&no_retry; 2]);
         assert!(retries.wait(Retry::AtOnce).await);
         assert!(!retries.wait(Retry::AtOnce).await);
 
         let (_shutdown, no_retry) = watch::channel(false);
-        let mut retries = Retries::new(Instant::now(), &no_retry);
+        let mut retries = Retries::new(Instant::now(), [&no_retry; 2]);
         assert!(!retries.wait(Retry::AtOnce).await);
     }
 
@@ -148,7 +148,7 @@ mod tests {
     async fn a_lost_shutdown_sender_is_no_shutdown() {
         let (shutdown, no_retry) = watch::channel(false);
         drop(shutdown);
-        let mut retries = Retries::new(Instant::now() + Duration::from_secs(60), &no_retry);
+        let mut retries = Retries::new(Instant::now() + Duration::from_secs(60), [&no_retry; 2]);
         assert!(retries.wait(Retry::After(Duration::ZERO)).await);
     }
 }

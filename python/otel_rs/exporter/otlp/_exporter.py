@@ -46,7 +46,7 @@ class NativeSpanExporter(NativeExporter, SpanExporter):
         return SpanExportResult.SUCCESS if self._native.export(spans) else SpanExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
-        """Takes no more spans; an export under way goes on."""
+        """Takes no more spans; an export under way goes on, but is not tried again."""
         self._shut_down()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

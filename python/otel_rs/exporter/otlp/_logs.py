@@ -36,7 +36,7 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
         return LogRecordExportResult.SUCCESS if self._native.export(batch) else LogRecordExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
-        """Takes no more records; an export under way goes on."""
+        """Takes no more records; an export under way goes on, but is not tried again."""
         self._shut_down()
 
     def force_flush(self, timeout_millis: int = 10_000) -> bool:

@@ -68,7 +68,7 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
         return MetricExportResult.SUCCESS if self._native.export(metrics_data) else MetricExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
-        """Takes no more metrics; an export under way goes on."""
+        """Takes no more metrics; an export under way goes on, but is not tried again."""
         self._shut_down()
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:

@@ -279,6 +279,26 @@ async fn a_retry_that_would_miss_the_deadline_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_client_that_stops_retrying_ends_the_wait_for_the_next_attempt() {
+    bounded(async {
+        let server = http(|_| Some(answer(503, &[("retry-after", "3600")], "busy"))).await;
+        let mut config = http_config(server.address);
+        config.timeout = Duration::from_secs(7200);
+        let client = Client::new(&config).unwrap();
+        let (outcome, ()) = tokio::join!(export(&client), async {
+            while server.count() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            client.stop_retrying();
+        });
+        assert_contains(&reason(outcome), "HTTP 503 Service Unavailable: busy");
+        assert_contains(&reason(export(&client).await), "HTTP 503 Service Unavailable: busy");
+        assert_eq!(server.count(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_refused_connection_says_so() {
     bounded(async {
         let mut config = http_config(closed_port().await);
