@@ -17,7 +17,7 @@ use crate::convert::metrics::metrics;
 use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
 use crate::otlp::batch::Batch;
-use crate::otlp::client::{ClientConfig, Compression, Protocol, Signal, TlsFiles};
+use crate::otlp::client::{ClientConfig, Compression, GrpcCodes, Protocol, Signal, TlsFiles};
 use crate::otlp::counters::Exports;
 use crate::otlp::exporter::Exporter;
 use crate::report::{Kind, Level, report};
@@ -44,12 +44,13 @@ impl OtlpExporter {
 
 #[pymethods]
 impl OtlpExporter {
-    /// `max_data_points` are those of one request of metrics; `max_request_size` is in bytes, before compression.
+    /// `max_data_points` are those of one request of metrics; `max_request_size` is in bytes, before compression;
+    /// `retryable_codes` are gRPC's.
     #[new]
     #[pyo3(signature = (
         signal, protocol, endpoint, headers, timeout, compression, user_agent,
         *, ca_file = None, client_key_file = None, client_certificate_file = None,
-        max_data_points = None, max_request_size = None,
+        max_data_points = None, max_request_size = None, retryable_codes = None,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -65,6 +66,7 @@ impl OtlpExporter {
         client_certificate_file: Option<PathBuf>,
         max_data_points: Option<usize>,
         max_request_size: Option<usize>,
+        retryable_codes: Option<Vec<u32>>,
     ) -> PyResult<Self> {
         let signal = named("signal", signal, [Signal::Traces, Signal::Metrics, Signal::Logs])?;
         let protocol = match protocol {
@@ -81,7 +83,21 @@ impl OtlpExporter {
         let tls = TlsFiles { ca_file, client_key_file, client_certificate_file };
         let timeout = Duration::try_from_secs_f64(timeout)
             .map_err(|_| PyValueError::new_err(format!("timeout {timeout}; accepted: seconds, zero or more")))?;
-        let config = ClientConfig { signal, protocol, endpoint, headers, timeout, compression, user_agent, tls };
+        let retryable_codes = retryable_codes.map(|codes| {
+            let unknown = || PyValueError::new_err(format!("retryable codes {codes:?}; accepted: gRPC's, 0 to 16"));
+            GrpcCodes::new(&codes).ok_or_else(unknown)
+        });
+        let config = ClientConfig {
+            signal,
+            protocol,
+            endpoint,
+            headers,
+            timeout,
+            compression,
+            user_agent,
+            tls,
+            retryable_codes: retryable_codes.transpose()?,
+        };
         let exporter = Exporter::new(config).map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(Self {
             inner: Arc::new(exporter),

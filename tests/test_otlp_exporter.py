@@ -723,6 +723,69 @@ def test_a_shutdown_ends_the_wait_for_a_retry(receiver: Any, make: Any) -> None:
     assert results == [FAILURE]
 
 
+INTERNAL_FOR_NOW = [Answer(grpc.StatusCode.INTERNAL)]
+CODES = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        [grpc.StatusCode.INTERNAL],
+        iter((grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL)),
+        {"internal"},
+        "unavailable, Internal",
+        [13],
+    ],
+    ids=["codes", "an iterator", "names", "a text", "numbers"],
+)
+def test_the_grpc_codes_to_retry_may_be_chosen(grpc_receiver: Any, make: Any, codes: Any) -> None:
+    grpc_receiver.answers = list(INTERNAL_FOR_NOW)
+    exporter = make("grpc", endpoint=grpc_receiver.endpoint, retryable_error_codes=codes)
+    assert exporter.export(spans()) is SUCCESS
+    assert len(grpc_receiver.requests) == 2
+
+
+def test_a_grpc_code_that_was_not_chosen_is_not_retried(grpc_receiver: Any, make: Any) -> None:
+    grpc_receiver.answers = [Answer(grpc.StatusCode.UNAVAILABLE)]
+    exporter = make("grpc", endpoint=grpc_receiver.endpoint, retryable_error_codes=[grpc.StatusCode.INTERNAL])
+    assert exporter.export(spans()) is FAILURE
+    assert len(grpc_receiver.requests) == 1
+
+
+def test_the_grpc_codes_to_retry_may_be_in_the_environment(
+    grpc_receiver: Any, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
+) -> None:
+    monkeypatch.setenv(CODES, " internal,UNAVAILABLE")
+    for codes, result in ((None, SUCCESS), ((), SUCCESS), ([grpc.StatusCode.ABORTED], FAILURE)):
+        grpc_receiver.answers = list(INTERNAL_FOR_NOW)
+        exporter = make("grpc", endpoint=grpc_receiver.endpoint, retryable_error_codes=codes)
+        assert exporter.export(spans()) is result
+    log()
+    monkeypatch.setenv(CODES, "INTERNAL,SOON")
+    grpc_receiver.answers = list(INTERNAL_FOR_NOW)
+    assert make("grpc", endpoint=grpc_receiver.endpoint).export(spans()) is FAILURE
+    line = log()[0]
+    assert CODES in line and "'SOON'" in line and "DATA_LOSS" in line
+
+
+@pytest.mark.parametrize("codes", [["SOON"], [17], [-1], [True], [None], [object()], 14, grpc.StatusCode.ABORTED])
+def test_an_unknown_grpc_code_is_refused(codes: Any) -> None:
+    with pytest.raises(ValueError, match=r"^retryable_error_codes.*; accepted: .*DEADLINE_EXCEEDED"):
+        Grpc(retryable_error_codes=codes)
+
+
+def test_the_grpc_receivers_own_delay_is_kept(grpc_receiver: Any, make: Any) -> None:
+    from google.protobuf.duration_pb2 import Duration
+    from google.rpc.error_details_pb2 import RetryInfo
+
+    info = RetryInfo(retry_delay=Duration(nanos=1_000_000)).SerializeToString()
+    # A code that is retried only with it.
+    answer = Answer(grpc.StatusCode.RESOURCE_EXHAUSTED, {"google.rpc.retryinfo-bin": info})  # type: ignore[dict-item]
+    grpc_receiver.answers = [answer]
+    assert make("grpc", endpoint=grpc_receiver.endpoint, timeout=30).export(spans()) is SUCCESS
+    assert len(grpc_receiver.requests) == 2
+
+
 def test_what_the_receiver_refuses_fails_at_once_with_one_line(receiver: Any) -> None:
     receiver.answers = [refusal(receiver.protocol, "malformed, it says")] * 3
     done = export_from_a_program(receiver.protocol, receiver.endpoint)

@@ -42,6 +42,7 @@ class OtlpExporter:
         client_certificate_file: str | None = None,
         max_data_points: int | None = None,
         max_request_size: int | None = None,
+        retryable_codes: list[int] | None = None,
     ) -> OtlpExporter: ...
     @property
     def protocol(self) -> str: ...

@@ -58,6 +58,7 @@ fn exporter(endpoint: &str) -> Exporter {
         compression: Compression::None,
         user_agent: "test".into(),
         tls: Default::default(),
+        retryable_codes: None,
     });
     exporter.unwrap()
 }

@@ -284,6 +284,7 @@ mod tests {
             compression: Compression::None,
             user_agent: String::new(),
             tls: TlsFiles::default(),
+            retryable_codes: None,
         };
         let endpoint = endpoint::parse(&config).unwrap();
         let channel = Channel::new(Dialer::new(&config, &endpoint).unwrap());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::compression::Compression;
 use super::endpoint;
+use super::grpc_codes::GrpcCodes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -68,6 +69,8 @@ pub struct ClientConfig {
     pub user_agent: String,
     /// Not read unless the endpoint's scheme is https.
     pub tls: TlsFiles,
+    /// gRPC: tried again, in place of the specification's. UNAVAILABLE stands for what the connection may meet, too.
+    pub retryable_codes: Option<GrpcCodes>,
 }
 
 /// Files with PEM. They are read when the client is made and again when they have changed; connections made from then
@@ -94,6 +97,7 @@ impl fmt::Debug for ClientConfig {
             .field("compression", &self.compression)
             .field("user_agent", &self.user_agent)
             .field("tls", &self.tls)
+            .field("retryable_codes", &self.retryable_codes)
             .finish()
     }
 }

@@ -22,6 +22,7 @@ use super::config::{ClientConfig, ConfigError};
 use super::dial::Dialer;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
+use super::grpc_codes::GrpcCodes;
 use super::headers::request_headers;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
@@ -36,12 +37,15 @@ const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_STATUS_DETAILS: &str = "grpc-status-details-bin";
+/// A `RetryInfo` by itself, as gRPC's libraries write a message that is named by its type.
+const RETRY_INFO: &str = "google.rpc.retryinfo-bin";
 
 pub(super) struct Transport {
     channel: Channel,
     uri: Uri,
     headers: HeaderMap,
     compression: Compression,
+    retryable_codes: Option<GrpcCodes>,
 }
 
 impl Transport {
@@ -64,6 +68,7 @@ impl Transport {
             uri: call_uri(endpoint, config.signal.grpc_path()),
             headers,
             compression: config.compression,
+            retryable_codes: config.retryable_codes,
         })
     }
 
@@ -91,7 +96,8 @@ impl Transport {
     /// One attempt, until `deadline`, which the server is told.
     pub async fn send(&self, payload: &Bytes, deadline: Instant) -> Result<Accepted, Failure> {
         let lease = tokio::time::timeout_at(deadline, self.channel.lease(deadline)).await;
-        let mut lease = lease.unwrap_or_else(|_elapsed| Err(Failure::timed_out()))?;
+        let lease = lease.unwrap_or_else(|_elapsed| Err(Failure::timed_out()));
+        let mut lease = lease.map_err(|failure| self.unavailable(failure))?;
         let mut headers = self.headers.clone();
         headers.insert(GRPC_TIMEOUT, timeout(deadline.saturating_duration_since(Instant::now())));
         let mut request = http::Request::new(Full::new(payload.clone()));
@@ -101,16 +107,25 @@ impl Transport {
         *request.headers_mut() = headers;
 
         match tokio::time::timeout_at(deadline, exchange(&mut lease, request)).await {
-            Ok(Ok(end)) => end.conclude(),
+            Ok(Ok(end)) => end.conclude(self.retryable_codes),
             Ok(Err(failure)) => {
                 self.channel.suspect();
-                Err(failure)
+                Err(self.unavailable(failure))
             }
             Err(_elapsed) => {
                 lease.discard();
                 self.channel.suspect();
                 Err(Failure::timed_out())
             }
+        }
+    }
+
+    /// A failure of the connection, for which gRPC's code is UNAVAILABLE. What is tried again at once is no retry in
+    /// gRPC's sense: the server has not seen the call.
+    fn unavailable(&self, failure: Failure) -> Failure {
+        match failure.retry {
+            Retry::Backoff => Failure { retry: retry(Code::Unavailable, None, self.retryable_codes), ..failure },
+            Retry::Never | Retry::AtOnce | Retry::After(_) => failure,
         }
     }
 }
@@ -151,10 +166,10 @@ async fn exchange(lease: &mut Lease, request: http::Request<Full<Bytes>>) -> Res
 }
 
 impl End {
-    fn conclude(self) -> Result<Accepted, Failure> {
+    fn conclude(self, retryable_codes: Option<GrpcCodes>) -> Result<Accepted, Failure> {
         match self {
-            End::Status(status, message) => conclude(status, message),
-            End::NotGrpc(status) => Err(not_grpc(status)),
+            End::Status(status, message) => conclude(status, message, retryable_codes),
+            End::NotGrpc(status) => Err(not_grpc(status, retryable_codes)),
             End::Unusable(what) => Err(Failure::new(what, "", Retry::Never)),
         }
     }
@@ -177,7 +192,11 @@ fn timeout(remaining: Duration) -> HeaderValue {
 }
 
 /// The call's end: `status` is the header map that carries `grpc-status`.
-pub(super) fn conclude(mut status: HeaderMap, message: Bytes) -> Result<Accepted, Failure> {
+pub(super) fn conclude(
+    mut status: HeaderMap,
+    message: Bytes,
+    retryable_codes: Option<GrpcCodes>,
+) -> Result<Accepted, Failure> {
     let Some(code) = status.get(GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes())) else {
         return Err(Failure::new("the answer has no grpc-status", "", Retry::Never));
     };
@@ -187,12 +206,12 @@ pub(super) fn conclude(mut status: HeaderMap, message: Bytes) -> Result<Accepted
     // Taken out first: decoded by from_header_map, malformed details would panic.
     let details = status.remove(GRPC_STATUS_DETAILS);
     let text = Status::from_header_map(&status).map(|status| status.message().to_owned()).unwrap_or_default();
-    let retry_info = details.and_then(retry_info);
+    let retry_info = status.remove(RETRY_INFO).and_then(retry_info).or_else(|| details.and_then(retry_info_in_details));
     // tonic's servers refuse a large message as out of range.
     if matches!(code, Code::ResourceExhausted | Code::OutOfRange) && retry_info.is_none() && is_about_size(&text) {
         return Err(Failure::too_large(code_name(code), text));
     }
-    Err(Failure::new(code_name(code), text, retry(code, retry_info)))
+    Err(Failure::new(code_name(code), text, retry(code, retry_info, retryable_codes)))
 }
 
 /// The message without its prefix; empty if it is compressed, which we never offer to accept, or if there is none.
@@ -205,18 +224,9 @@ fn unframed(mut message: Bytes) -> Bytes {
     message
 }
 
-fn retry(code: Code, retry_info: Option<RetryInfo>) -> Retry {
-    let retryable = match code {
-        Code::Cancelled
-        | Code::DeadlineExceeded
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unavailable
-        | Code::DataLoss => true,
-        // The server recovers from it only if it says when.
-        Code::ResourceExhausted => retry_info.is_some(),
-        _ => false,
-    };
+fn retry(code: Code, retry_info: Option<RetryInfo>, retryable_codes: Option<GrpcCodes>) -> Retry {
+    let retryable =
+        retryable_codes.map_or_else(|| is_retryable(code, retry_info.is_some()), |codes| codes.contain(code));
     match retry_info.and_then(|info| info.delay()) {
         _ if !retryable => Retry::Never,
         Some(delay) => Retry::After(delay),
@@ -224,17 +234,38 @@ fn retry(code: Code, retry_info: Option<RetryInfo>) -> Retry {
     }
 }
 
-fn retry_info(details: HeaderValue) -> Option<RetryInfo> {
-    let mut headers = HeaderMap::new();
-    headers.insert(GRPC_STATUS_DETAILS, details);
-    let metadata = MetadataMap::from_headers(headers);
-    let details = metadata.get_bin(GRPC_STATUS_DETAILS)?.to_bytes().ok()?;
-    RpcStatus::decode(details).ok()?.retry_info()
+/// The specification's word.
+fn is_retryable(code: Code, has_retry_info: bool) -> bool {
+    match code {
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => true,
+        // The server recovers from it only if it says when.
+        Code::ResourceExhausted => has_retry_info,
+        _ => false,
+    }
+}
+
+fn retry_info(trailer: HeaderValue) -> Option<RetryInfo> {
+    RetryInfo::decode(binary(trailer)?).ok()
+}
+
+fn retry_info_in_details(details: HeaderValue) -> Option<RetryInfo> {
+    RpcStatus::decode(binary(details)?).ok()?.retry_info()
+}
+
+/// What the value of a `-bin` field says.
+fn binary(value: HeaderValue) -> Option<Bytes> {
+    let headers = HeaderMap::from_iter([(HeaderName::from_static(GRPC_STATUS_DETAILS), value)]);
+    MetadataMap::from_headers(headers).get_bin(GRPC_STATUS_DETAILS)?.to_bytes().ok()
 }
 
 /// An intermediary or some other server answered. The code is the one that the gRPC specification assigns to the HTTP
 /// status.
-fn not_grpc(status: http::StatusCode) -> Failure {
+fn not_grpc(status: http::StatusCode, retryable_codes: Option<GrpcCodes>) -> Failure {
     if status == http::StatusCode::PAYLOAD_TOO_LARGE {
         return Failure::too_large(format!("HTTP {status}, not a gRPC answer"), "");
     }
@@ -246,7 +277,11 @@ fn not_grpc(status: http::StatusCode) -> Failure {
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Failure::new(format!("{} (HTTP {status}, not a gRPC answer)", code_name(code)), "", retry(code, None))
+    Failure::new(
+        format!("{} (HTTP {status}, not a gRPC answer)", code_name(code)),
+        "",
+        retry(code, None, retryable_codes),
+    )
 }
 
 /// As the gRPC specification writes them; tonic's Display is a sentence.
@@ -289,9 +324,22 @@ mod tests {
                 Code::ResourceExhausted => (Retry::Never, Retry::After(Duration::from_secs(7)), Retry::Backoff),
                 _ => (Retry::Never, Retry::Never, Retry::Never),
             };
-            assert_eq!(retry(code, None), plain, "{code:?}");
-            assert_eq!(retry(code, Some(RetryInfo::of(7, 0))), with_delay, "{code:?}");
-            assert_eq!(retry(code, Some(RetryInfo::default())), without_delay, "{code:?}");
+            assert_eq!(retry(code, None, None), plain, "{code:?}");
+            assert_eq!(retry(code, Some(RetryInfo::of(7, 0)), None), with_delay, "{code:?}");
+            assert_eq!(retry(code, Some(RetryInfo::default()), None), without_delay, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn other_codes_take_the_place_of_the_specifications() {
+        let codes = GrpcCodes::new(&[Code::Internal as u32, Code::ResourceExhausted as u32]);
+        for code in (0..=16).map(Code::from_i32) {
+            let (plain, with_delay) = match code {
+                Code::Internal | Code::ResourceExhausted => (Retry::Backoff, Retry::After(Duration::from_secs(7))),
+                _ => (Retry::Never, Retry::Never),
+            };
+            assert_eq!(retry(code, None, codes), plain, "{code:?}");
+            assert_eq!(retry(code, Some(RetryInfo::of(7, 0)), codes), with_delay, "{code:?}");
         }
     }
 }

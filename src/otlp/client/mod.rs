@@ -10,6 +10,7 @@ mod dial;
 mod endpoint;
 mod failure;
 mod grpc;
+mod grpc_codes;
 mod headers;
 mod http;
 #[doc(hidden)]
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 
 pub use compression::Compression;
 pub use config::{ClientConfig, ConfigError, Protocol, Signal, TlsFiles};
+pub use grpc_codes::GrpcCodes;
 
 use failure::Failure;
 use redaction::Redaction;

@@ -17,13 +17,17 @@ pub fn http_answer(status: u16, content_type: &[u8], retry_after: &[u8], body: &
     Some(outcome(super::http::conclude(status, &headers, body, Format::Protobuf)))
 }
 
-/// What a gRPC answer with this status, message, `grpc-status-details-bin` and response comes to. None if HTTP would
+/// What a gRPC answer with this status, message, details (in both of their forms) and response comes to. None if HTTP would
 /// not let it through.
 pub fn grpc_answer(status: &[u8], message: &[u8], details: &[u8], response: &[u8]) -> Option<Outcome> {
     let name = HeaderName::from_static;
-    let fields =
-        [(name("grpc-status"), status), (name("grpc-message"), message), (name("grpc-status-details-bin"), details)];
-    Some(outcome(grpc::conclude(headers(fields)?, Bytes::copy_from_slice(response))))
+    let fields = [
+        (name("grpc-status"), status),
+        (name("grpc-message"), message),
+        (name("grpc-status-details-bin"), details),
+        (name("google.rpc.retryinfo-bin"), details),
+    ];
+    Some(outcome(grpc::conclude(headers(fields)?, Bytes::copy_from_slice(response), None)))
 }
 
 fn headers<const N: usize>(fields: [(HeaderName, &[u8]); N]) -> Option<HeaderMap> {

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from otel_rs import _native
 from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._config import Headers, Setting, Signal, TlsFiles
+from otel_rs.exporter.otlp._grpc_codes import retryable_codes
 from otel_rs.exporter.otlp._tls import TlsCredentials
 
 _logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def grpc_connection(
     retryable_error_codes: object,
     max_data_points: int | None = None,
 ) -> Connection:
-    _config.warn_of_unsupported(channel_options=channel_options, retryable_error_codes=retryable_error_codes)
+    _config.warn_of_unsupported(channel_options=channel_options)
     if credentials is None:
         credentials = TlsCredentials()
     elif not isinstance(credentials, TlsCredentials):
@@ -60,6 +61,7 @@ def grpc_connection(
         _config.tls_files(*files, signal),
         max_data_points,
         max_request_size=0,
+        retryable_codes=retryable_codes(retryable_error_codes),
     )
 
 
@@ -101,6 +103,7 @@ def _connect(
     tls: TlsFiles,
     max_data_points: int | None,
     max_request_size: int,
+    retryable_codes: list[int] | None = None,
 ) -> Connection:
     if max_data_points is not None and max_data_points < 1:
         raise ValueError(f"max_export_batch_size is {max_data_points!r}; accepted: a number above zero, or None")
@@ -118,6 +121,7 @@ def _connect(
             client_certificate_file=tls.client_certificate and tls.client_certificate.value,
             max_data_points=max_data_points,
             max_request_size=max_request_size,
+            retryable_codes=retryable_codes,
         )
     except ValueError as error:
         named = {

@@ -42,6 +42,70 @@ fn retry_in(delay: Duration, code: Code) -> Status {
     Status::with_details(code, "later", details.into())
 }
 
+#[tokio::test]
+async fn what_is_retried_may_be_chosen() {
+    bounded(async {
+        let server = grpc(|number| Some(if number == 0 { Err(Status::internal("later")) } else { ok() })).await;
+        let mut config = grpc_config(server.address);
+        config.retryable_codes = GrpcCodes::new(&[Code::Internal as u32]);
+        assert_eq!(export_once(&config).await, delivered());
+        assert_eq!(server.count(), 2);
+
+        let server = grpc(|_| Some(Err(Status::unavailable("later")))).await;
+        config.endpoint = format!("http://{}", server.address);
+        assert_contains(&reason(export_once(&config).await), "UNAVAILABLE: later");
+        assert_eq!(server.count(), 1);
+
+        // A connection that cannot be made is UNAVAILABLE, too.
+        config.endpoint = format!("http://{}", closed_port().await);
+        let reason = reason(export_once(&config).await);
+        assert_contains(&reason, "cannot connect: Connection refused");
+        assert!(!reason.contains("attempts"), "{reason}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retry_info_may_be_a_trailer_of_its_own() {
+    bounded(async {
+        let (soon, never) = ("CgQQoKxP", "CgQI4NQD");
+        let server = http(move |number| {
+            let trailers = |retry_info| [("google.rpc.retryinfo-bin", retry_info)];
+            Some(match number {
+                // 1.3 ms, for a code that is retried only with one.
+                0 => trailers_only("8", &trailers(soon)),
+                1 => trailers_only("0", &[]),
+                // 60000 s: beyond the deadline.
+                _ => trailers_only("14", &trailers(never)),
+            })
+        })
+        .await;
+        let client = Client::new(&grpc_config(server.address)).unwrap();
+        assert_eq!(export(&client).await, delivered());
+        assert_eq!(server.count(), 2);
+        assert_contains(&reason(export(&client).await), "UNAVAILABLE");
+        assert_eq!(server.count(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retry_info_that_does_not_decode_is_none() {
+    bounded(async {
+        let server = http(|number| {
+            Some(match number {
+                0 => trailers_only("14", &[("google.rpc.retryinfo-bin", "!")]),
+                1 => trailers_only("14", &[("google.rpc.retryinfo-bin", "CgQQ")]),
+                _ => trailers_only("0", &[]),
+            })
+        })
+        .await;
+        assert_eq!(export_once(&grpc_config(server.address)).await, delivered());
+        assert_eq!(server.count(), 3);
+    })
+    .await;
+}
+
 /// An answer without a body, as gRPC servers give it when they refuse.
 fn trailers_only(status: &str, headers: &[(&str, &str)]) -> Response {
     let grpc = [("content-type", "application/grpc"), ("grpc-status", status)];

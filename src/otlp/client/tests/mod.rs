@@ -28,7 +28,7 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Client, ClientConfig, Compression, Outcome, Protocol, Signal, TlsFiles};
+use super::{Client, ClientConfig, Compression, GrpcCodes, Outcome, Protocol, Signal, TlsFiles};
 
 /// No test hangs.
 async fn bounded<F: Future>(future: F) -> F::Output {
@@ -50,6 +50,7 @@ fn config(protocol: Protocol, address: SocketAddr) -> ClientConfig {
         compression: Compression::None,
         user_agent: "otel-rs-test/1.2.3".to_owned(),
         tls: TlsFiles::default(),
+        retryable_codes: None,
     }
 }
 

@@ -13,11 +13,13 @@ the general one. The exporters have these arguments in common:
     timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]TIMEOUT``, 10.
     compression: ``Compression.Gzip`` or ``Zstd``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]COMPRESSION``, none.
     channel_options: Ignored with a log line: there is no grpcio here.
-    retryable_error_codes: Ignored with a log line: the specification's are retried.
+    retryable_error_codes: gRPC's status codes that are retried in place of the specification's: ``grpc.StatusCode``,
+        names or numbers. Default: ``OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES`` (names, with commas), the
+        specification's.
     meter_provider: Ignored for now.
 
-All raise ValueError for an endpoint, a header's name, a timeout, a compression or a certificate's file that cannot be
-used.
+All raise ValueError for an endpoint, a header's name, a timeout, a compression, a status code or a certificate's file
+that cannot be used.
 
 Specification: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 """

@@ -1,0 +1,39 @@
+//! Which of gRPC's status codes are worth another attempt.
+
+use tonic::Code;
+
+/// A set of gRPC's status codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrpcCodes(u32);
+
+impl GrpcCodes {
+    /// By number; None if gRPC has no code of one of the numbers.
+    pub fn new(numbers: &[u32]) -> Option<GrpcCodes> {
+        let mut bits = 0;
+        for number in numbers {
+            if *number > Code::Unauthenticated as u32 {
+                return None;
+            }
+            bits |= 1 << number;
+        }
+        Some(GrpcCodes(bits))
+    }
+
+    pub(super) fn contain(self, code: Code) -> bool {
+        self.0 & (1 << code as u32) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_contains_what_it_was_made_of() {
+        let codes = GrpcCodes::new(&[0, 13, 16]).unwrap();
+        let contained: Vec<i32> = (0..17).filter(|code| codes.contain(Code::from_i32(*code))).collect();
+        assert_eq!(contained, [0, 13, 16]);
+        assert_eq!(GrpcCodes::new(&[17]), None);
+        assert_eq!(GrpcCodes::new(&[u32::MAX]), None);
+    }
+}
