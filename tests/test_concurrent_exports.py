@@ -86,7 +86,7 @@ def test_as_many_exports_as_allowed_are_under_way(holding: Any, exporter_to: Any
     wait_until(lambda: holding.inside == allowed, "all that are allowed are under way")
     counts = processor.counts()
     assert (counts["in_flight"], counts["pending"]) == (10 * allowed, 100)
-    assert processor.span_exporter._native.counts()["in_flight"] == 10 * allowed
+    assert processor.span_exporter.counts()["in_flight"] == 10 * allowed
     holding.let_go.set()
     assert provider.force_flush()
     assert holding.most_inside == allowed
@@ -168,4 +168,4 @@ def test_two_processors_with_one_exporter_count_apart_and_together(
     end_spans(provider, 30)
     assert provider.force_flush()
     assert [processor.counts()["exported"] for processor in processors] == [30, 30]
-    assert exporter._native.counts()["exported"] == 60
+    assert exporter.counts()["exported"] == 60

@@ -16,10 +16,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.grpc import OTLPLogExporter as GrpcLogExporter
+from otel_rs.exporter.otlp.grpc import OTLPMetricExporter as GrpcMetricExporter
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
+from otel_rs.exporter.otlp.http import OTLPLogExporter as HttpLogExporter
+from otel_rs.exporter.otlp.http import OTLPMetricExporter as HttpMetricExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
 from .receiver import DEADLINE_SECONDS, Answer, GrpcReceiver, HttpReceiver, wait_until
+from .test_otlp_logs import record
+from .test_otlp_metrics import data, gauge, number_point
 
 HOUR_MILLIS = 3_600_000
 
@@ -97,7 +103,7 @@ def run() -> Iterator[Callable[..., Any]]:
         processor.shutdown(500)
         counts = wait_until(lambda: (c := processor.counts())["pending"] == 0 and c, "nothing is pending")
         assert counts["created"] == accounted(counts) == 1_600
-        exports = exporter._native.counts()
+        exports = exporter.counts()
         assert exports["in_flight"] == 0
         for part in ("exported", "rejected", "failed"):
             assert exports[part] == counts[part]
@@ -143,7 +149,7 @@ def test_every_span_is_accounted_for(receiver: Any, exporter_to: Any, run: Any, 
     receiver.answers = [refused] * 5_000 if always else [good, refused, refused] * 1_000
     exporter = exporter_to(receiver, timeout=0.3)
     _, counts = run(exporter)
-    exports = exporter._native.counts()
+    exports = exporter.counts()
     if refusal == "too large":
         # By each span alone, where it always is.
         assert (counts["dropped"] == 1_600) == always
@@ -204,7 +210,7 @@ def test_retries_and_bytes_are_counted(receiver: Any, provider_to: Any) -> None:
     (processor,) = provider._active_span_processor._span_processors
     provider.get_tracer("test").start_span("span").end()
     assert processor.force_flush()
-    counts = processor.span_exporter._native.counts()
+    counts = processor.span_exporter.counts()
     (sent,) = {request.message.ByteSize() for request in receiver.requests}
     assert len(receiver.requests) == 3
     assert counts == {
@@ -215,6 +221,35 @@ def test_retries_and_bytes_are_counted(receiver: Any, provider_to: Any) -> None:
         "in_flight": 0,
         "retries": 2,
         "bytes": sent,
+    }
+
+
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+def test_metric_and_log_exporters_count_as_well(receiver: Any, signal: str) -> None:
+    unavailable = 503 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.UNAVAILABLE
+    refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT
+    good = 200 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.OK
+    # The three responses are alike on the wire.
+    receiver.answers = [Answer(unavailable), Answer(good), Answer(refused), Answer(good, body=partial_success(1))]
+    exporter, telemetry = {
+        ("metrics", "http"): (HttpMetricExporter, data(gauge(number_point(1)), gauge(number_point(2)))),
+        ("metrics", "grpc"): (GrpcMetricExporter, data(gauge(number_point(1)), gauge(number_point(2)))),
+        ("logs", "http"): (HttpLogExporter, [record(), record()]),
+        ("logs", "grpc"): (GrpcLogExporter, [record(), record()]),
+    }[signal, receiver.protocol]
+    exporter = exporter(endpoint=receiver.endpoint_of(signal))
+    results = [exporter.export(telemetry).name for _ in range(3)]
+    exporter.shutdown()
+    assert results == ["SUCCESS", "FAILURE", "SUCCESS"]
+    sizes = [request.message.ByteSize() for request in receiver.requests]
+    assert exporter.counts() == {
+        "exported": 3,
+        "rejected": 1,
+        "failed": 2,
+        "dropped": 0,
+        "in_flight": 0,
+        "retries": 1,
+        "bytes": sum(sizes[1:]),
     }
 
 

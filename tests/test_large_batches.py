@@ -80,7 +80,7 @@ def test_a_batch_ends_before_it_is_too_long_for_a_grpc_server(receiver: Any, end
     assert max(lengths(receiver)) <= DEFAULT_MAX_REQUEST_BYTES
     assert len(receiver.requests) == 5
     assert processor.counts()["exported"] == 500
-    assert processor.span_exporter._native.counts()["bytes"] == sum(lengths(receiver))
+    assert processor.span_exporter.counts()["bytes"] == sum(lengths(receiver))
 
 
 @pytest.mark.parametrize("limit", [1, 500, 5_000, 123_456])
@@ -93,6 +93,27 @@ def test_the_length_of_requests_can_be_set(receiver: Any, end_spans: Any, monkey
         spans = sum(len(scope.spans) for resource in request.message.resource_spans for scope in resource.scope_spans)
         assert request.message.ByteSize() <= limit or spans == 1
     assert settled(processor.counts())
+
+
+@pytest.mark.parametrize(("exporters", "processors"), [(5_000, HUGE), (5_000, "9000"), (9_000, "5000"), (0, "5000")])
+def test_the_smaller_of_the_limits_counts(
+    http_receiver: Any, exporter_to: Any, monkeypatch: Any, exporters: int, processors: str
+) -> None:
+    """Spans behind a batch processor are not dropped for ``max_request_size``: requests are made no longer."""
+    monkeypatch.setenv("OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", processors)
+    provider = TracerProvider(shutdown_on_exit=False)
+    processor = BatchSpanProcessor(
+        exporter_to(http_receiver, max_request_size=exporters), schedule_delay_millis=3_600_000
+    )
+    provider.add_span_processor(processor)
+    for size in [1_000] * 20 + [20_000]:
+        provider.get_tracer("test").start_span("span", attributes={"large": "x" * size}).end()
+    assert processor.force_flush()
+    processor.shutdown()
+    assert len(http_receiver.spans()) == 21
+    *parts, alone = sorted(lengths(http_receiver))
+    assert 3_000 < max(parts) <= 5_000
+    assert alone > 20_000
 
 
 def test_the_limit_is_before_compression(http_receiver: Any, exporter_to: Any, monkeypatch: Any) -> None:
@@ -163,7 +184,7 @@ def test_a_span_that_is_too_large_alone_is_dropped_and_named(picky: Any, end_spa
     assert exported(picky) == sorted(set(names(sizes)) - {"span 20", "span 41"})
     assert settled(counts := processor.counts())
     assert (counts["exported"], counts["dropped"], counts["failed"]) == (40, 2, 0)
-    assert processor.span_exporter._native.counts()["dropped"] == 2
+    assert processor.span_exporter.counts()["dropped"] == 2
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("otel_rs.export", "ERROR")
     assert record.getMessage().startswith('Dropping the span "span 20" of 60')
@@ -188,10 +209,10 @@ def test_export_itself_sends_in_parts_too(picky: Any, exporter_to: Any, provider
     exporter = exporter_to(picky)
     assert exporter.export(memory.get_finished_spans()).name == "SUCCESS"
     assert exported(picky) == names([500] * 50)
-    assert exporter._native.counts()["exported"] == 50
+    assert exporter.counts()["exported"] == 50
     picky.max_bytes = 100
     assert exporter.export(memory.get_finished_spans()).name == "FAILURE"
-    assert exporter._native.counts()["dropped"] == 50
+    assert exporter.counts()["dropped"] == 50
 
 
 def test_scopes_and_resources_stay_with_their_spans(picky: Any, provider_to: Any) -> None:

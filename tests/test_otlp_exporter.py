@@ -765,7 +765,7 @@ def test_the_grpc_codes_to_retry_may_be_in_the_environment(
     grpc_receiver.answers = list(INTERNAL_FOR_NOW)
     assert make("grpc", endpoint=grpc_receiver.endpoint).export(spans()) is FAILURE
     line = log()[0]
-    assert CODES in line and "'SOON'" in line and "DATA_LOSS" in line
+    assert all(part in line for part in (CODES, "'SOON'", "DATA_LOSS"))
 
 
 @pytest.mark.parametrize("codes", [["SOON"], [17], [-1], [True], [None], [object()], 14, grpc.StatusCode.ABORTED])

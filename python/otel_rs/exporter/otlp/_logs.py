@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
@@ -20,9 +21,10 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
     """Base of the OTLP log exporters."""
 
     _said_by = logging.getLogger(LOG_EXPORT_LOGGER)
+    _signal = "logs"
 
-    def __init__(self, connection: Connection) -> None:
-        self._use(connection)
+    def __init__(self, connection: Connection, meter_provider: MeterProvider | None) -> None:
+        self._use(connection, meter_provider)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Sends the records and waits for the outcome, retries included, with the GIL released.

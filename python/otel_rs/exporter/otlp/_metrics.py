@@ -43,18 +43,21 @@ Aggregations = dict[type, Aggregation]
 class NativeMetricExporter(NativeExporter, MetricExporter):
     """Base of the OTLP metric exporters."""
 
+    _signal = "metrics"
+
     def __init__(
         self,
         connection: Connection,
         preferred_temporality: Temporalities | None,
         preferred_aggregation: Aggregations | None,
+        meter_provider: MeterProvider | None,
     ) -> None:
         MetricExporter.__init__(
             self,
             preferred_temporality={**_temporalities(), **(preferred_temporality or {})},
             preferred_aggregation={**_aggregations(), **(preferred_aggregation or {})},
         )
-        self._use(connection)
+        self._use(connection, meter_provider)
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
@@ -76,7 +79,8 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
         return True
 
     def set_meter_provider(self, meter_provider: MeterProvider) -> None:
-        """Ignored for now, as the argument ``meter_provider``."""
+        """The exporter's own metrics go there from now on, as by the argument ``meter_provider``."""
+        self._measure(meter_provider)
 
 
 _DELTA: dict[str, tuple[type, ...]] = {

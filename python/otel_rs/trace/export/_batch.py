@@ -19,12 +19,11 @@ from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelCom
 from otel_rs import _native
 from otel_rs.exporter.otlp._exporter import native_exporter
 from otel_rs.trace._processors import NativeSpanProcessor, takes_steps_natively
-from otel_rs.trace.export._metrics import ExporterMetrics, PipelineMetrics
 from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
 
 if TYPE_CHECKING:
-    from otel_rs.trace.export._metrics import ExporterMetrics, PipelineMetrics
+    from otel_rs.trace.export._metrics import PipelineMetrics
 
 _logger = logging.getLogger(__name__)
 
@@ -53,7 +52,8 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
             (before compression), 3.5 MiB; one that the receiver finds too large is sent in parts.
         export_timeout_millis: Longest time for one export, with a native exporter. Default:
             ``OTEL_BSP_EXPORT_TIMEOUT``, 30000.
-        meter_provider: For the SDK's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true.
+        meter_provider: For the processor's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true.
+            Default: the global one.
         max_concurrent_exports: Exports under way at a time, with a native exporter. Default:
             ``OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS``, 2.
 
@@ -104,14 +104,12 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
                 ),
                 max_concurrent_exports,
             )
-            metrics: list[PipelineMetrics | ExporterMetrics] = []
+            metrics: PipelineMetrics | None = None
             if measured:
                 # Not imported where nobody measures.
                 from otel_rs.trace.export import _metrics
 
-                metrics.append(_metrics.PipelineMetrics(self._pipeline, meter_provider, max_queue_size))
-                if exporter_metrics := _metrics.measure_exporter(span_exporter, meter_provider):
-                    metrics.append(exporter_metrics)
+                metrics = _metrics.PipelineMetrics(self._pipeline, meter_provider, max_queue_size)
             self._batch_processor = NativeBatchProcessor(span_exporter, self._pipeline, metrics)
             return
         self._batch_processor = PythonBatchProcessor(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -11,7 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from otel_rs import _native
 
 if TYPE_CHECKING:
-    from otel_rs.trace.export._metrics import ExporterMetrics, PipelineMetrics
+    from otel_rs.trace.export._metrics import PipelineMetrics
 
 
 class NativeBatchProcessor:
@@ -19,7 +18,7 @@ class NativeBatchProcessor:
         self,
         exporter: SpanExporter,
         pipeline: _native.SpanPipeline,
-        metrics: Sequence[PipelineMetrics | ExporterMetrics],
+        metrics: PipelineMetrics | None,
     ) -> None:
         self._exporter = exporter
         self._pipeline = pipeline
@@ -32,8 +31,8 @@ class NativeBatchProcessor:
         if not self._pipeline.is_shut_down():
             self._pipeline.shutdown(timeout_millis)
             self._exporter.shutdown()
-            for metrics in self._metrics:
-                metrics.tell()
+            if self._metrics:
+                self._metrics.tell()
 
     def force_flush(self, timeout_millis: float) -> bool:
         return not self._pipeline.is_shut_down() and self._pipeline.force_flush(timeout_millis)

@@ -16,7 +16,8 @@ the general one. The exporters have these arguments in common:
     retryable_error_codes: gRPC's status codes that are retried in place of the specification's: ``grpc.StatusCode``,
         names or numbers. Default: ``OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES`` (names, with commas), the
         specification's.
-    meter_provider: Ignored for now.
+    meter_provider: For the exporter's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true. Default:
+        the global one.
 
 All raise ValueError for an endpoint, a header's name, a timeout, a compression, a status code or a certificate's file
 that cannot be used.

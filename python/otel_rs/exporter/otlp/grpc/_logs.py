@@ -38,5 +38,6 @@ class OTLPLogExporter(NativeLogExporter):
                 compression,
                 channel_options,
                 retryable_error_codes,
-            )
+            ),
+            meter_provider,
         )

@@ -55,4 +55,5 @@ class OTLPMetricExporter(NativeMetricExporter):
             ),
             preferred_temporality,
             preferred_aggregation,
+            meter_provider,
         )

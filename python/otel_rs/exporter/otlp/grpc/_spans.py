@@ -38,5 +38,6 @@ class OTLPSpanExporter(NativeSpanExporter):
                 compression,
                 channel_options,
                 retryable_error_codes,
-            )
+            ),
+            meter_provider,
         )

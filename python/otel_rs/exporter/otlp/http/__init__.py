@@ -16,9 +16,10 @@ the general one. The exporters have these arguments in common:
     compression: ``Compression.Gzip``, ``Deflate`` or ``Zstd``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]COMPRESSION``,
         none.
     session: Ignored with a log line: there is no requests here.
-    max_request_size: Bytes of the longest request, before compression; longer ones are dropped. Zero or less: any
-        length. Default: 64 MiB.
-    meter_provider: Ignored for now.
+    max_request_size: Bytes of the longest request, before compression; longer ones are dropped by ``export``, and sent
+        in parts by a native ``BatchSpanProcessor``. Zero or less: any length. Default: 64 MiB.
+    meter_provider: For the exporter's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true. Default:
+        the global one.
     protocol: ``http/protobuf`` or ``http/json``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]PROTOCOL`` if it is one of
         them, else ``http/protobuf``.
 

@@ -44,5 +44,6 @@ class OTLPLogExporter(NativeLogExporter):
                 session,
                 max_request_size,
                 protocol,
-            )
+            ),
+            meter_provider,
         )

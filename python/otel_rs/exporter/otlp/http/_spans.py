@@ -44,5 +44,6 @@ class OTLPSpanExporter(NativeSpanExporter):
                 session,
                 max_request_size,
                 protocol,
-            )
+            ),
+            meter_provider,
         )
