@@ -12,12 +12,14 @@ DEBUG := .cache/debug
 COLLECTOR := .cache/collector/otelcol
 COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
 COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 
 # Lint, tests and maturin build for the same interpreter, so that one does not invalidate the other's build of pyo3.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug nightly conformance lint bench build collector requirements clean
+.PHONY: help demo test test-debug nightly fuzz conformance lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -35,6 +37,10 @@ need_cc = $(if $(call have,cc),,$(error install a C compiler, cc was not found (
 need_go = $(if $(call have,go),,$(error install Go to build the Collector: https://go.dev/dl))
 need_rust_linters = $(if $(and $(call have,cargo-fmt),$(call have,cargo-clippy)),,$(error \
 	install rustfmt and clippy: rustup component add rustfmt clippy))
+need_fuzzer = $(if $(shell cargo +nightly fuzz --version 2>/dev/null),,$(error install nightly Rust and cargo-fuzz: \
+	rustup toolchain install nightly && cargo install cargo-fuzz --locked))
+need_cxx = $(if $(call have,c++),,$(error \
+	install a C++ compiler for libFuzzer, c++ was not found (Debian: apt-get install g++)))
 
 # --- Set-up ----------------------------------------------------------------------------------------------------------
 
@@ -91,12 +97,23 @@ test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Pytho
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py
 
+# What it finds is in fuzz/artifacts; fuzz/corpus grows from run to run.
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and cargo-fuzz
+	$(need_cargo)$(need_cc)$(need_cxx)$(need_fuzzer)
+	mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
+	cargo +nightly fuzz build
+	set -e; for target in $(FUZZ_TARGETS); do \
+		cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
+	done
+
 conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
 	$(BIN)/python tests/conformance/run.py
 
 lint: $(VENV)/.dev ## check formatting, clippy, ruff and mypy
 	$(need_cargo)$(need_cc)$(need_rust_linters)
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo clippy --locked --all-targets --no-default-features -- -D warnings
 	$(BIN)/ruff check
@@ -131,5 +148,5 @@ requirements: ## pin requirements-dev.in anew (PYTHON=python3.10)
 	.cache/requirements/bin/python -m pip freeze >> requirements-dev.txt
 
 clean: ## remove everything that was built or installed
-	rm -rf $(VENV) .cache target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache target fuzz/target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f python/otel_rs/_native*.so
