@@ -1,5 +1,6 @@
 //! The OTLP exporters' native part: a connection to a receiver for one signal, as Python holds it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -17,9 +18,9 @@ use crate::convert::metrics::metrics;
 use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
 use crate::otlp::batch::Batch;
-use crate::otlp::client::{ClientConfig, Compression, GrpcCodes, Protocol, Signal, TlsFiles};
+use crate::otlp::client::{ClientConfig, Compression, GrpcCodes, Protocol, Signal, Status, TlsFiles};
 use crate::otlp::counters::Exports;
-use crate::otlp::exporter::Exporter;
+use crate::otlp::exporter::{Exporter, Operation};
 use crate::report::{Kind, Level, report};
 use crate::runtime;
 use crate::trace::boundary::contained;
@@ -150,9 +151,11 @@ impl OtlpExporter {
         self.inner.record_operations();
     }
 
-    /// Seconds and `error.type` of each export since the last call.
-    fn take_operations(&self) -> Vec<(f64, Option<&'static str>)> {
-        self.inner.take_operations().into_iter().map(|operation| (operation.seconds, operation.error)).collect()
+    /// Of each export since the last call: seconds, `error.type`, and the status with which the receiver refused it
+    /// (HTTP's number, the name of gRPC's code).
+    fn take_operations(&self) -> Vec<(f64, Option<Cow<'static, str>>, Option<StatusCode>)> {
+        let operations = self.inner.take_operations().into_iter();
+        operations.map(|Operation { seconds, error, status }| (seconds, error, status.map(StatusCode::from))).collect()
     }
 
     fn __repr__(&self) -> String {
@@ -175,7 +178,7 @@ impl OtlpExporter {
                     Some(max) => metrics.split(max.get()),
                     None => vec![metrics],
                 };
-                parts.iter().map(|part| Request { body: part.request(), items: part.metrics() }).collect()
+                parts.iter().map(|part| Request { body: part.request(), items: part.points() }).collect()
             }
         };
         let mut all_delivered = true;
@@ -192,8 +195,10 @@ impl OtlpExporter {
         if let Some(max) = self.max_request_size.filter(|max| size > max.get()) {
             let signal = self.signal();
             report(Level::Warning, Kind::TooLarge, self.inner.source(), || {
-                format!("Dropping {signal} batch: serialized size {size} bytes exceeds max_request_size {max} bytes.")
+                let what = if signal == Signal::Traces { "span".to_owned() } else { signal.to_string() };
+                format!("Dropping {what} batch: serialized size {size} bytes exceeds max_request_size {max} bytes.")
             });
+            self.inner.drop_unsent(request.items as u64);
             return Ok(false);
         }
         self.wait_for_export(py, request)
@@ -240,7 +245,23 @@ impl OtlpExporter {
     }
 }
 
-/// An encoded request, and how many spans, metrics or log records are in it.
+/// A receiver's status, as attributes of metrics have it.
+#[derive(IntoPyObject)]
+enum StatusCode {
+    Http(u16),
+    Grpc(&'static str),
+}
+
+impl From<Status> for StatusCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Http(code) => StatusCode::Http(code),
+            Status::Grpc(name) => StatusCode::Grpc(name),
+        }
+    }
+}
+
+/// An encoded request, and how many spans, data points or log records are in it.
 struct Request {
     body: Bytes,
     items: usize,

@@ -253,6 +253,62 @@ def test_metric_and_log_exporters_count_as_well(receiver: Any, signal: str) -> N
     }
 
 
+def test_an_operation_tells_what_it_failed_of(receiver: Any, exporter_to: Any) -> None:
+    over_http = isinstance(receiver, HttpReceiver)
+    status = grpc.StatusCode
+    provider = TracerProvider(shutdown_on_exit=False)
+    exporter = exporter_to(receiver, timeout=0.3)
+    native = exporter._native
+    native.record_operations()
+
+    def operation() -> tuple[str | None, int | str | None]:
+        span = provider.get_tracer("test").start_span("span")
+        span.end()
+        exporter.export([span])
+        ((seconds, error, code),) = native.take_operations()
+        assert 0 < seconds < DEADLINE_SECONDS
+        return error, code
+
+    answers: list[tuple[Answer, str | None, int | str | None]] = [
+        (Answer(400), "400", 400),
+        (Answer(503), "503", 503),
+        (Answer(413), "RequestPayloadTooLargeError", 413),
+        (Answer(200, body=partial_success(1)), "rejected", None),
+        (Answer(200), None, None),
+    ]
+    if not over_http:
+        answers = [
+            (Answer(status.INVALID_ARGUMENT), "INVALID_ARGUMENT", "INVALID_ARGUMENT"),
+            (Answer(status.UNAVAILABLE), "UNAVAILABLE", "UNAVAILABLE"),
+            (
+                Answer(status.RESOURCE_EXHAUSTED, body=b"message larger than max"),
+                "RequestPayloadTooLargeError",
+                "RESOURCE_EXHAUSTED",
+            ),
+            (Answer(status.OK, body=partial_success(1)), "rejected", None),
+            (Answer(status.OK), None, None),
+        ]
+    for answer, error, code in answers:
+        receiver.answers = [answer]
+        assert operation() == (error, code)
+    receiver.fall_silent()
+    # gRPC has codes of its own for what befalls a call on the way.
+    assert operation() == ("timeout", None if over_http else "DEADLINE_EXCEEDED")
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(HttpSpanExporter, None), (GrpcSpanExporter, "UNAVAILABLE")], ids=["http", "grpc"]
+)
+def test_an_operation_without_a_connection_says_so(kind: Any, code: str | None, closed_port: int) -> None:
+    exporter = kind(f"http://127.0.0.1:{closed_port}", timeout=0.1)
+    exporter._native.record_operations()
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
+    span.end()
+    exporter.export([span])
+    ((_, error, status),) = exporter._native.take_operations()
+    assert (error, status) == ("connection", code)
+
+
 def test_an_outage_costs_one_line_and_its_end_another(
     receiver: Any, exporter_to: Any, provider_to: Any, log: Any
 ) -> None:

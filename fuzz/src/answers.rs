@@ -37,8 +37,8 @@ pub fn grpc_answer(data: &[u8]) {
 fn fit_to_be_logged(outcome: Option<Outcome>) {
     let Some(
         Outcome::Delivered { message: text, .. }
-        | Outcome::TooLarge { reason: text }
-        | Outcome::Failed { reason: text },
+        | Outcome::TooLarge { reason: text, .. }
+        | Outcome::Failed { reason: text, .. },
     ) = outcome
     else {
         return;

@@ -113,7 +113,7 @@ fn assert_halves(request: Bytes, expected: &[Sent]) {
     let mut single = Vec::new();
     while let Some((part, items)) = waiting.pop() {
         assert_eq!(split::items(&part).count(), items);
-        match split::halves(&part) {
+        match split::halves(&part, |_| 1) {
             Some([one, two]) => {
                 assert!(one.items > 0 && two.items > 0 && (one.items + two.items) as usize == items);
                 waiting.extend([two, one].map(|part| (part.request, part.items as usize)));

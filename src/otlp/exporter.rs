@@ -1,5 +1,6 @@
 //! Requests of one signal to one destination, in whatever process asks: a forked child connects anew.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,8 +10,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::fork::PerProcess;
-use crate::otlp::client::{Client, ClientConfig, ConfigError, Outcome, Signal};
+use crate::otlp::client::{Cause, Client, ClientConfig, ConfigError, Outcome, Protocol, Signal, Status};
 use crate::otlp::counters::{Counters, Exports, InFlight, Settled};
+use crate::otlp::metric;
 use crate::otlp::span;
 use crate::otlp::split::{self, Part};
 use crate::report::{Kind, Level, Source, report, say};
@@ -48,11 +50,13 @@ struct Outage {
 }
 
 /// How long one request took, its retries included.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
     pub seconds: f64,
     /// `error.type` of the semantic conventions.
-    pub error: Option<&'static str>,
+    pub error: Option<Cow<'static, str>>,
+    /// The receiver's, if it did not take the request.
+    pub status: Option<Status>,
 }
 
 /// More operations that nobody asked for are not kept.
@@ -141,7 +145,7 @@ impl Exporter {
             }
             // What is no shorter than what was refused just now need not be tried.
             if exported.refused_bytes.is_some_and(|refused| part.request.len() >= refused)
-                && let Some([first, second]) = split::halves(&part.request)
+                && let Some([first, second]) = split::halves(&part.request, self.count_of_item())
             {
                 parts.extend([second, first]);
                 continue;
@@ -164,10 +168,10 @@ impl Exporter {
                         });
                     }
                 }
-                Outcome::TooLarge { reason } => {
+                Outcome::TooLarge { reason, .. } => {
                     let len = part.request.len();
                     exported.refused_bytes = Some(exported.refused_bytes.unwrap_or(len).min(len));
-                    match split::halves(&part.request) {
+                    match split::halves(&part.request, self.count_of_item()) {
                         Some([first, second]) => parts.extend([second, first]),
                         None => {
                             exported.delivered = false;
@@ -176,7 +180,7 @@ impl Exporter {
                         }
                     }
                 }
-                Outcome::Failed { reason } => {
+                Outcome::Failed { reason, .. } => {
                     exported.delivered = false;
                     self.count_failed(&mut in_flight, part.items, &reason);
                 }
@@ -188,17 +192,17 @@ impl Exporter {
     /// One request, as far as the limits let it.
     async fn attempt(&self, request: Bytes, limits: &Limits) -> Outcome {
         if self.is_shut_down() {
-            return Outcome::Failed { reason: "the exporter is already shut down".into() };
+            return failed("the exporter is already shut down", Cause::Other);
         }
         let mut broken_off = limits.broken_off.clone();
         tokio::select! {
             outcome = timeout(limits.timeout, self.send(request, &limits.no_retry)) => {
-                outcome.unwrap_or_else(|_elapsed| Outcome::Failed {
-                    reason: format!("not done within the export timeout of {:?}", limits.timeout),
+                outcome.unwrap_or_else(|_elapsed| {
+                    failed(format!("not done within the export timeout of {:?}", limits.timeout), Cause::Timeout)
                 })
             }
             // A sender that is gone will not set it.
-            Ok(_) = broken_off.wait_for(|broken_off| *broken_off) => Outcome::Failed { reason: BROKEN_OFF.into() },
+            Ok(_) = broken_off.wait_for(|broken_off| *broken_off) => failed(BROKEN_OFF, Cause::Other),
         }
     }
 
@@ -209,8 +213,21 @@ impl Exporter {
         }
         match &self.state().client {
             Ok(client) => client.export(request, no_retry).await,
-            Err(error) => Outcome::Failed { reason: error.to_string() },
+            Err(error) => failed(error.to_string(), Cause::Other),
         }
+    }
+
+    fn count_of_item(&self) -> fn(&[u8]) -> u64 {
+        match self.config.signal {
+            Signal::Metrics => metric::points_of,
+            Signal::Traces | Signal::Logs => |_item| 1,
+        }
+    }
+
+    /// Counts as dropped what is never sent, for being longer than its owner allows.
+    pub fn drop_unsent(&self, items: u64) {
+        let state = self.state();
+        InFlight::new([&state.counters, &Counters::default()], items).settle(items, Settled::TooLarge);
     }
 
     fn count_failed(&self, in_flight: &mut InFlight<'_>, items: u64, reason: &str) {
@@ -280,15 +297,16 @@ impl Exporter {
         if !self.records_operations.load(Ordering::Relaxed) {
             return;
         }
-        let error = match outcome {
-            Outcome::Delivered { rejected: 0, .. } => None,
-            Outcome::Delivered { .. } => Some("rejected"),
-            Outcome::TooLarge { .. } => Some("RequestPayloadTooLargeError"),
-            Outcome::Failed { .. } => Some("_OTHER"),
+        let status = |cause: &Cause| cause.status(self.config.protocol == Protocol::Grpc);
+        let (error, status) = match outcome {
+            Outcome::Delivered { rejected: 0, .. } => (None, None),
+            Outcome::Delivered { .. } => (Some("rejected".into()), None),
+            Outcome::TooLarge { cause, .. } => (Some("RequestPayloadTooLargeError".into()), status(cause)),
+            Outcome::Failed { cause, .. } => (Some(cause.error_type()), status(cause)),
         };
         let mut operations = lock(&self.state().operations);
         if operations.len() < MAX_OPERATIONS {
-            operations.push(Operation { seconds: started.elapsed().as_secs_f64(), error });
+            operations.push(Operation { seconds: started.elapsed().as_secs_f64(), error, status });
         }
     }
 
@@ -308,6 +326,10 @@ impl Exporter {
 }
 
 const BROKEN_OFF: &str = "broken off at the shutdown deadline";
+
+fn failed(reason: impl Into<String>, cause: Cause) -> Outcome {
+    Outcome::Failed { reason: reason.into(), cause }
+}
 
 /// As much of a name as a log line bears.
 fn beginning(name: &str) -> String {

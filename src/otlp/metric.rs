@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::otlp::attributes::Attributes;
 use crate::otlp::batch::{Resource, Scope};
-use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
+use crate::otlp::wire::{self, Fields, Value, fixed64_tag, len_tag, varint_tag};
 
 /// A point's fields that have another number in each kind of point.
 pub struct PointFields {
@@ -193,6 +193,11 @@ pub enum Kind {
     ExponentialHistogram = 10,
 }
 
+impl Kind {
+    const FIELDS: [u32; 4] =
+        [Self::Gauge as u32, Self::Sum as u32, Self::Histogram as u32, Self::ExponentialHistogram as u32];
+}
+
 pub struct Metric {
     /// `name`, `description` and `unit`, encoded.
     pub head: Arc<[u8]>,
@@ -233,6 +238,16 @@ impl Metric {
     }
 }
 
+/// How many data points an encoded metric has.
+pub fn points_of(metric: &[u8]) -> u64 {
+    let is_point = |(field, _): &(u32, Value<'_>)| *field == u32::from(DATA_POINTS);
+    let data = Fields::of(metric).filter_map(|(field, value)| match value {
+        Value::Bytes(data) if Kind::FIELDS.contains(&field) => Some(data),
+        _ => None,
+    });
+    data.map(|data| Fields::of(data).filter(is_point).count() as u64).sum()
+}
+
 #[derive(Default)]
 pub struct Metrics {
     pub resources: Vec<ResourceMetrics>,
@@ -249,9 +264,10 @@ pub struct ScopeMetrics {
 }
 
 impl Metrics {
-    /// How many metrics there are.
-    pub fn metrics(&self) -> usize {
-        self.resources.iter().flat_map(|resource| &resource.scopes).map(|scope| scope.metrics.len()).sum()
+    /// How many data points there are.
+    pub fn points(&self) -> usize {
+        let scopes = self.resources.iter().flat_map(|resource| &resource.scopes);
+        scopes.flat_map(|scope| &scope.metrics).map(|metric| metric.points.len()).sum()
     }
 
     /// Parts of at most so many data points, in their order; what has no point is in none.

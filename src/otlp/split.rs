@@ -54,22 +54,25 @@ fn read(request: &[u8]) -> Vec<Resource<'_>> {
     resources.map(|(_, body)| Resource::read(body, SCOPES, scope)).collect()
 }
 
-/// The request in two of about the same length, the order kept; none if it has but one item.
-pub fn halves(request: &[u8]) -> Option<[Part; 2]> {
+/// The request in two of about the same length, the order kept; none if it has but one item. An item counts as `count`
+/// says: a metric as its data points.
+pub fn halves(request: &[u8], count: impl Fn(&[u8]) -> u64) -> Option<[Part; 2]> {
     let resources = read(request);
-    let items: Vec<usize> =
-        resources.iter().flat_map(|r| &r.members).flat_map(|s| &s.members).map(|item| framed_len(item)).collect();
+    let items: Vec<&[u8]> = resources.iter().flat_map(|r| &r.members).flat_map(|s| &s.members).copied().collect();
     if items.len() < 2 {
         return None;
     }
-    let half = items.iter().sum::<usize>() / 2;
+    let half = items.iter().map(|item| framed_len(item)).sum::<usize>() / 2;
     let mut first = 0;
-    let cut = items.iter().take_while(|len| {
-        first += **len;
+    let cut = items.iter().take_while(|item| {
+        first += framed_len(item);
         first <= half
     });
     let cut = cut.count().clamp(1, items.len() - 1);
-    let part = |range: Range<usize>| Part { items: range.len() as u64, request: write(&resources, range) };
+    let part = |range: Range<usize>| Part {
+        items: items[range.clone()].iter().map(|item| count(item)).sum(),
+        request: write(&resources, range),
+    };
     Some([part(0..cut), part(cut..items.len())])
 }
 
@@ -177,7 +180,7 @@ mod tests {
         ];
         for shape in shapes {
             let whole = request(shape);
-            let [one, two] = halves(&whole.encode_to_vec()).unwrap();
+            let [one, two] = halves(&whole.encode_to_vec(), |_| 1).unwrap();
             let parts = [&one, &two].map(|part| ExportTraceServiceRequest::decode(&*part.request).unwrap());
             let [first, second] = [&parts[0], &parts[1]].map(flat);
             assert_eq!([one.items, two.items], [first.len() as u64, second.len() as u64]);
@@ -189,7 +192,7 @@ mod tests {
     #[test]
     fn the_halves_are_about_equal_in_bytes() {
         let whole = request(&[&[&[10; 1000]], &[&[100; 100]]]).encode_to_vec();
-        let [one, two] = halves(&whole).unwrap();
+        let [one, two] = halves(&whole, |_| 1).unwrap();
         assert!(one.request.len().abs_diff(two.request.len()) < 200, "{} {}", one.request.len(), two.request.len());
     }
 
@@ -199,7 +202,7 @@ mod tests {
         let mut waiting = vec![Bytes::from(whole.encode_to_vec())];
         let mut single = Vec::new();
         while let Some(part) = waiting.pop() {
-            match halves(&part) {
+            match halves(&part, |_| 1) {
                 Some([one, two]) => waiting.extend([two.request, one.request]),
                 None => single.extend(flat(&ExportTraceServiceRequest::decode(part).unwrap())),
             }
@@ -209,9 +212,9 @@ mod tests {
 
     #[test]
     fn what_is_no_more_than_one_span_is_not_cut() {
-        assert!(halves(&request(&[&[&[100]]]).encode_to_vec()).is_none());
-        assert!(halves(b"").is_none());
-        assert!(halves(b"not protobuf").is_none());
+        assert!(halves(&request(&[&[&[100]]]).encode_to_vec(), |_| 1).is_none());
+        assert!(halves(b"", |_| 1).is_none());
+        assert!(halves(b"not protobuf", |_| 1).is_none());
         assert_eq!(items(&request(&[&[&[1, 2]], &[&[3]]]).encode_to_vec()).count(), 3);
     }
 
@@ -223,7 +226,7 @@ mod tests {
             resource_logs: vec![ResourceLogs { scope_logs, schema_url: "r".into(), ..Default::default() }],
         };
         let whole = of(vec![logs(vec![record("a"), record("b")]), logs(vec![record("c")])]);
-        let [one, two] = halves(&whole.encode_to_vec()).unwrap();
+        let [one, two] = halves(&whole.encode_to_vec(), |_| 1).unwrap();
         assert_eq!(ExportLogsServiceRequest::decode(one.request).unwrap(), of(vec![logs(vec![record("a")])]));
         let rest = of(vec![logs(vec![record("b")]), logs(vec![record("c")])]);
         assert_eq!(ExportLogsServiceRequest::decode(two.request).unwrap(), rest);

@@ -9,7 +9,7 @@ use prost::Message;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 
-use crate::otlp::client::Outcome;
+use crate::otlp::client::{Cause, Outcome};
 use crate::otlp::exporter::StandIn;
 use crate::otlp::{span, split};
 use crate::report;
@@ -83,7 +83,11 @@ fn delivered() -> Outcome {
 }
 
 fn failed(reason: &str) -> Outcome {
-    Outcome::Failed { reason: reason.to_owned() }
+    Outcome::Failed { reason: reason.to_owned(), cause: Cause::Other }
+}
+
+fn too_large(reason: &str) -> Outcome {
+    Outcome::TooLarge { reason: reason.to_owned(), cause: Cause::Other }
 }
 
 /// What was reported with `part` in it. Tests run side by side, and each takes what the others left.
@@ -281,7 +285,7 @@ fn takes_up_to(
     let taken = Arc::clone(taken);
     move |request| {
         std::future::ready(match request.len() {
-            len if len > max_bytes => Outcome::TooLarge { reason: format!("{len} bytes are too many") },
+            len if len > max_bytes => too_large(&format!("{len} bytes are too many")),
             _ => {
                 taken.lock().unwrap().push(names_in(&request));
                 delivered()
@@ -330,7 +334,7 @@ fn a_receiver_that_finds_everything_too_large_gets_each_span_alone_once() {
     let counting = Arc::clone(&requests);
     let pipeline = answered_by("nothing-fits", config(1000, 100), move |_| {
         counting.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Outcome::TooLarge { reason: "whatever its size".into() })
+        std::future::ready(too_large("whatever its size"))
     });
     let scope = scope();
     (0..100).for_each(|_| pipeline.push(&scope, FRAMED));
@@ -364,9 +368,9 @@ fn parts_have_their_own_outcomes() {
         std::future::ready(match names_in(&request)[..] {
             [ref name] if name == "x0" => delivered(),
             [ref name] if name == "x1" => Outcome::Delivered { rejected: 1, message: "x1 is bad".into() },
-            [ref name] if name == "x2" => Outcome::TooLarge { reason: "x2 is large".into() },
+            [ref name] if name == "x2" => too_large("x2 is large"),
             [_] => failed("x3 broke"),
-            [..] => Outcome::TooLarge { reason: "more than one".into() },
+            [..] => too_large("more than one"),
         })
     });
     let scope = scope();

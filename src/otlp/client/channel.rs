@@ -15,6 +15,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
+use super::cause::Cause;
 use super::dial::{Address, Dialer};
 use super::failure::{Failure, sources};
 use super::retry::Retry;
@@ -108,14 +109,16 @@ impl Channel {
                 Ok(Err(failed)) => failure = Some(failed),
                 Err(_elapsed) => {
                     let timed_out = Instant::now() >= deadline;
-                    let silent = Failure::new("cannot connect", "no answer in time", Retry::Backoff);
+                    let silent = Failure::new("cannot connect", "no answer in time", Retry::Backoff).of(Cause::Timeout);
                     failure = Some(Failure { timed_out, ..silent });
                 }
             }
             server.link().pass_over_until = Some(Instant::now() + PASS_OVER);
             self.suspect();
         }
-        Err(failure.unwrap_or_else(|| Failure::new("cannot connect", "no address is known", Retry::Backoff)))
+        Err(failure.unwrap_or_else(|| {
+            Failure::new("cannot connect", "no address is known", Retry::Backoff).of(Cause::Connection)
+        }))
     }
 
     /// To be called after a failure: the name may have moved.

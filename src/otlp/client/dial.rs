@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::codegen::Service;
 
+use super::cause::Cause;
 use super::config::{ClientConfig, ConfigError};
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
@@ -83,7 +84,10 @@ impl Dialer {
             }
         }
         match addresses.is_empty() {
-            true => Err(Failure::new("cannot resolve the name", "it has no addresses", Retry::Backoff)),
+            true => {
+                Err(Failure::new("cannot resolve the name", "it has no addresses", Retry::Backoff)
+                    .of(Cause::Connection))
+            }
             false => Ok(addresses),
         }
     }

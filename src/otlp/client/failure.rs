@@ -1,7 +1,9 @@
 //! Why one attempt did not deliver.
 
 use std::error::Error;
+use std::io;
 
+use super::cause::Cause;
 use super::retry::Retry;
 
 pub(super) struct Failure {
@@ -11,6 +13,7 @@ pub(super) struct Failure {
     /// quote the request's headers. Never shown but through [`super::redaction::Redaction::one_line`].
     pub detail: String,
     pub retry: Retry,
+    pub cause: Cause,
     /// The deadline passed before there was an answer.
     pub timed_out: bool,
     /// The server would take a smaller request.
@@ -19,21 +22,36 @@ pub(super) struct Failure {
 
 impl Failure {
     pub fn new(what: impl Into<String>, detail: impl Into<String>, retry: Retry) -> Failure {
-        Failure { what: what.into(), detail: detail.into(), retry, timed_out: false, too_large: false }
+        Failure {
+            what: what.into(),
+            detail: detail.into(),
+            retry,
+            cause: Cause::Other,
+            timed_out: false,
+            too_large: false,
+        }
     }
 
     /// A peer that could not be reached, or was lost before it answered.
     pub fn transport(what: &str, error: &(dyn Error + 'static), retry: Retry) -> Failure {
-        Failure::new(what, root_cause(error).to_string(), retry)
+        let timed_out = |error: &(dyn Error + 'static)| {
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        };
+        let cause = if sources(error).any(timed_out) { Cause::Timeout } else { Cause::Connection };
+        Failure::new(what, root_cause(error).to_string(), retry).of(cause)
     }
 
     pub fn timed_out() -> Failure {
-        Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff) }
+        Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff).of(Cause::Timeout) }
     }
 
     /// Sent again as it is, the request would meet the same refusal.
     pub fn too_large(what: impl Into<String>, detail: impl Into<String>) -> Failure {
         Failure { too_large: true, ..Failure::new(what, detail, Retry::Never) }
+    }
+
+    pub fn of(self, cause: Cause) -> Failure {
+        Failure { cause, ..self }
     }
 }
 

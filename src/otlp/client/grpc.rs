@@ -16,6 +16,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::LONG_REQUEST_BYTES;
+use super::cause::{self, Cause};
 use super::channel::{Channel, Lease};
 use super::compression::Compression;
 use super::config::{ClientConfig, ConfigError};
@@ -209,9 +210,9 @@ pub(super) fn conclude(
     let retry_info = status.remove(RETRY_INFO).and_then(retry_info).or_else(|| details.and_then(retry_info_in_details));
     // tonic's servers refuse a large message as out of range.
     if matches!(code, Code::ResourceExhausted | Code::OutOfRange) && retry_info.is_none() && is_about_size(&text) {
-        return Err(Failure::too_large(code_name(code), text));
+        return Err(Failure::too_large(code_name(code), text).of(cause(code)));
     }
-    Err(Failure::new(code_name(code), text, retry(code, retry_info, retryable_codes)))
+    Err(Failure::new(code_name(code), text, retry(code, retry_info, retryable_codes)).of(cause(code)))
 }
 
 /// The message without its prefix; empty if it is compressed, which we never offer to accept, or if there is none.
@@ -267,7 +268,7 @@ fn binary(value: HeaderValue) -> Option<Bytes> {
 /// status.
 fn not_grpc(status: http::StatusCode, retryable_codes: Option<GrpcCodes>) -> Failure {
     if status == http::StatusCode::PAYLOAD_TOO_LARGE {
-        return Failure::too_large(format!("HTTP {status}, not a gRPC answer"), "");
+        return Failure::too_large(format!("HTTP {status}, not a gRPC answer"), "").of(cause(Code::Unknown));
     }
     let code = match status.as_u16() {
         400 => Code::Internal,
@@ -277,11 +278,12 @@ fn not_grpc(status: http::StatusCode, retryable_codes: Option<GrpcCodes>) -> Fai
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    Failure::new(
-        format!("{} (HTTP {status}, not a gRPC answer)", code_name(code)),
-        "",
-        retry(code, None, retryable_codes),
-    )
+    let what = format!("{} (HTTP {status}, not a gRPC answer)", code_name(code));
+    Failure::new(what, "", retry(code, None, retryable_codes)).of(cause(code))
+}
+
+fn cause(code: Code) -> Cause {
+    Cause::Status(cause::Status::Grpc(code_name(code)))
 }
 
 /// As the gRPC specification writes them; tonic's Display is a sentence.

@@ -12,6 +12,7 @@ use reqwest::redirect;
 use tokio::time::Instant;
 
 use super::LONG_REQUEST_BYTES;
+use super::cause::{Cause, Status};
 use super::compression::Compression;
 use super::config::{ClientConfig, ConfigError, Protocol, Signal};
 use super::endpoint::Endpoint;
@@ -139,14 +140,15 @@ pub(super) fn conclude(
         return Ok(Accepted::decode(declared.unwrap_or(format), body));
     }
     let explanation = explanation(declared, body);
+    let cause = Cause::Status(Status::Http(status.as_u16()));
     if status == StatusCode::PAYLOAD_TOO_LARGE {
-        return Err(Failure::too_large(format!("HTTP {status}"), explanation));
+        return Err(Failure::too_large(format!("HTTP {status}"), explanation).of(cause));
     }
     let what = match status.is_redirection() {
         true => format!("HTTP {status} (redirects are not followed)"),
         false => format!("HTTP {status}"),
     };
-    Err(Failure::new(what, explanation, retry(status, headers)))
+    Err(Failure::new(what, explanation, retry(status, headers)).of(cause))
 }
 
 fn client(tls: rustls::ClientConfig, timeout: Duration) -> reqwest::Result<reqwest::Client> {
@@ -216,10 +218,12 @@ fn lost(error: reqwest::Error) -> Failure {
         () if unanswered => ("connection lost", Retry::AtOnce),
         () => ("connection lost", Retry::Backoff),
     };
+    let timed_out = error.is_timeout();
     // The URL may hold credentials.
     let error = error.without_url();
     let error: &(dyn Error + 'static) = &error;
-    Failure::transport(what, error, retry)
+    let failure = Failure::transport(what, error, retry);
+    if timed_out { failure.of(Cause::Timeout) } else { failure }
 }
 
 #[cfg(test)]

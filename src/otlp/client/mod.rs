@@ -2,6 +2,7 @@
 //!
 //! Implements the OTLP specification, sections "OTLP/gRPC" and "OTLP/HTTP".
 
+mod cause;
 mod channel;
 mod compression;
 mod config;
@@ -35,6 +36,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use cause::{Cause, Status};
 pub use compression::Compression;
 pub use config::{ClientConfig, ConfigError, Protocol, Signal, TlsFiles};
 pub use grpc_codes::GrpcCodes;
@@ -51,9 +53,9 @@ pub enum Outcome {
     /// is the server's explanation, or, with `rejected` = 0, its warning. Empty when it said nothing.
     Delivered { rejected: u64, message: String },
     /// The server refuses a request of this size; smaller ones may pass. One line, free of secrets.
-    TooLarge { reason: String },
+    TooLarge { reason: String, cause: Cause },
     /// The server did not take the request and nobody will try again. One line, free of secrets.
-    Failed { reason: String },
+    Failed { reason: String, cause: Cause },
 }
 
 /// Sends encoded export requests of one signal to one endpoint.
@@ -134,7 +136,7 @@ impl Client {
         };
         let payload = match payload {
             Ok(payload) => payload,
-            Err(failure) => return Outcome::Failed { reason: self.reason(&failure, 0) },
+            Err(failure) => return Outcome::Failed { reason: self.reason(&failure, 0), cause: failure.cause },
         };
         let stopped = self.no_retry.subscribe();
         let mut retries = Retries::new(deadline, [no_retry, &stopped]);
@@ -148,9 +150,10 @@ impl Client {
             };
             if !retries.wait(failure.retry).await {
                 let reason = self.reason(&failure, retries.attempts());
+                let cause = failure.cause;
                 return match failure.too_large {
-                    true => Outcome::TooLarge { reason },
-                    false => Outcome::Failed { reason },
+                    true => Outcome::TooLarge { reason, cause },
+                    false => Outcome::Failed { reason, cause },
                 };
             }
             self.retries.fetch_add(1, Ordering::Relaxed);

@@ -41,9 +41,10 @@ fn outcome(result: Result<Accepted, Failure>) -> Outcome {
         Ok(Accepted { rejected, message }) => Outcome::Delivered { rejected, message: redaction.one_line(&message) },
         Err(failure) => {
             let reason = format!("{}: {}", failure.what, redaction.one_line(&failure.detail));
+            let cause = failure.cause;
             match failure.too_large {
-                true => Outcome::TooLarge { reason },
-                false => Outcome::Failed { reason },
+                true => Outcome::TooLarge { reason, cause },
+                false => Outcome::Failed { reason, cause },
             }
         }
     }

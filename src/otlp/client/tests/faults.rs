@@ -115,6 +115,40 @@ async fn an_answer_byte_by_byte_counts_if_it_is_in_time() {
 }
 
 #[tokio::test]
+async fn a_failure_tells_its_cause() {
+    with_each_protocol(async |protocol| {
+        for script in [vec![Hang], vec![Read, Hang]] {
+            assert_eq!(cause(export_to(protocol, SHORT, script).await.0), Cause::Timeout);
+        }
+        for script in [vec![], vec![Reset], vec![Read], vec![Read, Reset]] {
+            assert_eq!(cause(export_to(protocol, SHORT, script).await.0), Cause::Connection);
+        }
+        let mut config = config(protocol, closed_port().await);
+        config.timeout = SHORT;
+        assert_eq!(cause(export_once(&config).await), Cause::Connection);
+        config.endpoint = "http://nowhere.invalid:1/v1/traces".to_owned();
+        assert_eq!(cause(export_once(&config).await), Cause::Connection);
+
+        let refusals = match protocol {
+            Protocol::Grpc => {
+                let ended = |code| [settings(), answer_begins(1), trailers(1, code)].concat();
+                [("3", "INVALID_ARGUMENT"), ("14", "UNAVAILABLE"), ("99", "UNKNOWN")]
+                    .map(|(code, name)| (ended(code), Status::Grpc(name)))
+            }
+            Protocol::HttpProtobuf | Protocol::HttpJson => [400, 503, 413].map(|status| {
+                let answer = format!("HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n");
+                (answer.into_bytes(), Status::Http(status))
+            }),
+        };
+        for (answer, status) in refusals {
+            let (outcome, _) = export_to(protocol, SHORT, vec![Read, Send(answer), Hang]).await;
+            assert_eq!(cause(outcome), Cause::Status(status));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_endless_answer_ends() {
     let http = |head: &str| vec![Read, Send(head.as_bytes().to_vec()), Endless(vec![b'x'; 16384])];
     for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {

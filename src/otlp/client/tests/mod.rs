@@ -28,7 +28,7 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Client, ClientConfig, Compression, GrpcCodes, Outcome, Protocol, Signal, TlsFiles};
+use super::{Cause, Client, ClientConfig, Compression, GrpcCodes, Outcome, Protocol, Signal, Status, TlsFiles};
 
 /// No test hangs.
 async fn bounded<F: Future>(future: F) -> F::Output {
@@ -98,7 +98,15 @@ fn partly_delivered(rejected: u64, message: &str) -> Outcome {
 #[track_caller]
 fn reason(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Failed { reason } => reason,
+        Outcome::Failed { reason, .. } => reason,
+        outcome => panic!("{outcome:?}"),
+    }
+}
+
+#[track_caller]
+fn cause(outcome: Outcome) -> Cause {
+    match outcome {
+        Outcome::Failed { cause, .. } | Outcome::TooLarge { cause, .. } => cause,
         outcome => panic!("{outcome:?}"),
     }
 }

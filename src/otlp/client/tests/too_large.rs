@@ -8,7 +8,7 @@ use super::*;
 #[track_caller]
 fn too_large(outcome: Outcome) -> String {
     match outcome {
-        Outcome::TooLarge { reason } => reason,
+        Outcome::TooLarge { reason, .. } => reason,
         outcome => panic!("{outcome:?}"),
     }
 }
