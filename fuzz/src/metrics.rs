@@ -52,10 +52,6 @@ pub fn metrics(data: &[u8]) {
     parts.iter().zip(&whole).for_each(|(part, whole)| assert_same(part, whole));
 }
 
-fn metrics_of(resource: &proto::ResourceMetrics) -> impl Iterator<Item = &proto::Metric> {
-    resource.scope_metrics.iter().flat_map(|scope| &scope.metrics)
-}
-
 /// Each data point in a request of its own.
 fn flat(request: &ExportMetricsServiceRequest) -> Vec<ExportMetricsServiceRequest> {
     let mut all = Vec::new();

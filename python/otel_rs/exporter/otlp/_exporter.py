@@ -48,9 +48,10 @@ class NativeExporter:
             self._metrics.tell()
 
     def counts(self) -> dict[str, int]:
-        """What became of what was given to it, by ``export`` and by processors: spans, metrics or log records.
+        """What became of what was given to it, by ``export`` and by processors: spans, data points
+        or log records.
 
-        ``exported`` the receiver accepted; ``rejected`` it refused in a request that it took (of metrics, data points);
+        ``exported`` the receiver accepted; ``rejected`` it refused in a request that it took;
         ``failed`` were in exports that failed; ``dropped`` were too large for the receiver each by itself;
         ``in_flight`` are in exports under way. ``retries`` are attempts after a first one that failed. ``bytes`` are
         those of the requests before compression, once whatever the number of attempts, and once more for the parts of
