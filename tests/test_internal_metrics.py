@@ -462,7 +462,8 @@ def test_an_exporter_to_a_socket_has_no_server(exporter_of: Any, grpc_receiver: 
     one = exporter_of("traces", NATIVE, grpc_receiver, endpoint="unix:/nowhere/at/all", timeout=0.1)
     assert not one.export(1)
     ((attributes, _),) = one.metrics()["otel.sdk.exporter.operation.duration"][3]
-    assert set(dict(attributes)) == {"otel.component.name", "otel.component.type", "error.type"}
+    names = {"otel.component.name", "otel.component.type", "error.type", "rpc.response.status_code"}
+    assert set(dict(attributes)) == names
 
 
 @each_signal

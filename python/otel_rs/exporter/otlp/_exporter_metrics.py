@@ -126,9 +126,8 @@ class ExporterMetrics:
             ):
                 if items:
                     self._exported.add(items, self._with(error))
-            status: list[int | str | None]
-            for seconds, error, *status in self._native.take_operations():
-                self._duration.record(seconds, self._with(error, *status))
+            for seconds, error, status in self._native.take_operations():
+                self._duration.record(seconds, self._with(error, status))
 
     def _counts(self) -> list[int]:
         counts = self._native.counts()
