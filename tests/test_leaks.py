@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +35,10 @@ def rounds(receiver: HttpReceiver, when: str, what: str, count: int) -> list[dic
     return [json.loads(line) for line in finished.stdout.splitlines()]
 
 
-# The interpreter fills caches of its own for a long time, with stock spans as with ours. Ten rounds make thousands of
-# spans or a thousand providers: one block for each is more than this.
-MOST_BLOCKS = 600
+# The interpreter fills caches of its own for a long time, with stock spans as with ours, now and then by hundreds of
+# blocks at once; what leaks does so in every round. Each makes fifty spans or providers and more, but for the round
+# with a collection at every allocation: one block for each is more than this.
+MOST_BLOCKS_IN_MOST_ROUNDS = 45
 MOST_BYTES = 1024 * 1024
 NEARLY_NONE = 300
 
@@ -60,7 +63,8 @@ def test_ten_rounds_leave_nothing(when: str, what: str, count: int, http_receive
     # `None` is in the interpreter's caches as well.
     assert abs(last["shared"].pop("None") - first["shared"].pop("None")) < NEARLY_NONE
     assert last["shared"] == first["shared"]
-    assert last["blocks"] - first["blocks"] < MOST_BLOCKS
+    blocks = [round["blocks"] for round in (first, *later)]
+    assert statistics.median(after - before for before, after in pairwise(blocks)) < MOST_BLOCKS_IN_MOST_ROUNDS
     assert last["bytes"] - first["bytes"] < MOST_BYTES
 
 
