@@ -17,6 +17,7 @@ use crate::trace::api::{Api, api, position};
 use crate::trace::exception;
 use crate::trace::readable_span::Copied;
 use crate::trace::span::{Span, given_time};
+use crate::trace::span_state::State;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -87,21 +88,14 @@ impl Span {
             attributes.setattr(intern!(py, "_dict"), snapshot.into_dict(py)?)?;
             attributes.setattr(intern!(py, "dropped"), version.dropped)?;
             attributes.setattr(intern!(py, "_immutable"), ended)?;
-            let _in_wire_form = {
-                let mut state = self.lock();
-                // Another thread may have set one meanwhile.
-                if state.attributes.wire.version() != version || state.end_time.is_some() != ended {
-                    continue;
-                }
-                let parts = state.parts.get_or_insert_default();
-                if parts.get(Part::Attributes).is_some() {
-                    continue;
-                }
-                parts.0[Part::Attributes as usize] = Some(attributes.clone().unbind());
-                self.has_parts.store(true, Ordering::Release);
-                std::mem::replace(&mut state.attributes, PyAttributes::new(SPAN_ATTRIBUTES, None))
-            };
-            return Ok(attributes);
+            let mut state = self.lock();
+            // Another thread may have set one meanwhile.
+            if state.attributes.wire.version() == version
+                && state.end_time.is_some() == ended
+                && self.hold(&mut state, Part::Attributes, &attributes)
+            {
+                return Ok(attributes);
+            }
         }
     }
 
@@ -121,21 +115,24 @@ impl Span {
             let objects = copied.into_iter().map(|copied| copied.object(py, part)).collect::<PyResult<Vec<_>>>()?;
             let list = api(py)?.bounded_list.bind(py).call_method1("from_seq", (limit, objects))?;
             list.setattr(intern!(py, "dropped"), dropped)?;
-            let _in_wire_form = {
-                let mut state = self.lock();
-                if state.recorded(part).map(|recorded| recorded.version()) != version {
-                    continue;
-                }
-                let parts = state.parts.get_or_insert_default();
-                if parts.get(part).is_some() {
-                    continue;
-                }
-                parts.0[part as usize] = Some(list.clone().unbind());
-                self.has_parts.store(true, Ordering::Release);
-                state.recorded_mut(part).take()
-            };
-            return Ok(list);
+            let mut state = self.lock();
+            if state.recorded(part).map(|recorded| recorded.version()) == version && self.hold(&mut state, part, &list)
+            {
+                return Ok(list);
+            }
         }
+    }
+
+    /// Makes the object the part, unless another thread has done so with its own. The wire form stays behind it: a
+    /// thread that is about to frame the span may have seen no part yet.
+    fn hold(&self, state: &mut State, part: Part, object: &Bound<'_, PyAny>) -> bool {
+        let place = &mut state.parts.get_or_insert_default().0[part as usize];
+        if place.is_some() {
+            return false;
+        }
+        *place = Some(object.clone().unbind());
+        self.has_parts.store(true, Ordering::Release);
+        true
     }
 
     /// What the parts make different on the wire. One that is of no use counts as not there, with a log line.

@@ -234,6 +234,12 @@ impl Span {
         if self.has_ended() {
             return log::warning(py, "Setting attribute on ended span.");
         }
+        if let Some(held) = self.part(py, Part::Attributes) {
+            if let Err(error) = held.bind(py).set_item(key, value) {
+                exception::swallow(py, "An attribute was not set", error);
+            }
+            return;
+        }
         let key = match key.cast::<PyString>() {
             Ok(key) if key.len().is_ok_and(|len| len > 0) => key.clone(),
             _ => {
@@ -248,12 +254,6 @@ impl Span {
                 return;
             }
         };
-        if let Some(held) = self.part(py, Part::Attributes) {
-            if let Err(error) = held.bind(py).set_item(key, value) {
-                exception::swallow(py, "An attribute was not set", error);
-            }
-            return;
-        }
         if self.limits().span_attributes == Some(0) {
             return self.count_dropped_attributes(1);
         }
