@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::attributes::PyAttributes;
-use crate::convert::text;
+use crate::convert::fields;
 use crate::otlp::batch::{Resource, Scope};
 use crate::otlp::wire::{self, len_tag};
 
@@ -52,8 +52,7 @@ fn put_attributes(attributes: &Bound<'_, PyAny>, field: u8, out: &mut Vec<u8>) {
 }
 
 fn text_of(object: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
-    let value = object.getattr(name)?;
-    if value.is_none() { Ok(String::new()) } else { Ok(text::utf8(&value.str()?).into_owned()) }
+    Ok(fields::text(&object.getattr(name)?)?.into_owned())
 }
 
 /// Scopes of stock spans and log records, which carry Python objects, kept so that those of one library share a batch's

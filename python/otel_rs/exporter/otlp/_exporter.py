@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
+from opentelemetry.sdk.environment_variables._internal import parse_boolean_environment_variable
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
@@ -35,7 +35,7 @@ class NativeExporter:
 
     def _measure(self, meter_provider: MeterProvider | None) -> None:
         """The SDK's own metrics go to this provider, or to the global one, from now on."""
-        if os.environ.get(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "").strip().lower() != "true":
+        if not parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED):
             return
         # Not imported where nobody measures.
         from otel_rs.exporter.otlp._exporter_metrics import ExporterMetrics

@@ -31,9 +31,9 @@ Specification: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from otel_rs.exporter.otlp._when_asked_for import when_asked_for
 from otel_rs.exporter.otlp.http._spans import OTLPSpanExporter
 
 if TYPE_CHECKING:
@@ -42,11 +42,4 @@ if TYPE_CHECKING:
 
 __all__ = ["OTLPLogExporter", "OTLPMetricExporter", "OTLPSpanExporter"]
 
-# A program that exports spans alone does not import the SDK's metrics and logs.
-_WHEN_ASKED_FOR = {"OTLPLogExporter": "_logs", "OTLPMetricExporter": "_metrics"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHEN_ASKED_FOR:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHEN_ASKED_FOR[name]}"), name)
+__getattr__ = when_asked_for(__name__)
