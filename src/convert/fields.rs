@@ -7,7 +7,6 @@ use pyo3::types::{PyFloat, PyInt, PyString};
 
 use crate::convert::text::utf8;
 use crate::otlp::metric::Number;
-use crate::trace::call;
 
 /// A text as it is, lone surrogates replaced; None as an empty one; `str()` of anything else.
 pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
@@ -16,7 +15,7 @@ pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
     }
     match object.cast::<PyString>() {
         Ok(text) => Ok(utf8(text)),
-        Err(_) => Ok(Cow::Owned(utf8(&call::str(object)?).into_owned())),
+        Err(_) => Ok(Cow::Owned(utf8(&object.str()?).into_owned())),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::convert::text;
 use crate::report::{self, Level};
 use crate::trace::call;
 use crate::trace::exception;
+use crate::trace::thread_end::outlast_exit;
 
 /// The logger of everything that is said on the application's threads about spans.
 const TRACE_LOGGER: &str = "otel_rs.trace";
@@ -101,7 +102,7 @@ pub fn type_name(object: &Bound<'_, PyAny>) -> String {
 
 /// `str(object)`, or a question mark if that raises.
 pub fn shown(object: &Bound<'_, PyAny>) -> String {
-    match call::str(object) {
+    match object.str() {
         Ok(text) => text::utf8(&text).into_owned(),
         Err(error) => {
             exception::ignore(object.py(), error);
@@ -120,6 +121,7 @@ pub fn drain_reports(py: Python<'_>) {
 
 #[cold]
 fn drain(py: Python<'_>) {
+    outlast_exit();
     for report in report::take() {
         let logger = if report.of_log_export { log_export_logger(py) } else { export_logger(py) };
         say(py, logger, report.level, &report.message);

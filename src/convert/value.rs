@@ -10,7 +10,6 @@ use crate::convert::log;
 use crate::convert::once::get_or_make;
 use crate::convert::text;
 use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
-use crate::trace::call;
 
 /// A receiver may refuse messages nested deeper than 100; a mapping takes three levels, the span's own place six.
 /// Deeper values are kept as text.
@@ -202,7 +201,7 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
             Container::Mapping => put_mapping(value, nesting, out),
         });
     } else if nesting.rules == Rules::Body {
-        put_text(&call::str(value)?, None, out);
+        put_text(&value.str()?, None, out);
     } else {
         log::warning(
             value.py(),
@@ -214,7 +213,7 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
             ),
         );
         if has_custom_str(value)? {
-            put_text(&call::str(value)?, None, out);
+            put_text(&value.str()?, None, out);
         }
     }
     Ok(Fidelity::Exact)
@@ -300,7 +299,7 @@ fn put_mapping(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8
 fn items_as_text<'py>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)>> {
     let pair = |item: PyResult<Bound<'py, PyAny>>| {
         let (key, value): (Bound<'py, PyAny>, Bound<'py, PyAny>) = item?.extract()?;
-        Ok((call::str(&key)?, value))
+        Ok((key.str()?, value))
     };
     mapping.call_method0("items")?.try_iter()?.map(pair).collect()
 }
@@ -342,7 +341,7 @@ fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResu
             }
         });
     }
-    if has_custom_str(value)? { Ok(call::str(value)?.into_any()) } else { Ok(py.None().into_bound(py)) }
+    if has_custom_str(value)? { Ok(value.str()?.into_any()) } else { Ok(py.None().into_bound(py)) }
 }
 
 /// The key of a mapping as text, or None if the pair has to go.
@@ -360,7 +359,7 @@ pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyS
     if let Ok(text) = key.cast::<PyString>() {
         return Ok(Some(text.clone()));
     }
-    let text = call::str(key)?;
+    let text = key.str()?;
     log::warning(
         key.py(),
         &format!(

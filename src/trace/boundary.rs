@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pyo3::prelude::*;
 
 use crate::convert::log;
-use crate::trace::call::ParkIfEnded;
 use crate::trace::exception;
+use crate::trace::thread_end::outlast_exit;
 
 /// Runs the body of an API call. A panic becomes a log line and `fallback`; an interrupt (KeyboardInterrupt, what a
 /// signal's handler raised) that came while telemetry's own mishaps were being dealt with is passed on after it.
@@ -18,9 +18,10 @@ pub fn contained<R>(
     work: impl FnOnce() -> PyResult<R>,
     fallback: impl FnOnce() -> PyResult<R>,
 ) -> PyResult<R> {
+    outlast_exit();
     // An interrupt that is under way further out is not for this call to raise.
     let outer = exception::take_interrupt();
-    let result = match catch_unwind(AssertUnwindSafe(|| parked_at_exit(work))) {
+    let result = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result,
         Err(panic) => {
             log_panic(py, call, &*panic);
@@ -41,18 +42,4 @@ pub fn contained<R>(
 fn log_panic(py: Python<'_>, call: &str, panic: &(dyn Any + Send)) {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     log::warning(py, &format!("{call} failed inside, please report it: {}", words.unwrap_or("panic")));
-}
-
-/// For the calls of Python that PyO3 makes: `call` has the reasons.
-fn parked_at_exit<R>(work: impl FnOnce() -> R) -> R {
-    let guard = ParkIfEnded;
-    let result = in_own_frame(work);
-    std::mem::forget(guard);
-    result
-}
-
-/// Not inlined: the compiler takes calls into C for ones that never unwind, calls of Rust functions not.
-#[inline(never)]
-fn in_own_frame<R>(work: impl FnOnce() -> R) -> R {
-    work()
 }

@@ -78,7 +78,7 @@ pub fn event_attributes<'py>(
     let stacktrace = PyString::new(py, "").call_method1("join", (lines,))?;
     let attributes = PyDict::new(py);
     attributes.set_item(intern!(py, "exception.type"), kind)?;
-    attributes.set_item(intern!(py, "exception.message"), call::str(exception)?)?;
+    attributes.set_item(intern!(py, "exception.message"), exception.str()?)?;
     attributes.set_item(intern!(py, "exception.stacktrace"), stacktrace)?;
     attributes.set_item(intern!(py, "exception.escaped"), escaped.str()?)?;
     Ok(attributes)

@@ -19,4 +19,5 @@ pub mod signals;
 pub mod span;
 pub mod span_context;
 pub mod span_state;
+pub mod thread_end;
 pub mod tracer;

@@ -18,6 +18,7 @@ use crate::trace::exception;
 use crate::trace::readable_span::Copied;
 use crate::trace::span::{Span, given_time};
 use crate::trace::span_state::State;
+use crate::trace::thread_end::outlast_exit;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -73,6 +74,7 @@ impl Span {
 
     /// The attributes as upstream's `BoundedAttributes`, which they stay.
     pub(super) fn hold_attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        outlast_exit();
         loop {
             if let Some(held) = self.part(py, Part::Attributes) {
                 return Ok(held.into_bound(py));
@@ -101,6 +103,7 @@ impl Span {
 
     /// The events or links as upstream's `BoundedList` of them, which they stay.
     pub(super) fn hold_list<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyAny>> {
+        outlast_exit();
         loop {
             if let Some(held) = self.part(py, part) {
                 return Ok(held.into_bound(py));

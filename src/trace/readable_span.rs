@@ -12,9 +12,11 @@ use crate::trace::api::api;
 use crate::trace::parts::{Part, dropped};
 use crate::trace::span::Span;
 use crate::trace::span_state::{Beside, Recorded};
+use crate::trace::thread_end::outlast_exit;
 
 impl Span {
     fn snapshot(&self, py: Python<'_>) -> Snapshot {
+        outlast_exit();
         Snapshot::of(py, &self.lock().attributes)
     }
 }
@@ -155,6 +157,7 @@ impl Span {
 
     #[getter]
     pub(super) fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        outlast_exit();
         let (code, message) = {
             let state = self.lock();
             (state.status, state.status_message.as_ref().map(|message| message.clone_ref(py)))

@@ -12,6 +12,7 @@ use pyo3::types::{PyString, PyTuple};
 use crate::convert::once::get_or_make;
 use crate::trace::api::Api;
 use crate::trace::call;
+use crate::trace::thread_end::outlast_exit;
 
 pub const SAMPLED: u8 = 0x01;
 pub const RANDOM_TRACE_ID: u8 = 0x02;
@@ -100,6 +101,7 @@ impl SpanContext {
     }
 
     fn make_object(&self, py: Python<'_>, api: &Api) -> PyResult<Py<PyAny>> {
+        outlast_exit();
         let flags = match api.known_trace_flags.get(usize::from(self.flags)) {
             Some(flags) => flags.clone_ref(py),
             None => api.trace_flags.bind(py).call1((self.flags,))?.unbind(),

@@ -29,6 +29,7 @@ use crate::trace::sampler::{Decision, Question, Sampler, Sampling};
 use crate::trace::span::{Span, time_or_now};
 use crate::trace::span_context::{RANDOM_TRACE_ID, SAMPLED, SpanContext};
 use crate::trace::span_state::State;
+use crate::trace::thread_end::outlast_exit;
 
 /// See `opentelemetry.sdk.trace.Tracer`; `otel_rs.trace.Tracer` derives from it and a provider makes it.
 #[pyclass(frozen, subclass, module = "otel_rs._native")]
@@ -444,6 +445,7 @@ impl Tracer {
         set_status_on_exception: Truth,
         end_on_exit: Truth,
     ) -> CurrentSpan {
+        outlast_exit();
         let tracer = slf.clone().unbind();
         CurrentSpan::new(super::current_span::Arguments {
             tracer,
