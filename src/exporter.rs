@@ -17,6 +17,8 @@ use crate::convert::log_records::log_records;
 use crate::convert::metrics::metrics;
 use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
+use crate::exit;
+use crate::fork::generation;
 use crate::otlp::batch::Batch;
 use crate::otlp::client::{ClientConfig, Compression, GrpcCodes, Protocol, Signal, Status, TlsFiles};
 use crate::otlp::counters::Exports;
@@ -205,34 +207,58 @@ impl OtlpExporter {
     }
 
     fn wait_for_export(&self, py: Python<'_>, request: Request) -> PyResult<bool> {
-        let deadline = Instant::now() + self.inner.config().timeout.min(Duration::from_secs(86_400)) + GRACE;
+        let timeout = self.inner.config().timeout.min(Duration::from_secs(86_400)) + GRACE;
+        let deadline = exit::bound(Instant::now() + timeout);
+        let process = generation();
+        let items = request.items as u64;
+        let handle = match runtime::running() {
+            Ok(running) => running.handle,
+            Err(error) => {
+                self.inner.fail_unsent(items, &format!("the export can't be started: {error}"));
+                return Ok(false);
+            }
+        };
         let exporter = Arc::clone(&self.inner);
         let (sender, receiver) = mpsc::channel();
         // `detach` wants what it shares to be Sync.
         let receiver = Mutex::new(receiver);
-        let handle = runtime::handle()?;
         let task = handle.spawn(async move {
-            let _ = sender.send(exporter.export(request.body, request.items as u64).await);
+            let _ = sender.send(exporter.export(request.body, items).await);
         });
         loop {
-            match py.detach(|| receiver.lock().unwrap_or_else(|e| e.into_inner()).recv_timeout(signals::CHECK_INTERVAL))
-            {
-                Ok(exported) => return Ok(exported.delivered),
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
+            let until = deadline.min(Instant::now() + signals::CHECK_INTERVAL);
+            let outcome = py.detach(|| {
+                let receiver = receiver.lock().unwrap_or_else(|e| e.into_inner());
+                let wait = || match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Err(mpsc::RecvTimeoutError::Timeout) => None,
+                    outcome => Some(outcome.ok()),
+                };
+                let look = || match receiver.try_recv() {
+                    Err(mpsc::TryRecvError::Empty) => None,
+                    outcome => Some(outcome.ok()),
+                };
+                runtime::wait_for(until, wait, look)
+            });
+            match outcome {
+                Some(Some(exported)) => return Ok(exported.delivered),
+                Some(None) => {
                     self.report_failure("the export panicked");
                     return Ok(false);
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
+                None if until == deadline => {
                     task.abort();
                     self.report_failure("no outcome in time");
                     return Ok(false);
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if let Err(signal) = py.check_signals() {
-                        task.abort();
-                        return Err(signal);
-                    }
-                }
+                None => {}
+            }
+            if let Err(signal) = py.check_signals() {
+                task.abort();
+                return Err(signal);
+            }
+            // A signal's handler may have forked: the export is the parent's.
+            if process != generation() {
+                return Ok(false);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What Python sees, as a table of contents.
 
+pub mod exit;
 pub mod fork;
 pub mod otlp;
 pub mod pipeline;
@@ -7,6 +8,8 @@ pub mod published;
 pub mod receiver;
 pub mod report;
 pub mod runtime;
+#[cfg(unix)]
+pub mod termination;
 
 #[cfg(feature = "python")]
 pub mod convert;
@@ -22,6 +25,8 @@ pub mod view;
 mod _native {
     #[pymodule_export]
     use crate::exporter::OtlpExporter;
+    #[pymodule_export]
+    use crate::trace::at_exit::{begin_exit, drain_before_termination, finish_exit};
     #[pymodule_export]
     use crate::trace::current_span::CurrentSpan;
     #[pymodule_export]

@@ -1,32 +1,97 @@
 //! The one tokio runtime: one thread that exports, never attaches to Python, and is made anew in a forked child.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use crate::fork::PerProcess;
 
-static RUNTIME: PerProcess<Mutex<Option<Handle>>> = PerProcess::new();
+static RUNTIME: PerProcess<Mutex<Option<Started>>> = PerProcess::new();
 
-/// The runtime of this process, its thread started at the first call.
+/// Whether the runtime of this process, or of the one it was forked from, is there without its thread.
+static LACKS_THREAD: AtomicBool = AtomicBool::new(false);
+
+/// How often somebody who drives the runtime himself looks whether he may stop.
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+
+struct Started {
+    runtime: Arc<Runtime>,
+    has_thread: bool,
+}
+
+/// The runtime of this process.
+pub struct Running {
+    pub handle: Handle,
+    /// Why it has no thread of its own. Its tasks then run only while somebody waits for one of them.
+    pub no_thread: Option<io::Error>,
+}
+
+/// The runtime of this process, made at the first call.
 ///
-/// Fails if no thread can be started; the next call tries again.
-pub fn handle() -> io::Result<Handle> {
-    let mut slot = RUNTIME.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
-    if let Some(handle) = &*slot {
-        return Ok(handle.clone());
+/// Fails if it cannot be made, for want of file descriptors. Where that fails, or no thread can be started for it, the
+/// next call tries again.
+pub fn running() -> io::Result<Running> {
+    let mut slot = slot();
+    let started = match &mut *slot {
+        Some(started) => started,
+        slot => slot.insert(Started {
+            runtime: Arc::new(Builder::new_current_thread().enable_all().build()?),
+            has_thread: false,
+        }),
+    };
+    let no_thread = match started.has_thread {
+        true => None,
+        false => start_thread(&started.runtime).err(),
+    };
+    started.has_thread = no_thread.is_none();
+    LACKS_THREAD.store(!started.has_thread, Ordering::Relaxed);
+    Ok(Running { handle: started.runtime.handle().clone(), no_thread })
+}
+
+/// Whether `running` is worth another call.
+#[inline]
+pub fn lacks_thread() -> bool {
+    LACKS_THREAD.load(Ordering::Relaxed)
+}
+
+/// Blocks this thread until the outcome is there or the time is up: by `wait`, while the runtime's thread does the work.
+/// Where there is none this thread does it, and looks for the `outcome` in between.
+pub fn wait_for<T>(until: Instant, wait: impl FnOnce() -> Option<T>, outcome: impl Fn() -> Option<T>) -> Option<T> {
+    let Some(runtime) = without_thread() else { return wait() };
+    runtime.block_on(async {
+        loop {
+            match outcome() {
+                None if Instant::now() < until => sleep(LOOK_INTERVAL).await,
+                outcome => return outcome,
+            }
+        }
+    })
+}
+
+fn without_thread() -> Option<Arc<Runtime>> {
+    if !lacks_thread() {
+        return None;
     }
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
+    slot().as_ref().filter(|started| !started.has_thread).map(|started| Arc::clone(&started.runtime))
+}
+
+fn slot() -> MutexGuard<'static, Option<Started>> {
+    RUNTIME.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn start_thread(runtime: &Arc<Runtime>) -> io::Result<()> {
+    let runtime = Arc::clone(runtime);
     let _blocked = BlockedSignals::new();
     std::thread::Builder::new()
         .name("otel-rs-pipeline".into())
         // The thread lives as long as the process; nothing joins it, so nothing can hang on it.
         .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    *slot = Some(handle.clone());
-    Ok(handle)
+    Ok(())
 }
 
 /// Does what takes long without keeping the runtime's thread from other exports: on a thread that ends with it, or here

@@ -128,6 +128,15 @@ class Tracer:
     def _set_processors(self, processors: Processors) -> None: ...
     def _set_enabled(self, enabled: bool) -> None: ...
 
+def begin_exit(timeout_millis: int) -> None:
+    """The interpreter's exit has begun: nothing waits for longer than this from now on."""
+
+def drain_before_termination(timeout_millis: int) -> None:
+    """SIGTERM, where nobody handles it, lets everything be exported before it ends this process."""
+
+def finish_exit() -> None:
+    """The interpreter's exit ends: waits for what processors that were forgotten still export."""
+
 def look_up_methods() -> None:
     """Makes native code look up on the object what it would call natively: somebody has replaced a method."""
 

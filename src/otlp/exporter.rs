@@ -230,6 +230,13 @@ impl Exporter {
         InFlight::new([&state.counters, &Counters::default()], items).settle(items, Settled::TooLarge);
     }
 
+    /// Counts as failed what could not even be tried.
+    pub fn fail_unsent(&self, items: u64, reason: &str) {
+        let nobody = Counters::default();
+        let mut in_flight = InFlight::new([&self.state().counters, &nobody], items);
+        self.count_failed(&mut in_flight, items, reason);
+    }
+
     fn count_failed(&self, in_flight: &mut InFlight<'_>, items: u64, reason: &str) {
         let items = items.min(in_flight.left());
         in_flight.settle(items, Settled::Failed);

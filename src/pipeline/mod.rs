@@ -5,19 +5,21 @@ mod counters;
 mod queue;
 mod worker;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
+#[cfg(unix)]
+use tokio::time::sleep;
 
 pub use counters::{Counts, Processed};
 
-use crate::fork::PerProcess;
+use crate::fork::{PerProcess, generation};
 use crate::otlp::batch::Scope;
 use crate::otlp::exporter::Exporter;
 use crate::report::{Kind, Level, report};
-use crate::runtime;
+use crate::runtime::{self, Running};
 use counters::Counters;
 use queue::{Pushed, Queue};
 
@@ -47,6 +49,8 @@ pub struct Pipeline {
 
 /// What belongs to one process; a forked child makes its own and starts empty.
 struct State {
+    config: PipelineConfig,
+    exporter: Arc<Exporter>,
     queue: Queue,
     counters: Counters,
     wake: Notify,
@@ -59,7 +63,11 @@ struct State {
 
 /// What a flush waits for: all spans taken before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub struct Ticket {
+    taken: u64,
+    /// In a forked child there is nothing left to wait for.
+    generation: u64,
+}
 
 impl Pipeline {
     pub fn new(config: PipelineConfig, exporter: Arc<Exporter>) -> Self {
@@ -69,6 +77,8 @@ impl Pipeline {
     fn state(&self) -> &Arc<State> {
         self.state.get_or_make(|| {
             Arc::new(State {
+                config: self.config.clone(),
+                exporter: Arc::clone(&self.exporter),
                 queue: Queue::new(&self.config, self.closed.load(Ordering::Acquire)),
                 counters: Counters::default(),
                 wake: Notify::new(),
@@ -85,9 +95,9 @@ impl Pipeline {
         let state = self.state();
         match state.queue.push(scope, framed) {
             Pushed::Waits => {}
-            Pushed::First => self.start(state),
+            Pushed::First => state.start(),
             Pushed::BatchReady => {
-                self.start(state);
+                state.start();
                 state.wake.notify_one();
             }
             Pushed::Full => {
@@ -108,56 +118,25 @@ impl Pipeline {
         }
     }
 
-    /// Starts the worker if it is not there. Without it spans wait in their bounds; the next batch tries again.
-    fn start(&self, state: &Arc<State>) {
-        if state.started.load(Ordering::Acquire) {
-            return;
-        }
-        match runtime::handle() {
-            Ok(handle) => {
-                if !state.started.swap(true, Ordering::AcqRel) {
-                    handle.spawn(worker::run(Arc::clone(state), self.config.clone(), Arc::clone(&self.exporter)));
-                }
-            }
-            Err(error) => {
-                report(Level::Error, Kind::NoThread, self.exporter.source(), || {
-                    format!("The export thread can't be started, spans wait in the queue: {error}")
-                });
-            }
-        }
-    }
-
     /// Asks for everything taken so far to be exported now.
     pub fn start_flush(&self) -> Ticket {
-        let state = self.state();
-        let ticket = state.queue.request_flush();
-        if !state.queue.is_empty() {
-            self.start(state);
-        }
-        state.wake.notify_one();
-        ticket
+        self.state().start_flush()
     }
 
     /// Takes no more spans, and asks for everything taken so far to be exported, each batch tried once.
     pub fn start_shutdown(&self) -> Ticket {
         self.closed.store(true, Ordering::Release);
-        let state = self.state();
-        state.queue.close();
-        state.draining.send_replace(true);
-        self.start_flush()
+        self.state().start_shutdown()
     }
 
     /// Waits until what the ticket stands for has been tried, or the time is up. Blocks this thread.
     pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
-        self.state().queue.wait(ticket, until)
+        self.state().wait(ticket, until)
     }
 
     /// Gives up what is left after `start_shutdown`: it is counted as dropped, and an export under way is broken off.
     pub fn abandon(&self) {
-        let state = self.state();
-        let left = state.queue.clear();
-        state.counters.given_up(left as u64);
-        state.abandoned.send_replace(true);
+        self.state().abandon();
     }
 
     pub fn is_shut_down(&self) -> bool {
@@ -176,17 +155,127 @@ impl Pipeline {
     }
 }
 
+impl State {
+    /// Starts the worker if it is not there. Without it, or a thread for it, spans wait in their bounds; the next batch
+    /// tries again.
+    fn start(self: &Arc<Self>) {
+        if self.started.load(Ordering::Acquire) && !runtime::lacks_thread() {
+            return;
+        }
+        let problem = match runtime::running() {
+            Ok(Running { handle, no_thread }) => {
+                if !self.started.swap(true, Ordering::AcqRel) {
+                    handle.spawn(worker::run(Arc::clone(self)));
+                    let mut live = lock(&LIVE);
+                    live.retain(|state| state.strong_count() > 0);
+                    live.push(Arc::downgrade(self));
+                }
+                no_thread
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = problem {
+            report(Level::Error, Kind::NoThread, self.exporter.source(), || {
+                format!("The export thread can't be started, spans wait in the queue for a flush: {error}")
+            });
+        }
+    }
+
+    fn start_flush(self: &Arc<Self>) -> Ticket {
+        let ticket = self.queue.request_flush();
+        if !self.queue.is_empty() {
+            self.start();
+        }
+        self.wake.notify_one();
+        ticket
+    }
+
+    fn start_shutdown(self: &Arc<Self>) -> Ticket {
+        self.queue.close();
+        self.draining.send_replace(true);
+        self.start_flush()
+    }
+
+    fn wait(self: &Arc<Self>, ticket: Ticket, until: Instant) -> bool {
+        if ticket.generation != generation() {
+            return true;
+        }
+        if !self.started.load(Ordering::Acquire) && !self.queue.is_empty() {
+            self.start();
+        }
+        let is_done = || self.queue.is_done(ticket).then_some(());
+        runtime::wait_for(until, || self.queue.wait(ticket, until).then_some(()), is_done).is_some()
+    }
+
+    /// Returns how many spans never were in an export.
+    fn abandon(&self) -> usize {
+        let left = self.queue.clear();
+        self.counters.given_up(left as u64);
+        self.abandoned.send_replace(true);
+        left
+    }
+}
+
+type List<T> = PerProcess<Mutex<Vec<T>>>;
+
+/// Pipelines that have a worker.
+static LIVE: List<Weak<State>> = PerProcess::new();
+/// Pipelines that were dropped before all that they took was exported.
+static DROPPED: List<Arc<State>> = PerProcess::new();
+
+fn lock<T: Send>(list: &'static List<T>) -> MutexGuard<'static, Vec<T>> {
+    list.get_or_make(Mutex::default).lock().unwrap_or_else(|e| e.into_inner())
+}
+
 impl Drop for Pipeline {
-    /// A processor that was forgotten rather than shut down still delivers what it took, as long as the process lives.
+    /// A processor that was forgotten rather than shut down still delivers what it took.
     fn drop(&mut self) {
-        if let Some(state) = self.state.get() {
-            state.queue.close();
-            state.queue.request_flush();
-            state.draining.send_replace(true);
-            state.wake.notify_one();
+        let Some(state) = self.state.get() else { return };
+        state.start_shutdown();
+        let mut dropped = lock(&DROPPED);
+        dropped.retain(|state| !state.queue.is_all_done());
+        if !state.queue.is_all_done() {
+            dropped.push(Arc::clone(state));
         }
     }
 }
+
+/// At the end of the process: waits for what dropped pipelines still export, and gives up what is left at the deadline.
+pub fn finish_dropped(until: Instant) {
+    let dropped = std::mem::take(&mut *lock(&DROPPED));
+    for state in dropped {
+        let ticket = state.start_shutdown();
+        if !state.wait(ticket, until) {
+            let left = state.abandon();
+            report(Level::Warning, Kind::AfterShutdown, state.exporter.source(), || {
+                format!("{left} spans of a processor that was forgotten, not shut down, could not be exported in time")
+            });
+        }
+    }
+}
+
+/// Shuts every pipeline down from the runtime's own thread.
+#[cfg(unix)]
+pub async fn drain_all(timeout: Duration) {
+    let states: Vec<_> = lock(&LIVE).iter().filter_map(Weak::upgrade).collect();
+    for state in &states {
+        state.start_shutdown();
+    }
+    let all_done = async {
+        while !states.iter().all(|state| state.queue.is_all_done()) {
+            sleep(LOOK_INTERVAL).await;
+        }
+    };
+    if tokio::time::timeout(timeout, all_done).await.is_err() {
+        for state in &states {
+            state.abandon();
+        }
+    }
+}
+
+/// How often `drain_all` looks whether it is done.
+#[cfg(unix)]
+const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 #[cfg(test)]
 mod tests;

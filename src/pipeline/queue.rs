@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use super::{PipelineConfig, Ticket};
+use crate::fork::generation;
 use crate::otlp::batch::{Batch, Scope};
 
 /// However short a request a receiver refuses as too large: batches do not become smaller than this for it. What it
@@ -126,7 +127,7 @@ impl Queue {
     pub fn request_flush(&self) -> Ticket {
         let mut inner = self.lock();
         inner.seal();
-        Ticket(inner.taken)
+        Ticket { taken: inner.taken, generation: generation() }
     }
 
     /// Makes later batches smaller than a request that the receiver refused for its length.
@@ -139,11 +140,15 @@ impl Queue {
     /// Blocks until all spans of the ticket are done with; false if the time is up before.
     pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
         let mut inner = self.lock();
-        while inner.done < ticket.0 {
+        while inner.done < ticket.taken {
             let Some(left) = until.checked_duration_since(Instant::now()) else { return false };
             inner = self.progress.wait_timeout(inner, left).unwrap_or_else(|e| e.into_inner()).0;
         }
         true
+    }
+
+    pub fn is_done(&self, ticket: Ticket) -> bool {
+        self.lock().done >= ticket.taken
     }
 
     pub fn close(&self) {
@@ -157,6 +162,12 @@ impl Queue {
     /// Nothing waits to be handed out.
     pub fn is_empty(&self) -> bool {
         self.lock().spans == 0
+    }
+
+    /// Nothing waits, and nothing is under way.
+    pub fn is_all_done(&self) -> bool {
+        let inner = self.lock();
+        inner.done == inner.taken
     }
 
     /// Closed, and nothing left to hand out.
@@ -246,10 +257,6 @@ mod tests {
         }
     }
 
-    fn is_done(queue: &Queue, ticket: Ticket) -> bool {
-        queue.wait(ticket, Instant::now())
-    }
-
     /// A small generator of pseudo-random numbers (xorshift).
     fn random(seed: u64) -> impl FnMut(u64) -> u64 {
         let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -272,13 +279,13 @@ mod tests {
         assert_eq!(ends, [2, 4, 5, 6].map(End));
         for end in [ends[2], ends[0]] {
             queue.done(end);
-            assert!(!is_done(&queue, ticket));
+            assert!(!queue.is_done(ticket));
         }
         queue.done(ends[1]);
-        assert!(is_done(&queue, ticket));
-        assert!(!is_done(&queue, later), "the last batch is under way");
+        assert!(queue.is_done(ticket));
+        assert!(!queue.is_done(later), "the last batch is under way");
         queue.done(ends[3]);
-        assert!(is_done(&queue, later));
+        assert!(queue.is_done(later));
     }
 
     #[test]
@@ -325,7 +332,7 @@ mod tests {
                 }
                 for (ticket, spans) in &tickets {
                     let expected = done[..*spans].iter().all(|done| *done);
-                    assert_eq!(is_done(&queue, *ticket), expected, "seed {seed}");
+                    assert_eq!(queue.is_done(*ticket), expected, "seed {seed}");
                 }
             }
             let inner = queue.lock();

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
+use super::State;
 use super::queue::End;
-use super::{PipelineConfig, State};
 use crate::otlp::batch::Batch;
 use crate::otlp::exporter::{Exporter, Limits};
 use crate::report::{Kind, Level, report};
 
-pub(super) async fn run(state: Arc<State>, config: PipelineConfig, exporter: Arc<Exporter>) {
+pub(super) async fn run(state: Arc<State>) {
+    let (config, exporter) = (&state.config, &state.exporter);
     let mut exports = JoinSet::new();
     while !state.queue.is_finished() {
         // A batch that was sealed, a flush and the end wake the worker at once; otherwise it looks every
@@ -24,32 +25,32 @@ pub(super) async fn run(state: Arc<State>, config: PipelineConfig, exporter: Arc
             while exports.len() >= config.max_concurrent_exports
                 && let Some(ended) = exports.join_next().await
             {
-                say_if_panicked(&exporter, ended);
+                say_if_panicked(exporter, ended);
             }
             let Some((batch, end)) = state.queue.next(due) else { break };
             due = false;
             // Tasks of their own, so that a panic in there costs this batch and not the worker.
-            exports.spawn(export(Arc::clone(&state), config.clone(), Arc::clone(&exporter), batch, end));
+            exports.spawn(export(Arc::clone(&state), batch, end));
         }
         while let Some(ended) = exports.try_join_next() {
-            say_if_panicked(&exporter, ended);
+            say_if_panicked(exporter, ended);
         }
     }
     while let Some(ended) = exports.join_next().await {
-        say_if_panicked(&exporter, ended);
+        say_if_panicked(exporter, ended);
     }
 }
 
-async fn export(state: Arc<State>, config: PipelineConfig, exporter: Arc<Exporter>, batch: Batch, end: End) {
+async fn export(state: Arc<State>, batch: Batch, end: End) {
     // Dropped last, panic or not: whoever waits for the spans finds them counted.
     let _done = Done { state: &state, end };
     let limits = Limits {
-        timeout: config.export_timeout,
+        timeout: state.config.export_timeout,
         no_retry: state.draining.subscribe(),
         broken_off: state.abandoned.subscribe(),
     };
     let spans = batch.len() as u64;
-    let exported = exporter.export_within(batch.into_request(), spans, &limits, &state.counters.exports).await;
+    let exported = state.exporter.export_within(batch.into_request(), spans, &limits, &state.counters.exports).await;
     if let Some(bytes) = exported.refused_bytes {
         state.queue.learn_refused(bytes);
     }

@@ -1,6 +1,7 @@
 //! The SDK as Python sees it: tracer, span, sampler, ids, context, processors.
 
 pub mod api;
+pub mod at_exit;
 pub mod boundary;
 pub mod call;
 pub mod context;

@@ -11,6 +11,7 @@ use crate::convert::attributes::with_scratch;
 use crate::convert::log;
 use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
+use crate::exit;
 use crate::exporter::OtlpExporter;
 use crate::pipeline::{Counts, Pipeline, PipelineConfig, Processed, Ticket};
 use crate::trace::boundary::contained;
@@ -98,7 +99,7 @@ impl SpanPipeline {
     /// Exports what was taken so far; False if that was not done in time.
     fn force_flush(&self, py: Python<'_>, timeout_millis: f64) -> PyResult<bool> {
         let work = || {
-            let deadline = Instant::now() + millis(timeout_millis);
+            let deadline = exit::bound(Instant::now() + millis(timeout_millis));
             let ticket = self.inner.start_flush();
             let in_time = self.wait(py, ticket, deadline);
             log::drain_reports(py);
@@ -110,7 +111,7 @@ impl SpanPipeline {
     /// Takes no more, exports what was taken, and drops what could not be exported in time.
     fn shutdown(&self, py: Python<'_>, timeout_millis: f64) -> PyResult<bool> {
         let work = || {
-            let deadline = Instant::now() + millis(timeout_millis);
+            let deadline = exit::bound(Instant::now() + millis(timeout_millis));
             let ticket = self.inner.start_shutdown();
             let in_time = self.wait(py, ticket, deadline);
             if !matches!(in_time, Ok(true)) {

@@ -16,6 +16,8 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 from opentelemetry.util import types
 
+from otel_rs import _exit
+from otel_rs.trace._child_processes import call_at_end
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
 
@@ -68,6 +70,7 @@ class TracerProvider(sdk.TracerProvider):
             _tracer_configurator=_tracer_configurator,
         )
         _providers.add(self)
+        call_at_end(_shut_down)
 
     def _handle_fork(self) -> None:
         self._pid = os.getpid()
@@ -118,6 +121,15 @@ class TracerProvider(sdk.TracerProvider):
             meter_provider=self._meter_provider,
             _tracer_config=self._apply_tracer_configurator(scope),
         )
+
+
+def _shut_down() -> None:
+    """What the interpreter's exit would do, where it does not come to that."""
+    _exit.begin()
+    for provider in list(_providers):
+        if provider._atexit_handler is not None:
+            provider.shutdown()
+    _exit.finish()
 
 
 def after_fork() -> None:

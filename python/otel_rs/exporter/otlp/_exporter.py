@@ -12,6 +12,7 @@ from opentelemetry.sdk.environment_variables._internal import parse_boolean_envi
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_rs import _exit as _exit  # bounds what exports wait for at the end
 from otel_rs import _native
 from otel_rs.exporter.otlp._config import Signal
 from otel_rs.exporter.otlp._connection import Connection

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from opentelemetry.sdk.trace import export as sdk
 from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelComponentTypeValues
 
 from otel_rs import _native
+from otel_rs._environment import positive_number
 from otel_rs.exporter.otlp._exporter import native_exporter
 from otel_rs.trace._processors import NativeSpanProcessor, takes_steps_natively
 from otel_rs.trace.export._native_worker import NativeBatchProcessor
@@ -24,8 +23,6 @@ from otel_rs.trace.export._python_worker import PythonBatchProcessor
 
 if TYPE_CHECKING:
     from otel_rs.trace.export._metrics import PipelineMetrics
-
-_logger = logging.getLogger(__name__)
 
 OTEL_RS_BSP_MAX_QUEUE_BYTES = "OTEL_RS_BSP_MAX_QUEUE_BYTES"
 _DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
@@ -85,7 +82,9 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         self._validate_arguments(max_queue_size, schedule_delay_millis, max_export_batch_size)
         self._batch_processor: NativeBatchProcessor | PythonBatchProcessor  # type: ignore[assignment]
         if max_concurrent_exports is None:
-            max_concurrent_exports = _setting(OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS, _DEFAULT_MAX_CONCURRENT_EXPORTS)
+            max_concurrent_exports = positive_number(
+                OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS, _DEFAULT_MAX_CONCURRENT_EXPORTS
+            )
         elif max_concurrent_exports <= 0:
             raise ValueError("max_concurrent_exports must be a positive integer.")
         measured = parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)
@@ -97,9 +96,9 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
                 schedule_delay_millis,
                 max_export_batch_size,
                 export_timeout_millis,
-                _setting(OTEL_RS_BSP_MAX_QUEUE_BYTES, _DEFAULT_MAX_QUEUE_BYTES, "bytes"),
+                positive_number(OTEL_RS_BSP_MAX_QUEUE_BYTES, _DEFAULT_MAX_QUEUE_BYTES, "bytes"),
                 min(
-                    _setting(OTEL_RS_EXPORTER_MAX_REQUEST_BYTES, _DEFAULT_MAX_REQUEST_BYTES, "bytes"),
+                    positive_number(OTEL_RS_EXPORTER_MAX_REQUEST_BYTES, _DEFAULT_MAX_REQUEST_BYTES, "bytes"),
                     native.max_request_size or sys.maxsize,
                 ),
                 max_concurrent_exports,
@@ -171,14 +170,3 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         With a Python exporter, whose results say less: ``dropped`` and ``pending`` alone.
         """
         return self._batch_processor.counts()
-
-
-def _setting(variable: str, default: int, of: str = "") -> int:
-    value = os.environ.get(variable, "").strip()
-    if not value:
-        return default
-    if value.isdecimal() and int(value) > 0:
-        return min(int(value), sys.maxsize)
-    accepted = f"a number of {of}" if of else "a number"
-    _logger.error("%s is %r; accepted: %s above zero. Defaulting to %d.", variable, value, accepted, default)
-    return default

@@ -1,0 +1,34 @@
+//! The interpreter's exit, as `otel_rs._exit` tells of it.
+
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+use crate::convert::log;
+use crate::exit;
+use crate::pipeline::finish_dropped;
+
+/// The exit has begun: nothing here waits for longer than this from now on.
+#[pyfunction]
+pub fn begin_exit(timeout_millis: u64) {
+    exit::begin(Duration::from_millis(timeout_millis));
+}
+
+/// The exit ends: waits for what processors that were forgotten still export.
+#[pyfunction]
+pub fn finish_exit(py: Python<'_>) {
+    py.detach(|| finish_dropped(exit::bound(Instant::now() + FINISH)));
+    log::drain_reports(py);
+}
+
+/// Where SIGTERM would kill this process at once, it does so once everything has been exported, or after the timeout.
+#[pyfunction]
+pub fn drain_before_termination(timeout_millis: u64) -> PyResult<()> {
+    #[cfg(unix)]
+    crate::termination::drain_before(Duration::from_millis(timeout_millis))?;
+    let _ = timeout_millis;
+    Ok(())
+}
+
+/// For an exit whose beginning nobody told of.
+const FINISH: Duration = Duration::from_secs(10);
