@@ -3,6 +3,9 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+#[cfg(unix)]
+use crate::descriptors;
+
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 /// How many forks lie between this process and the one that loaded the module.
@@ -19,8 +22,8 @@ pub fn watch() {
     WATCH.call_once(|| {
         #[cfg(unix)]
         #[allow(unsafe_code)]
-        // SAFETY: the handler only does an atomic addition, which is allowed in the child of a threaded process, and
-        // the module is never unloaded, so the address stays valid.
+        // SAFETY: the handler only does what is async-signal-safe, which is allowed in the child of a threaded process,
+        // and the module is never unloaded, so the address stays valid.
         unsafe {
             libc::pthread_atfork(None, None, Some(count_fork));
         }
@@ -30,6 +33,7 @@ pub fn watch() {
 #[cfg(unix)]
 extern "C" fn count_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    descriptors::close_inherited();
 }
 
 /// A value that every process makes for itself.

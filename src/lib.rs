@@ -1,5 +1,6 @@
 //! What Python sees, as a table of contents.
 
+pub mod descriptors;
 pub mod exit;
 pub mod fork;
 pub mod otlp;

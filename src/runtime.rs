@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use crate::descriptors;
 use crate::fork::PerProcess;
 
 static RUNTIME: PerProcess<Mutex<Option<Started>>> = PerProcess::new();
@@ -90,7 +91,10 @@ fn start_thread(runtime: &Arc<Runtime>) -> io::Result<()> {
     std::thread::Builder::new()
         .name("otel-rs-pipeline".into())
         // The thread lives as long as the process; nothing joins it, so nothing can hang on it.
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+        .spawn(move || {
+            descriptors::learn(&runtime);
+            runtime.block_on(std::future::pending::<()>());
+        })?;
     Ok(())
 }
 

@@ -366,6 +366,53 @@ def test_a_fork_made_in_c_is_noticed(http_receiver: Any) -> None:
     assert names(http_receiver) == {"before": 1, "waiting": 1, "child": 1, "after": 1}
 
 
+DESCRIPTORS = """
+import os, sys
+from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.http import OTLPSpanExporter
+
+def descriptors():
+    found = {}
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found[number] = os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:
+            pass  # the listing's own
+    return found
+
+with open(os.devnull) as ours, open("/proc/self/status") as another:
+    before = descriptors()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(sys.argv[1])))
+    provider.get_tracer("test").start_span("parent").end()
+    assert provider.force_flush()
+    connected = descriptors()
+    if pid := os.fork():
+        assert os.waitpid(pid, 0)[1] == 0
+        provider.get_tracer("test").start_span("parent").end()
+        assert provider.force_flush()
+        assert descriptors() == connected, "the parent goes on with its connection"
+        os._exit(0)
+    left = descriptors()
+    lost = sorted(link.partition(":")[0] for number, link in connected.items() if number not in left)
+    assert lost == ["anon_inode", "anon_inode", "socket", "socket"], (before, connected, left)
+    assert before.items() <= left.items()
+    os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child keeps what it inherited")
+def test_a_child_has_nothing_open_of_the_parents_connections(http_receiver: Any) -> None:
+    program = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", DESCRIPTORS, http_receiver.endpoint],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert program.returncode == 0, program.stderr
+    assert names(http_receiver) == {"parent": 2}
+
+
 def test_multiprocessing_with_fork(http_receiver: Any, provider_to: Any) -> None:
     import multiprocessing
 
