@@ -28,6 +28,9 @@ mod _native {
     use crate::exporter::OtlpExporter;
     #[pymodule_export]
     use crate::trace::at_exit::{begin_exit, drain_before_termination, finish_exit};
+    #[cfg(debug_assertions)]
+    #[pymodule_export]
+    use crate::trace::boundary::injected::panic_in;
     #[pymodule_export]
     use crate::trace::current_span::CurrentSpan;
     #[pymodule_export]
@@ -49,6 +52,7 @@ mod _native {
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         use pyo3::types::PyModuleMethods;
 
+        crate::trace::interpreter::must_be_the_main_one()?;
         crate::fork::watch();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

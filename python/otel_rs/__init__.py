@@ -5,8 +5,25 @@ The names here are those of ``opentelemetry.sdk.trace`` and ``opentelemetry.sdk.
 ``install`` does.
 """
 
-from otel_rs._installation import install, uninstall
-from otel_rs.trace import TracerProvider
-from otel_rs.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from typing import TYPE_CHECKING
+
+from otel_rs._when_asked_for import when_asked_for
+
+if TYPE_CHECKING:
+    from otel_rs._installation import install, uninstall
+    from otel_rs.trace import TracerProvider
+    from otel_rs.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 __all__ = ["BatchSpanProcessor", "SimpleSpanProcessor", "TracerProvider", "install", "uninstall"]
+
+# The distro has to be found where the native part cannot be loaded.
+__getattr__ = when_asked_for(
+    __name__,
+    {
+        "BatchSpanProcessor": "trace.export",
+        "SimpleSpanProcessor": "trace.export",
+        "TracerProvider": "trace",
+        "install": "_installation",
+        "uninstall": "_installation",
+    },
+)

@@ -6,6 +6,7 @@ installed is set up by whoever set it up before.
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -17,6 +18,8 @@ from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_PROTOCOL
 from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_rs._installation import install
+
+_logger = logging.getLogger("otel_rs")
 
 _NAME = "rs"
 _CONFIGURATORS = "opentelemetry_configurator"
@@ -45,7 +48,11 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
         if os.environ.get(OTEL_PYTHON_CONFIGURATOR) != _NAME:
             _configure_by_another(**kwargs)
             return
-        install()
+        try:
+            install()
+        except ImportError as error:
+            # A program with the stock SDK is better than one without telemetry, or one that does not start.
+            _logger.warning("The stock SDK is used instead of otel-rs: %s", error)
         super()._configure(**kwargs)
 
 

@@ -21,6 +21,11 @@ pub fn contained<R>(
     outlast_exit();
     // An interrupt that is under way further out is not for this call to raise.
     let outer = exception::take_interrupt();
+    let work = || {
+        #[cfg(debug_assertions)]
+        injected::panic_if_asked_for(call);
+        work()
+    };
     let result = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result,
         Err(panic) => {
@@ -42,4 +47,25 @@ pub fn contained<R>(
 fn log_panic(py: Python<'_>, call: &str, panic: &(dyn Any + Send)) {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     log::warning(py, &format!("{call} failed inside, please report it: {}", words.unwrap_or("panic")));
+}
+
+/// Panics on demand, for the tests of a debug build.
+#[cfg(debug_assertions)]
+pub mod injected {
+    use std::sync::Mutex;
+
+    use pyo3::prelude::*;
+
+    static CALL: Mutex<Option<String>> = Mutex::new(None);
+
+    /// The next call of this name panics, once.
+    #[pyfunction]
+    pub fn panic_in(call: String) {
+        *CALL.lock().unwrap() = Some(call);
+    }
+
+    pub fn panic_if_asked_for(call: &str) {
+        let asked_for = CALL.lock().unwrap().take_if(|asked_for| asked_for == call).is_some();
+        assert!(!asked_for, "on purpose");
+    }
 }

@@ -9,6 +9,7 @@ pub mod current_span;
 pub mod exception;
 pub mod ids;
 pub mod instantiate;
+pub mod interpreter;
 pub mod methods;
 pub mod non_recording_span;
 pub mod parts;
