@@ -27,10 +27,13 @@ mod linux {
 
     const NONE: RawFd = -1;
 
-    /// The runtime's epoll, which knows all that the runtime has open.
-    static EPOLL: AtomicI32 = AtomicI32::new(NONE);
-    /// What the epoll waits for besides connections. The runtime has both for as long as the process lives.
-    static FOR_LIFE: [AtomicI32; 4] = [const { AtomicI32::new(NONE) }; 4];
+    /// The runtime's epoll, which knows all that the runtime has open, under each of its numbers.
+    static EPOLLS: [AtomicI32; 2] = [const { AtomicI32::new(NONE) }; 2];
+    /// What wakes the runtime; it has it for as long as the process lives.
+    static WAKER: AtomicI32 = AtomicI32::new(NONE);
+
+    const EPOLL: &[u8] = b"anon_inode:[eventpoll]";
+    const EVENTFD: &[u8] = b"anon_inode:[eventfd]";
 
     /// Finds out which descriptors the runtime has. Where it cannot, a child keeps what it inherited.
     pub fn learn(runtime: &Runtime) {
@@ -44,18 +47,20 @@ mod linux {
             let (reader, _writer) = io::pipe()?;
             pipe::Receiver::from_owned_fd(reader.into())?
         };
+        let mut epolls = EPOLLS.iter();
         for entry in fs::read_dir("/proc/self/fd")? {
-            let entry = entry?;
-            let Some(descriptor) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            if fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == "anon_inode:[eventpoll]") {
-                let mut info = [0; INFO_LEN];
-                let watched: Vec<RawFd> = watched_by(descriptor, &mut info).map(|(watched, _)| watched).collect();
-                if watched.contains(&mark.as_raw_fd()) {
-                    let for_life = watched.into_iter().filter(|watched| *watched != mark.as_raw_fd());
-                    FOR_LIFE.iter().zip(for_life).for_each(|(slot, watched)| slot.store(watched, Ordering::Relaxed));
-                    EPOLL.store(descriptor, Ordering::Release);
-                    break;
-                }
+            let Some(descriptor) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            if !is(EPOLL, descriptor) {
+                continue;
+            }
+            let mut info = [0; INFO_LEN];
+            let watched: Vec<RawFd> = watched_by(descriptor, &mut info).map(|(watched, _)| watched).collect();
+            if watched.contains(&mark.as_raw_fd())
+                && let Some(slot) = epolls.next()
+            {
+                let waker = watched.into_iter().find(|watched| is(EVENTFD, *watched)).unwrap_or(NONE);
+                WAKER.store(waker, Ordering::Relaxed);
+                slot.store(descriptor, Ordering::Release);
             }
         }
         Ok(())
@@ -63,25 +68,44 @@ mod linux {
 
     /// Closes in a child what the parent's runtime had open. Async-signal-safe: system calls and the stack alone.
     pub fn close_inherited() {
-        let epoll = EPOLL.swap(NONE, Ordering::Acquire);
-        if epoll == NONE {
-            return;
-        }
-        let mut info = [0; INFO_LEN];
-        for (descriptor, inode) in watched_by(epoll, &mut info) {
-            // The parent goes on, and so does its epoll: the number may by now be that of another file of the parent's,
-            // and still that of one of the application's here.
-            if is_connection(descriptor, inode) {
-                close(descriptor);
+        let waker = WAKER.swap(NONE, Ordering::Relaxed);
+        for epoll in EPOLLS.each_ref().map(|epoll| epoll.swap(NONE, Ordering::Acquire)) {
+            let mut info = [0; INFO_LEN];
+            // The application may have closed it, as daemons close all that they inherit: the number may be another's.
+            if epoll == NONE || !is(EPOLL, epoll) || !watched_by(epoll, &mut info).any(|(watched, _)| watched == waker)
+            {
+                continue;
             }
+            for (descriptor, inode) in watched_by(epoll, &mut info) {
+                // The parent goes on, and so does its epoll: a number may be that of a new connection there, and that of
+                // one of the application's files here.
+                if is_connection(descriptor, inode) || (descriptor == waker && is(EVENTFD, waker)) {
+                    close(descriptor);
+                }
+            }
+            close(epoll);
         }
-        FOR_LIFE.iter().for_each(|slot| close(slot.swap(NONE, Ordering::Relaxed)));
-        close(epoll);
     }
 
     fn close(descriptor: RawFd) {
         // SAFETY: the descriptors were the parent's runtime's, of which the child uses nothing.
         unsafe { libc::close(descriptor) };
+    }
+
+    /// Whether the descriptor is of this kind, as /proc names it.
+    fn is(kind: &[u8], descriptor: RawFd) -> bool {
+        let path = path("/proc/self/fd/", descriptor);
+        let mut name = [0; 64];
+        // SAFETY: the path ends with a zero; no more is written than there is room for.
+        let len = unsafe { libc::readlink(path.as_ptr().cast(), name.as_mut_ptr().cast(), name.len()) };
+        usize::try_from(len).is_ok_and(|len| &name[..len] == kind)
+    }
+
+    /// Ends with a zero.
+    fn path(folder: &str, descriptor: RawFd) -> [u8; 64] {
+        let mut path = [0; 64];
+        let _ = write!(&mut path[..63], "{folder}{descriptor}");
+        path
     }
 
     /// Whether it is the socket or pipe of this inode.
@@ -113,11 +137,7 @@ mod linux {
     }
 
     fn read_info(epoll: RawFd, info: &mut [u8; INFO_LEN]) -> usize {
-        let mut path = [0; 64];
-        // The zero after it is there already.
-        if write!(&mut path[..63], "/proc/self/fdinfo/{epoll}").is_err() {
-            return 0;
-        }
+        let path = path("/proc/self/fdinfo/", epoll);
         // SAFETY: the path ends with a zero; `read` is given no more than the room there is.
         unsafe {
             let file = libc::open(path.as_ptr().cast(), libc::O_RDONLY | libc::O_CLOEXEC);

@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 use crate::receiver::{
     DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, Format, Paint, Receiver, ReceiverConfig, ReceiverError,
 };
+use crate::trace::signals::CHECK_INTERVAL;
 
-/// Run an OTLP receiver that prints what it is sent, until SIGINT or SIGTERM, or until its output is closed.
+/// Run an OTLP receiver that prints what it is sent, until a signal's handler raises, or until its output is closed.
 ///
 /// Args:
 ///     grpc: `HOST:PORT` of the gRPC server, or `off`; by default 127.0.0.1:4317.
@@ -29,11 +30,10 @@ pub fn view(py: Python<'_>, grpc: Option<String>, http: Option<String>, json: bo
         format: if json { Format::Json } else { Format::Tree(paint()) },
         ..ReceiverConfig::default()
     };
-    let outcome = py.detach(|| run(config));
-    // tokio's handler also calls the one that was installed before it, Python's: a Ctrl-C that has ended the receiver
-    // is still waiting to be raised here, and has done its work.
-    match py.check_signals() {
-        Err(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => return Err(error),
+    let (raised, outcome) = py.detach(|| run(config));
+    match raised {
+        // It has ended the receiver, which was its purpose.
+        Some(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => return Err(error),
         _ => {}
     }
     outcome.map_err(|error| match error {
@@ -56,15 +56,20 @@ fn paint() -> Paint {
     if io::stdout().is_terminal() && !unwanted { Paint::ANSI } else { Paint::PLAIN }
 }
 
-fn run(config: ReceiverConfig) -> Result<(), ReceiverError> {
+/// Also returns what a signal's handler raised.
+fn run(config: ReceiverConfig) -> (Option<PyErr>, Result<(), ReceiverError>) {
+    let mut raised = None;
+    let outcome = serve(config, &mut raised);
+    (raised, outcome)
+}
+
+fn serve(config: ReceiverConfig, raised: &mut Option<PyErr>) -> Result<(), ReceiverError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ReceiverError::Io)?;
     runtime.block_on(async {
-        // Handled from before the first line is printed: whoever has read it may end the receiver.
-        let end = end_signal().map_err(ReceiverError::Io)?;
         let receiver = Receiver::bind(config)?;
         announce("grpc", receiver.grpc_addr());
         announce("http", receiver.http_addr());
-        receiver.serve(io::stdout(), end).await
+        receiver.serve(io::stdout(), async { *raised = Some(interrupt().await) }).await
     })
 }
 
@@ -75,24 +80,12 @@ fn announce(protocol: &str, address: Option<std::net::SocketAddr>) {
     }
 }
 
-#[cfg(unix)]
-fn end_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+/// What a signal's handler raises. Python's handlers run on this thread, and only when they are let.
+async fn interrupt() -> PyErr {
+    loop {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        if let Err(raised) = Python::attach(|py| py.check_signals()) {
+            return raised;
         }
-    })
-}
-
-#[cfg(not(unix))]
-fn end_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = tokio::signal::windows::ctrl_c()?;
-    Ok(async move {
-        interrupt.recv().await;
-    })
+    }
 }

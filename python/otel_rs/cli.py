@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -48,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _view(arguments: argparse.Namespace) -> int:
+    # As Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _native.view(arguments.grpc, arguments.http, arguments.json)
     except (OSError, ValueError) as error:
