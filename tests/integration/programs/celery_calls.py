@@ -1,0 +1,10 @@
+"""Calls the task of celery_app.py as often as its argument says, and waits for the answers."""
+
+import sys
+
+from celery_app import app, work
+
+results = [work.delay() for _ in range(int(sys.argv[1]))]
+for result in results:
+    result.get(timeout=30)
+app.close()

@@ -1,0 +1,5 @@
+"""Preloaded by multiprocessing's fork server: it is configured before it forks."""
+
+import telemetry
+
+telemetry.configure()

@@ -1,0 +1,172 @@
+"""What the programs beside this one share: a provider, spans that are written down when they have ended, descriptors.
+
+Every process appends to the file named by ENDED_SPANS: what it ended, and what it found in itself when it began.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.trace import SpanContext
+
+PROTOCOL = os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"]
+# What hangs dies, each process for itself, and is missed by the test.
+PROCESS_SECONDS = 30
+
+_provider = None
+_configured_in = None
+
+
+def configure(records: bool = False) -> None:
+    """A new provider for this process, as a user's own start-up code makes it.
+
+    With `records` it writes down by itself what has ended, as is needed where others end the spans.
+    """
+    global _provider, _configured_in
+    if os.environ.get("IMPLEMENTATION") == "stock":
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    else:
+        from otel_rs import BatchSpanProcessor, TracerProvider
+
+        if PROTOCOL == "grpc":
+            from otel_rs.exporter.otlp.grpc import OTLPSpanExporter
+        else:
+            from otel_rs.exporter.otlp.http import OTLPSpanExporter
+    _provider = TracerProvider()
+    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    if records:
+        _provider.add_span_processor(_Recorder())
+    _configured_in = os.getpid()
+
+
+def provider() -> object:
+    return _provider
+
+
+def configured_here() -> bool:
+    return _configured_in == os.getpid()
+
+
+def flush() -> None:
+    assert _provider.force_flush(15_000), "the flush came to nothing"
+
+
+def record(kind: str, **what: object) -> None:
+    line = json.dumps({"kind": kind, "pid": os.getpid(), **what}) + "\n"
+    # Opened anew: a daemon closes what it has inherited.
+    file = os.open(os.environ["ENDED_SPANS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, line.encode())
+    os.close(file)
+
+
+def end_span(name: str) -> None:
+    span = _provider.get_tracer("programs").start_span(name)
+    span.end()
+    _record_span(name, span.get_span_context())
+
+
+def _record_span(name: str, context: SpanContext) -> None:
+    record("span", name=name, trace=f"{context.trace_id:032x}", span=f"{context.span_id:016x}")
+
+
+class _Recorder(SpanProcessor):
+    def on_end(self, span: ReadableSpan) -> None:
+        _record_span(span.name, span.context)
+
+
+def end_spans(count: int, name: str = "work") -> None:
+    for _ in range(count):
+        end_span(name)
+
+
+def sockets() -> set[str]:
+    """The sockets that this process holds, as /proc names them."""
+    return {target for target in _descriptors() if target.startswith("socket:")}
+
+
+def _descriptors() -> list[str]:
+    targets = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            targets.append(os.readlink(f"/proc/self/fd/{name}"))
+        except OSError:
+            continue  # it was that of the folder itself
+    return targets
+
+
+def descriptors_that_last() -> list[str]:
+    """The kinds of its descriptors, without the files and folders that are open for a moment only."""
+    return sorted(target.partition("[")[0] for target in _descriptors() if not target.startswith("/"))
+
+
+def connections() -> set[str]:
+    """Those of its sockets that are connected to where the spans go."""
+    port = f":{int(os.environ['OTEL_EXPORTER_OTLP_ENDPOINT'].rpartition(':')[2]):04X}"
+    lines = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    return sockets() & {f"socket:[{fields[9]}]" for fields in lines if fields[2].endswith(port)}
+
+
+def tell_children() -> None:
+    """Notes the connections that no child may hold; in the environment, so that it outlives exec."""
+    os.environ["CONNECTIONS"] = " ".join(connections())
+
+
+def begin_child() -> None:
+    """What a child looks at before anything else in it has run."""
+    signal.alarm(PROCESS_SECONDS)
+    of_the_parent = set(os.environ["CONNECTIONS"].split())
+    record("child", parent=os.getppid(), inherited=sorted(sockets() & of_the_parent))
+
+
+class Load:
+    """Four threads that end spans, so that whenever the process forks an export is on its way."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(4)]
+        for thread in self._threads:
+            thread.start()
+        while not connections():
+            time.sleep(0.005)
+        self._before = connections()
+        tell_children()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.005):
+            end_span("load")
+
+    def end(self) -> None:
+        """Ends it, and says whether the parent still sends by the connection of the beginning."""
+        # It works after all the forks, too.
+        end_spans(3, "afterwards")
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        flush()
+        record("connections", before=sorted(self._before), after=sorted(connections()))
+
+
+def wait_for(pids: list[int]) -> None:
+    """Reaps the children; one that hangs is killed, and fails the program."""
+    deadline = time.monotonic() + PROCESS_SECONDS / 2
+    left = list(pids)
+    while left:
+        for pid in list(left):
+            reaped, status = os.waitpid(pid, os.WNOHANG)
+            if reaped:
+                left.remove(pid)
+                assert status == 0, f"a child ended with {status}"
+        if time.monotonic() > deadline:
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+            sys.exit(f"{len(left)} of {len(pids)} children hung")
+        time.sleep(0.005)

@@ -1,0 +1,113 @@
+"""Celery's prefork workers with a real Redis: what a task ended has arrived when its worker has, and no hook is needed.
+
+Celery's workers end by os._exit from within their loop: no hook for the end of a process runs in them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .ended_spans import EndedSpans, everything_received, spans_of
+from .program import RUN_ATTRIBUTE, free_port, stop, wait_until
+from .slow_relay import slow_relay
+
+PROGRAMS = Path(__file__).parent / "programs"
+TASKS = 6
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis of our own."""
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("redis-server is not installed")
+    for _ in range(3):  # another process may take the port
+        port = free_port()
+        folder = tmp_path_factory.mktemp("redis")
+        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            wait_until(
+                lambda process=process, port=port: process.poll() is not None or answers(port),
+                lambda log=folder / "log": f"Redis does not answer:\n{log.read_text()}",
+            )
+            if process.poll() is None:
+                yield f"redis://127.0.0.1:{port}/0"
+                return
+        finally:
+            stop(process)
+    pytest.fail("Redis did not start three times in a row")
+
+
+def answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            connection.sendall(b"PING\r\n")
+            return connection.recv(16).startswith(b"+PONG")
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("configured", "protocol", "tasks_per_child", "load"),
+    [
+        ("import", "grpc", 1, True),
+        ("worker_process_init", "http/protobuf", 1, True),
+        ("worker_process_init", "grpc", None, False),
+        ("instrumentor", "grpc", None, False),
+        ("instrumentor", "http/protobuf", 1, False),
+    ],
+)
+def test_spans_of_tasks_arrive_once(
+    collector, start_program, redis, tmp_path, configured, protocol, tasks_per_child, load
+):
+    ended = EndedSpans(tmp_path)
+    with ExitStack() as stack:
+        port = stack.enter_context(slow_relay(collector.ports[protocol]))
+        environment = {**ended.environment(protocol, port), "REDIS": redis, "CONFIGURED": configured}
+        if load:
+            environment["LOAD"] = "1"
+        else:
+            # What the workers end waits in their queues until they end themselves.
+            environment["OTEL_BSP_SCHEDULE_DELAY"] = "3600000"
+        command = [sys.executable, "-m", "celery", "--workdir", PROGRAMS, "-A", "celery_app", "worker"]
+        options = ["--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
+        if tasks_per_child:
+            options += ["--max-tasks-per-child", str(tasks_per_child)]
+        worker = stack.enter_context(start_program(*command, *options, **environment))
+
+        # What calls the tasks belongs to the same run.
+        environment |= {"OTEL_RESOURCE_ATTRIBUTES": f"{RUN_ATTRIBUTE}={worker.run}"}
+        environment.pop("LOAD", None)
+        calls = stack.enter_context(
+            start_program(sys.executable, PROGRAMS / "celery_calls.py", str(TASKS), **environment)
+        )
+        assert calls.process.wait(timeout=60) == 0, calls.output() + worker.output()
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(timeout=60) == 0, worker.output()
+        ended.assert_received_once(collector, worker)
+        received = everything_received(collector, worker)
+
+    children = ended.processes() - {worker.process.pid, calls.process.pid}
+    assert len(children) >= (TASKS if tasks_per_child else 1)
+    assert [line["inherited"] for line in ended.said("child") if line["inherited"]] == []
+    if load:
+        (connections,) = ended.said("connections")
+        assert connections["before"]
+        assert connections["after"] == connections["before"]
+    if configured == "instrumentor":
+        spans = [span for _, span in spans_of(received)]
+        calls_made = {span["spanId"]: span["traceId"] for span in spans if span["name"].startswith("apply_async/")}
+        runs = {span["parentSpanId"]: span["traceId"] for span in spans if span["name"].startswith("run/")}
+        assert len(runs) == TASKS
+        assert runs == calls_made
