@@ -1,0 +1,63 @@
+"""What the programs do: one request makes four spans, one of them in a thread, and tells who ended which."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import threading
+from typing import Any
+
+from opentelemetry import trace
+
+tracer = trace.get_tracer("work")
+
+
+def answer() -> bytes:
+    spans: list[Any] = []
+
+    def step(name: str) -> None:
+        with tracer.start_as_current_span(name) as span:
+            spans.append(span)
+
+    with tracer.start_as_current_span("request", attributes={"process.pid": os.getpid()}) as request:
+        spans.append(request)
+        step("before")
+        thread = threading.Thread(target=step, args=("in a thread",))
+        thread.start()
+        thread.join()
+        step("after")
+    return told(spans)
+
+
+def told(spans: list[Any]) -> bytes:
+    ids = [(f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") for span in spans]
+    instance = spans[0].resource.attributes["service.instance.id"]
+    return json.dumps({"pid": os.getpid(), "instance": instance, "spans": ids}).encode()
+
+
+class Busy:
+    """Threads that make spans for as long as this process runs, so that it forks while they do. Writes down what they
+    ended: a line a thread, when the program ends."""
+
+    def __init__(self, threads: int = 4) -> None:
+        self._pid = os.getpid()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+        atexit.register(self._end)  # before the provider's own handler, which was registered earlier
+
+    def _work(self) -> None:
+        spans = []
+        while not self._stop.wait(0.002):
+            with tracer.start_as_current_span("busy") as span:
+                spans.append(span)
+        with open(os.environ["BUSY"], "ab", buffering=0) as file:
+            file.write(told(spans) + b"\n")
+
+    def _end(self) -> None:
+        if os.getpid() == self._pid:  # a forked child has inherited the handler, and has none of the threads
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()

@@ -1,0 +1,188 @@
+"""A server under load: what its requests ended, and what the Collector received of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .otelcol import Collector, attributes_of
+from .program import Program, accepts_connections, free_port, wait_until
+
+APPS = Path(__file__).with_name("apps")
+BIN = Path(sys.executable).parent
+CLIENTS = 4
+
+# A span is exported soon after it ended, while others are made; or waits until its process ends.
+SOON, AT_THE_END = "10", "3600000"
+
+# A server that has its signal is gone within these seconds, whatever the Collector does. The servers themselves take
+# up to 1.5 s here, and an export that is answered or refused milliseconds; the rest is for a machine that is busy.
+STOP_SECONDS = 8.0
+
+# All was sent before the server ended, and the Collector writes down what it received every 50 ms.
+QUIET_SECONDS = 3.0
+
+
+class Server:
+    """A server that runs: its process, where it listens, and what its own threads, not those of a request, ended."""
+
+    def __init__(self, program: Program, port: int, busy: Path) -> None:
+        self.program, self.port, self._busy = program, port, busy
+
+    def wait_for(self, condition: Callable[[], Any], what: str = "") -> None:
+        wait_until(condition, lambda: f"{what}\n{self.program.output()}")
+
+    def logged(self, text: str) -> int:
+        return self.program.output().count(text)
+
+    def send(self, number: int) -> None:
+        self.program.process.send_signal(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """Asserts that it is gone in time."""
+        started = time.monotonic()
+        self.send(number)
+        self.program.process.wait(timeout=60)
+        seconds = time.monotonic() - started
+        assert seconds < STOP_SECONDS, f"stopped after {seconds:.1f} s:\n{self.program.output()}"
+
+    def busy(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._busy.read_text().splitlines()] if self._busy.exists() else []
+
+
+@contextmanager
+def serving(
+    start_program: Callable[..., Any], folder: Path, command: Callable[[int], list[Any]], **environment: str
+) -> Iterator[Server]:
+    """Runs the command that `command` makes for a port, and waits until it accepts connections there."""
+    port = free_port()
+    environment = {
+        "PYTHONPATH": str(APPS),
+        "HOME": str(folder),  # Gunicorn keeps a socket there
+        "BUSY": str(folder / "busy"),
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        **environment,
+    }
+    with start_program(*command(port), **environment) as program:
+        server = Server(program, port, folder / "busy")
+        server.wait_for(lambda: program.process.poll() is not None or accepts_connections(port), "it does not serve")
+        assert program.process.poll() is None, program.output()
+        yield server
+
+
+@contextmanager
+def collector_that_is(what: str) -> Iterator[dict[str, str]]:
+    """The environment of a program whose Collector is not there, or takes connections and never answers.
+
+    The second is waited for when a process ends; for a second here, and not for 10 as it is where nothing is set.
+    """
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        if what == "silent":
+            listening.listen(128)
+        yield {
+            "CONFIGURED": "in the application",
+            "OTEL_RS_EXIT_TIMEOUT": "1000",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{listening.getsockname()[1]}",
+        }
+
+
+class Load:
+    """Client threads that ask, and keep what was answered with 200."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._stop = threading.Event()
+        self.answers: list[dict[str, Any]] = []
+        self._threads = [threading.Thread(target=self._ask) for _ in range(CLIENTS)]
+
+    def _ask(self) -> None:
+        while not self._stop.wait(0.005):
+            connection = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=10)
+            try:
+                connection.request("GET", "/")
+                response = connection.getresponse()
+                body = response.read()
+                if response.status == 200:
+                    self.answers.append(json.loads(body))
+            except (OSError, http.client.HTTPException):
+                pass  # the server is restarting or gone: this request did not get its 200
+            finally:
+                connection.close()
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def pids(self) -> Counter[int]:
+        return Counter(answer["pid"] for answer in list(self.answers))
+
+    def wait_for(self, answers: int = 100, processes: int = 1) -> None:
+        """Until there are that many answers, and from that many processes."""
+        self._server.wait_for(lambda: len(self.answers) >= answers and len(self.pids()) >= processes, "too few answers")
+
+
+Received = list[tuple[dict[str, Any], dict[str, Any]]]
+
+
+def ids_of(span: dict[str, Any]) -> tuple[str, str]:
+    return span["traceId"], span["spanId"]
+
+
+def _all_that_arrives(collector: Collector, run: str, expected: set[tuple[str, str]]) -> Received:
+    """Each span with the attributes of its Resource, once all that are expected are there, or no more come."""
+    received: Received = []
+    quiet_since = time.monotonic()
+    while not expected <= {ids_of(span) for _, span in received} and time.monotonic() - quiet_since < QUIET_SECONDS:
+        time.sleep(0.02)
+        arrived = [
+            (attributes_of(item["resource"]), span)
+            for item in collector.resource_spans(run)
+            for scope in item["scopeSpans"]
+            for span in scope["spans"]
+        ]
+        if len(arrived) > len(received):
+            quiet_since = time.monotonic()
+        received = arrived
+    return received
+
+
+def assert_each_span_was_received_once(collector: Collector, server: Server, load: Load) -> None:
+    """All that the requests and the server's own threads ended has arrived, once, from the process that ended it."""
+    answers = load.answers + server.busy()
+    told = {tuple(ids): answer for answer in answers for ids in answer["spans"]}
+    assert len(told) == sum(len(answer["spans"]) for answer in answers), "two spans had the same ids"
+    traces = {answer["spans"][0][0] for answer in load.answers}
+    assert len(traces) == len(load.answers), "two requests had the same trace id"
+    received = _all_that_arrives(collector, server.program.run, set(told))
+    twice = [span_id for span_id, times in Counter(span["spanId"] for _, span in received).items() if times > 1]
+    assert not twice, f"{len(twice)} span ids arrived twice"
+    resources = {ids_of(span): resource for resource, span in received}
+    lost = Counter(answer["pid"] for ids, answer in told.items() if ids not in resources)
+    assert not lost, f"of {len(told)} spans these were lost: {lost}\n{server.program.output()}"
+    wrong = Counter(
+        (resources[ids]["process.pid"], answer["pid"])
+        for ids, answer in told.items()
+        if (resources[ids]["process.pid"], resources[ids]["service.instance.id"]) != (answer["pid"], answer["instance"])
+    )
+    assert not wrong, f"the Resource of another process: (sent, true): spans {wrong}"
+    instances = {answer["instance"] for answer in answers}
+    assert len(instances) == len({answer["pid"] for answer in answers}), "processes share a service.instance.id"

@@ -1,0 +1,156 @@
+"""Under uWSGI, which forks in C, no span is lost, sent twice or sent as another worker's. It needs no option for us."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import otel_rs
+
+from .otelcol import Collector
+from .servers import APPS, AT_THE_END, BIN, SOON, Load, assert_each_span_was_received_once, collector_that_is, serving
+
+pytest.importorskip("pyuwsgi")
+
+PROCESSES = 2
+MASTER = ("--master", "--processes", str(PROCESSES))
+THREADS = ("--threads", "2")
+ARGUMENTS = ("--disable-logging", "--module", "wsgi", "--http-socket")
+
+# To uWSGI SIGTERM means to reload, unless it is told otherwise: to stop at once, or when the requests are answered.
+STOP_AT_ONCE = ("--die-on-term",)
+STOP_GRACEFULLY = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
+
+RACE = "After a fork in C the second thread to start a span does not wait for the first to refresh the Resource"
+threads_race_for_the_resource = pytest.mark.xfail(strict=False, reason=RACE)
+
+
+def uwsgi(*options: str) -> Callable[[int], list[Any]]:
+    def command(port: int) -> list[Any]:
+        return [BIN / "uwsgi", *options, *ARGUMENTS, f"127.0.0.1:{port}"]
+
+    return command
+
+
+def environment_for(collector: Collector, delay: str = AT_THE_END, configured: str = "in the application") -> dict:
+    return {
+        "CONFIGURED": configured,
+        "OTEL_BSP_SCHEDULE_DELAY": delay,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "configured", "delay"),
+    [
+        ((), "in the application", AT_THE_END),
+        (THREADS, "in the application", AT_THE_END),
+        (MASTER, "in the application", SOON),
+        (MASTER, "in the application", AT_THE_END),
+        (MASTER, "after the fork", SOON),
+        pytest.param(MASTER + THREADS, "in the application", SOON, marks=threads_race_for_the_resource),
+        pytest.param(MASTER + THREADS, "in the application", AT_THE_END, marks=threads_race_for_the_resource),
+        (MASTER + THREADS, "after the fork", AT_THE_END),
+        ((*MASTER, "--lazy-apps"), "in the application", SOON),
+        ((*MASTER, *THREADS, "--lazy-apps"), "in the application", AT_THE_END),
+    ],
+)
+def test_all_spans_are_delivered(
+    collector: Collector,
+    start_program: Callable[..., Any],
+    tmp_path: Path,
+    options: tuple[str, ...],
+    configured: str,
+    delay: str,
+) -> None:
+    environment = environment_for(collector, delay, configured)
+    with serving(start_program, tmp_path, uwsgi(*options, *STOP_AT_ONCE), **environment) as server:
+        with Load(server) as load:
+            load.wait_for(processes=PROCESSES if "--master" in options else 1)
+        server.stop()
+        assert_each_span_was_received_once(collector, server, load)
+
+
+@pytest.mark.parametrize("lazy", [(), ("--lazy-apps",)], ids=["", "lazy-apps"])
+def test_generations_of_workers_and_a_graceful_stop_under_load(
+    collector: Collector, start_program: Callable[..., Any], tmp_path: Path, lazy: tuple[str, ...]
+) -> None:
+    command = uwsgi(*MASTER, *lazy, "--max-requests", "40", "--min-worker-lifetime", "0", *STOP_GRACEFULLY)
+    with serving(start_program, tmp_path, command, **environment_for(collector)) as server:
+        with Load(server) as load:
+            load.wait_for(processes=PROCESSES * 2)
+            server.stop()
+        assert_each_span_was_received_once(collector, server, load)
+
+
+@pytest.mark.parametrize("lazy", [(), ("--lazy-apps",)], ids=["", "lazy-apps"])
+def test_a_reload_under_load(
+    collector: Collector, start_program: Callable[..., Any], tmp_path: Path, lazy: tuple[str, ...]
+) -> None:
+    environment = environment_for(collector)
+    # The new uWSGI is run by the Python that the virtual environment was made of, and has to find its packages.
+    packages = [APPS, Path(otel_rs.__file__).parents[1], sysconfig.get_path("purelib")]
+    environment["PYTHONPATH"] = ":".join(map(str, packages))
+    with serving(start_program, tmp_path, uwsgi(*MASTER, *lazy, *STOP_GRACEFULLY), **environment) as server:
+        with Load(server) as load:
+            load.wait_for(processes=PROCESSES)
+            server.send(signal.SIGHUP)
+            load.wait_for(processes=PROCESSES * 2)
+            server.stop()
+        assert_each_span_was_received_once(collector, server, load)
+
+
+@pytest.mark.xfail(reason=RACE)
+def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callable[..., Any]) -> None:
+    environment = {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process"}
+    with start_program(sys.executable, APPS / "fork_in_c.py", **environment) as program:
+        assert program.process.wait(timeout=30) == 0, program.output()
+
+
+@pytest.mark.xfail(reason="uWSGI does not run Python's exit handlers in a worker that is within a request")
+def test_a_worker_that_is_stopped_within_a_request_delivers_what_ended_before(
+    collector: Collector, start_program: Callable[..., Any], tmp_path: Path
+) -> None:
+    command = uwsgi("--master", "--processes", "1", *STOP_AT_ONCE)
+    with serving(start_program, tmp_path, command, **environment_for(collector)) as server:
+        with Load(server) as load:
+            load.wait_for(answers=20)
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(b"GET /slow HTTP/1.0\r\n\r\n")
+            server.wait_for(lambda: server.logged("slow request"))
+            server.stop()
+        assert_each_span_was_received_once(collector, server, load)
+
+
+def test_opentelemetry_instrument(collector: Collector, start_program: Callable[..., Any], tmp_path: Path) -> None:
+    environment = {"OTEL_PYTHON_DISTRO": "rs", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc")}
+
+    def command(port: int) -> list[Any]:
+        return [BIN / "opentelemetry-instrument", *uwsgi(*MASTER, *STOP_AT_ONCE)(port)]
+
+    with serving(start_program, tmp_path, command, **environment) as server:
+        with Load(server) as load:
+            load.wait_for(processes=PROCESSES)
+        server.stop()
+        server.program.assert_ran_on("otel_rs")
+        assert_each_span_was_received_once(collector, server, load)
+
+
+@pytest.mark.parametrize("what", ["down", "silent"])
+def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
+    start_program: Callable[..., Any], tmp_path: Path, what: str
+) -> None:
+    with (
+        collector_that_is(what) as environment,
+        serving(start_program, tmp_path, uwsgi(*MASTER, *STOP_AT_ONCE), **environment) as server,
+    ):
+        with Load(server) as load:
+            load.wait_for(processes=PROCESSES)
+        server.stop()
