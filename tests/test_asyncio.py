@@ -7,11 +7,13 @@ import contextvars
 import functools
 import gc
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import uvloop
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.sdk import trace as sdk
@@ -19,6 +21,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_rs import TracerProvider
+
+from .receiver import Receiver
 
 Scenario = Callable[[Any], Any]
 SCENARIOS: dict[str, Scenario] = {}
@@ -399,6 +403,22 @@ def run(kind: type[Any], scenario: Scenario, caplog: pytest.LogCaptureFixture) -
     return {"result": result, "spans": [told(span, names) for span in spans], "lines": lines}
 
 
+def run_on_uvloop(main: Coroutine[Any, Any, Any]) -> Any:
+    if not hasattr(asyncio, "Runner"):  # before Python 3.11
+        return uvloop.run(main)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A test with it runs once on each event loop."""
+    if request.param == "uvloop":
+        monkeypatch.setattr(asyncio, "run", run_on_uvloop)
+    return request.param
+
+
+@pytest.mark.usefixtures("loop")
 @pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_the_outcome_and_the_log_lines_are_those_of_the_stock_sdk(
     scenario: Scenario, caplog: pytest.LogCaptureFixture
@@ -428,3 +448,46 @@ def test_the_lines_compared_are_there(kind: type[Any], caplog: pytest.LogCapture
         for name, scenario in SCENARIOS.items()
     }
     assert {name: count for name, count in counts.items() if count} == dict.fromkeys(FAILS_TO_DETACH, 1)
+
+
+# --- Many tasks ------------------------------------------------------------------------------------------------------
+
+
+def test_spans_of_many_tasks_keep_their_own_parents_and_arrive(
+    loop: str, http_receiver: Receiver, provider_to: Callable[..., TracerProvider]
+) -> None:
+    """On uvloop a task is switched from native code. Flushing from another thread lets the loop go on."""
+    provider = provider_to(http_receiver, {"max_export_batch_size": 50})
+    tracer = provider.get_tracer("test")
+
+    async def request(number: int) -> None:
+        with tracer.start_as_current_span(f"request {number}") as outer:
+            await asyncio.sleep(0)
+            await asyncio.gather(*[step(number, step_number) for step_number in range(3)])
+            assert trace.get_current_span() is outer
+            if number % 20 == 0:
+                assert await asyncio.to_thread(provider.force_flush, 10_000)
+            # In a callback of the loop, and in another thread, the context is the task's.
+            done = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(lambda: done.set_result(trace.get_current_span()))
+            assert await done is outer
+            assert await asyncio.to_thread(trace.get_current_span) is outer
+
+    async def step(number: int, step_number: int) -> None:
+        with tracer.start_as_current_span(f"step {number}") as inner:
+            await asyncio.sleep(0.001 * (step_number % 2))
+            assert trace.get_current_span() is inner
+
+    async def main() -> str:
+        await asyncio.gather(*[request(number) for number in range(100)])
+        assert trace.get_current_span() is trace.INVALID_SPAN
+        return type(asyncio.get_running_loop()).__module__
+
+    assert asyncio.run(main()).split(".")[0] == loop
+    assert provider.force_flush()
+    spans = http_receiver.spans()
+    name_of = {span.span_id: span.name for span in spans}
+    parents = Counter((span.name, name_of.get(span.parent_span_id)) for span in spans)
+    expected = Counter({(f"request {number}", None): 1 for number in range(100)})
+    expected.update({(f"step {number}", f"request {number}"): 3 for number in range(100)})
+    assert parents == expected

@@ -8,12 +8,13 @@ import sys
 import pytest
 
 PROGRAM = """
-import logging, sys, threading, time
+import copy, logging, socket, sys, threading, time
 from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler, SamplingResult
 from opentelemetry.trace import TraceState
-from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs import BatchSpanProcessor, SimpleSpanProcessor, TracerProvider
 from otel_rs.exporter.otlp.http import OTLPSpanExporter
 
 def busy():
@@ -56,13 +57,39 @@ class StateSampler(OwnSampler):
     def should_sample(self, *arguments, **keywords):
         return SamplingResult(Decision.RECORD_AND_SAMPLE, trace_state=OwnState([("a", "b")]))
 
+class Key(str):
+    __slots__ = ()
+    def __str__(self):
+        return busy()
+    def __hash__(self):
+        busy()
+        return super().__hash__()
+    def __eq__(self, other):
+        busy()
+        return super().__eq__(other)
+
+class Own(SpanExporter):
+    def export(self, spans):
+        busy()
+        return SpanExportResult.SUCCESS
+
 def pipeline():
     # Nobody listens there, and nobody needs to.
     return BatchSpanProcessor(OTLPSpanExporter(endpoint="http://127.0.0.1:9/v1/traces"))
 
+listener = socket.create_server(("127.0.0.1", 0))
+
+def silent():
+    # Somebody listens there, and never answers.
+    return BatchSpanProcessor(OTLPSpanExporter(f"http://127.0.0.1:{{listener.getsockname()[1]}}/v1/traces"))
+
 provider = TracerProvider(shutdown_on_exit=False, {arguments})
 {setup}
 tracer = provider.get_tracer("test")
+
+@tracer.start_as_current_span("decorated")
+def decorated():
+    busy()
 
 def work():
     while True:
@@ -83,6 +110,24 @@ CASES = {
     "a span processor": ("", "provider.add_span_processor(Processor())", "pass"),
     "a sampler": ("sampler=OwnSampler()", "", "pass"),
     "an id generator": ("id_generator=OwnIds()", "", "pass"),
+    "reading": (
+        "",
+        "",
+        "span.name, span.attributes, span.events, span.links, span.resource, span.status, span.parent, span.context;"
+        "span.to_json(); copy.copy(span); repr(span)",
+    ),
+    "a key's own methods": ("", "", "span.set_attribute(Key('a'), 1); span.add_event('b', {Key('c'): [Key('d')]})"),
+    "a decorated function": ("", "provider.add_span_processor(Processor())", "decorated()"),
+    "an own exporter": ("", "provider.add_span_processor(SimpleSpanProcessor(Own()))", "pass"),
+    "an own exporter, in batches": (
+        "",
+        "provider.add_span_processor(BatchSpanProcessor(Own(), schedule_delay_millis=1, max_export_batch_size=4))",
+        "pass",
+    ),
+    # They wait in native code, where nothing of the interpreter's ends them.
+    "a flush": ("", "provider.add_span_processor(silent())", "provider.force_flush()"),
+    "an export": ("", "provider.add_span_processor(SimpleSpanProcessor(silent().span_exporter))", "pass"),
+    "a shutdown": ("", "provider.add_span_processor(silent())", "provider.shutdown()"),
     "a trace state": ("sampler=StateSampler()", "provider.add_span_processor(pipeline())", "pass"),
 }
 
@@ -93,3 +138,5 @@ def test_daemon_threads_within_a_call_do_not_break_the_exit(case: tuple[str, str
     program = PROGRAM.format(arguments=arguments, setup=setup, body=body)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
+    # The threads were at work until then.
+    assert "Traceback" not in done.stderr

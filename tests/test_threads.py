@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits
-from opentelemetry.trace import SpanContext, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, StatusCode, TraceFlags, get_current_span
 
-from .receiver import DEADLINE_SECONDS
+from otel_rs import BatchSpanProcessor, TracerProvider
+
+from .receiver import DEADLINE_SECONDS, Receiver
 
 THREADS = 32
 UNLIMITED = SpanLimits(
@@ -210,3 +215,76 @@ def test_flushes_from_32_threads_lose_and_double_nothing(http_receiver: Any, pro
     together(work)
     names = Counter(span.name for span in http_receiver.spans())
     assert names == Counter(f"{thread} {number}" for thread in range(THREADS) for number in range(10))
+
+
+def test_threads_that_outlive_the_provider_go_on(receiver: Receiver, provider_to: Any) -> None:
+    """What they make before its shutdown arrives, and what they make later is dropped and counted, without an error."""
+    provider = provider_to(receiver, {"max_export_batch_size": 50})
+    tracer = provider.get_tracer("test")
+    (processor,) = provider._active_span_processor._span_processors
+    held = [tracer.start_span("held") for _ in range(THREADS)]
+    ready, gone = threading.Barrier(THREADS + 1), threading.Event()
+    made: Counter[int] = Counter()
+
+    def work(thread: int) -> None:
+        own = tracer.start_as_current_span("outer")
+        with own as outer:
+            for number in range(WRITES):
+                tracer.start_span("before").end()
+                made[thread] += 1
+                if number == WRITES // 2:
+                    ready.wait(DEADLINE_SECONDS)
+            assert gone.wait(DEADLINE_SECONDS)
+            held[thread].set_attribute("late", [1])
+            held[thread].end()
+            with tracer.start_as_current_span("after", attributes={"a": 1}) as after:
+                assert after.is_recording()
+                assert get_current_span() is after
+                after.add_event("event")
+            assert get_current_span() is outer
+        made[thread] += 3
+
+    def end() -> None:
+        nonlocal provider
+        ready.wait(DEADLINE_SECONDS)
+        provider.shutdown()
+        provider = None
+        gc.collect()
+        gone.set()
+
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    together(work)
+    ending.join(DEADLINE_SECONDS)
+    counts = processor.counts()
+    assert counts["created"] == sum(made.values()) == THREADS * (WRITES + 3)
+    assert counts["exported"] + counts["dropped"] == counts["created"]
+    # What each had made by the shutdown, and what each made after it.
+    assert counts["exported"] >= THREADS * (WRITES // 2)
+    assert counts["dropped"] >= THREADS * 3
+    assert Counter(span.name for span in receiver.spans()) == {"before": counts["exported"]}
+
+
+def test_spans_and_tracers_outlive_a_provider_that_was_dropped(receiver: Receiver, exporter_to: Any) -> None:
+    """Without a shutdown nothing is lost: a tracer keeps the pipeline."""
+    provider = TracerProvider(shutdown_on_exit=False, resource=Resource({}))
+    provider.add_span_processor(BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=3_600_000))
+    tracer, gone = provider.get_tracer("test"), weakref.ref(provider)
+    held = [tracer.start_span(f"held {number}") for number in range(THREADS)]
+    tracers = [tracer] * THREADS
+    del provider, tracer
+    gc.collect()
+    assert gone() is None
+
+    def work(thread: int) -> None:
+        for number in range(WRITES):
+            tracers[thread].start_span(f"{thread} {number}").end()
+        held[thread].end()
+
+    together(work)
+    names = {f"{thread} {number}" for thread in range(THREADS) for number in range(WRITES)}
+    names |= {f"held {number}" for number in range(THREADS)}
+    # The last who could end a span goes, and with it the pipeline, which delivers what it has.
+    tracers.clear()
+    held.clear()
+    assert Counter(span.name for span in receiver.wait_for_spans(len(names))) == Counter(names)
