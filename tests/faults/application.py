@@ -1,0 +1,211 @@
+"""An application that makes spans for several destinations in turn and watches itself, in a process of its own.
+
+It reads its `Settings` from standard input as JSON, and writes its report to standard output likewise.
+"""
+
+from __future__ import annotations
+
+import array
+import itertools
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from opentelemetry.sdk.resources import Resource
+
+from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
+from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
+
+EXPORTERS: dict[str, Any] = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}
+
+# Latencies kept of a thread and destination, the last ones; memory for them is taken at the start, once.
+KEPT = 50_000
+# More than sockets take on the way, and less than a gRPC server takes.
+BALLAST_BYTES = 3_400_000
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class Destination:
+    def __init__(self, settings: dict[str, Any], threads: int) -> None:
+        self.provider = TracerProvider(shutdown_on_exit=False, resource=Resource({"service.name": "application"}))
+        self.processor: BatchSpanProcessor | None = None
+        if settings["protocol"] != "none":
+            exporter = EXPORTERS[settings["protocol"]](**settings["exporter"])
+            self.processor = BatchSpanProcessor(exporter, **settings["processor"])
+            self.provider.add_span_processor(self.processor)
+        self.tracer = self.provider.get_tracer("application")
+        # It gets one span of so many that the others get.
+        self.every = settings.get("every", 1)
+        self._flush_millis = settings.get("flush_millis")
+        # One slot a thread, so that no update is lost.
+        self.ended = [0] * threads
+        self.times = [array.array("Q", b"\1" * 8 * KEPT) for _ in range(threads)]
+        self.max_pending = 0
+        self.flushes: list[tuple[bool, float]] = []
+
+    def check(self) -> str | None:
+        """What is wrong with the counts, beside what the application knows itself."""
+        if self.processor is None:
+            return None
+        before = sum(self.ended)
+        counts = self.processor.counts()
+        # A thread may be between the end of a span and its own count of it.
+        after = sum(self.ended) + len(self.ended)
+        self.max_pending = max(self.max_pending, counts["pending"])
+        done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
+        if not before <= counts["created"] <= after:
+            return f"{before} to {after} spans have ended: {counts}"
+        if counts["created"] != done + counts["pending"] or min(counts.values()) < 0:
+            return f"the counts do not add up: {counts}"
+        if counts["in_flight"] > counts["pending"]:
+            return f"more is in flight than pending: {counts}"
+        return None
+
+    def flush(self, millis: float) -> None:
+        if self.processor:
+            begun = time.monotonic()
+            done = self.processor.force_flush(self._flush_millis or millis)
+            self.flushes.append((done, time.monotonic() - begun))
+
+    def shutdown(self, millis: float) -> float:
+        begun = time.monotonic()
+        if self.processor:
+            self.processor.shutdown(millis)
+        return time.monotonic() - begun
+
+    def settled(self) -> dict[str, int]:
+        """The counts once nothing is under way any more."""
+        if self.processor is None:
+            return {}
+        deadline = time.monotonic() + 10
+        while (counts := self.processor.counts())["pending"] and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return counts
+
+    def latencies(self) -> dict[str, float]:
+        """Nanoseconds."""
+        kept = sorted(
+            itertools.chain.from_iterable(
+                times[: min(ended, KEPT)] for times, ended in zip(self.times, self.ended, strict=True)
+            )
+        )
+        fractions = {"median": 0.5, "p99": 0.99, "p999": 0.999}
+        return {name: kept[int(len(kept) * fraction)] for name, fraction in fractions.items()} | {
+            "max": kept[-1],
+            "count": len(kept),
+        }
+
+
+def resources() -> dict[str, float]:
+    with open("/proc/self/statm") as statm:
+        resident = int(statm.read().split()[1]) * PAGE
+    return {
+        "at": time.monotonic(),
+        "bytes": resident,
+        "threads": len(os.listdir("/proc/self/task")),
+        # Without the one that lists them.
+        "descriptors": len(os.listdir("/proc/self/fd")) - 1,
+    }
+
+
+def whole_operation(tracer: Any, number: int, attributes: dict[str, Any]) -> int:
+    begun = time.perf_counter_ns()
+    with tracer.start_as_current_span("operation", attributes=attributes) as span:
+        span.set_attribute("number", number)
+        span.add_event("event")
+    return time.perf_counter_ns() - begun
+
+
+def end_alone(tracer: Any, number: int, attributes: dict[str, Any]) -> int:
+    span = tracer.start_span("operation", attributes=attributes)
+    begun = time.perf_counter_ns()
+    span.end()
+    return time.perf_counter_ns() - begun
+
+
+TIMED = {"operation": whole_operation, "end": end_alone}
+
+
+def work(thread: int, destinations: list[Destination], settings: dict[str, Any], stopping: threading.Event) -> None:
+    """Each destination's turn comes as often as the others', in every place of the row."""
+    timed, burst, pause = TIMED[settings["timed"]], settings["burst"], settings["pause"]
+    attributes = {"http.method": "GET", "text": "x" * settings["attribute"]}
+    rows = [destinations[first:] + destinations[:first] for first in range(len(destinations))]
+    numbers = itertools.count()
+    while not stopping.is_set():
+        for number in itertools.islice(numbers, burst):
+            for destination in rows[number % len(rows)]:
+                if number % destination.every:
+                    continue
+                took = timed(destination.tracer, number, attributes)
+                destination.times[thread][destination.ended[thread] % KEPT] = took
+                destination.ended[thread] += 1
+        if pause:
+            time.sleep(pause)
+
+
+def main() -> None:
+    settings = json.load(sys.stdin)
+    lines = Lines()
+    logging.getLogger().addHandler(lines)
+    threads = settings["threads"]
+    destinations = {name: Destination(each, threads) for name, each in settings["destinations"].items()}
+    for destination in destinations.values():
+        for _ in range(settings["ballast"]):
+            destination.tracer.start_span("ballast", attributes={"text": "x" * BALLAST_BYTES}).end()
+            destination.ended[0] += 1
+    stopping = threading.Event()
+    arguments = (list(destinations.values()), settings, stopping)
+    workers = [threading.Thread(target=work, args=(number, *arguments)) for number in range(threads)]
+    samples, wrong = [resources()], []
+    started = time.monotonic()
+    flushed = started
+    for worker in workers:
+        worker.start()
+    while (now := time.monotonic()) < started + settings["seconds"]:
+        wrong += [f"{name}: {problem}" for name, each in destinations.items() if (problem := each.check())]
+        samples.append(resources())
+        if settings["flush_every"] and now > flushed + settings["flush_every"]:
+            flushed = now
+            for destination in destinations.values():
+                destination.flush(settings["flush_millis"])
+        time.sleep(settings["sample_every"])
+    stopping.set()
+    for worker in workers:
+        worker.join()
+    for destination in destinations.values():
+        destination.flush(settings["flush_millis"])
+    samples.append(resources())
+    shutdowns = {name: each.shutdown(settings["shutdown_millis"]) for name, each in destinations.items()}
+    wrong += [f"{name}: {problem}" for name, each in destinations.items() if (problem := each.check())]
+    report = {
+        name: {
+            "ended": sum(each.ended),
+            "counts": each.settled(),
+            "sent": each.processor.span_exporter.counts()["bytes"] if each.processor else 0,
+            "max_pending": each.max_pending,
+            "latencies": each.latencies(),
+            "flushes": each.flushes,
+            "shutdown": shutdowns[name],
+        }
+        for name, each in destinations.items()
+    }
+    json.dump({"destinations": report, "samples": samples, "wrong": wrong, "log": lines.lines}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

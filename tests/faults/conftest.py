@@ -1,0 +1,33 @@
+"""Programs that are run in a process of their own, and a C library for them that fails when it is told to."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ..receiver import Receiver
+from .programs import Program, program_for
+
+SHIM = Path(__file__).parent / "shim.c"
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a process in which `ctypes.CDLL(None)` has the variables of `shim.c`."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("a C compiler makes the library that fails on demand, and Linux preloads it")
+    library = tmp_path_factory.mktemp("shim") / "shim.so"
+    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(library), str(SHIM), "-ldl"]
+    subprocess.run(command, check=True, timeout=60)
+    return {"LD_PRELOAD": str(library)}
+
+
+@pytest.fixture
+def program(receiver: Receiver) -> Program:
+    """Runs a program that sends to `receiver`."""
+    return program_for(receiver)

@@ -1,0 +1,14 @@
+"""How long the tests of this folder go on: seconds each in `make test`, what the issues ask for in long runs.
+
+OTEL_RS_TEST_PROFILE=nightly pytest --timeout=3600 tests/faults
+"""
+
+from __future__ import annotations
+
+import os
+
+PROFILE = os.environ.get("OTEL_RS_TEST_PROFILE", "default")
+
+
+def seconds(usual: float, nightly: float) -> float:
+    return nightly if PROFILE == "nightly" else usual

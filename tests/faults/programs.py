@@ -1,0 +1,91 @@
+"""Programs that are run in a process of their own, with a native pipeline to the test's receiver at hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+from ..python_program import run
+from ..receiver import Receiver
+
+# What a program prints last, from its source.
+Program = Callable[..., Any]
+
+# The package that this process has, if that is not the installed one.
+PACKAGE = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
+
+PRELUDE = '''
+import ctypes, json, logging, os, resource, socket, sys, threading, time
+from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
+from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
+from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
+
+libc = ctypes.CDLL(None)
+REFUSE, HANG, LOOPBACK = range(3)
+
+def shim(name, kind=ctypes.c_int):
+    return kind.in_dll(libc, name)
+
+lines = []
+
+class Lines(logging.Handler):
+    def emit(self, record):
+        lines.append(record.getMessage())
+
+logging.getLogger().addHandler(Lines())
+endpoint, protocol = os.environ["ENDPOINT"], os.environ["PROTOCOL"]
+
+def make(endpoint=endpoint, exporter={}, **settings):
+    exporter = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}[protocol](endpoint, **exporter)
+    processor = BatchSpanProcessor(exporter, **{"schedule_delay_millis": 3_600_000, **settings})
+    provider = TracerProvider(shutdown_on_exit=False, resource=Resource({}))
+    provider.add_span_processor(processor)
+    return provider.get_tracer("test"), processor
+
+def end_spans(tracer, count=100, **attributes):
+    for _ in range(count):
+        with tracer.start_as_current_span("span", attributes=attributes) as span:
+            span.set_attribute("another", [1, "two"])
+
+plain = TracerProvider(shutdown_on_exit=False, resource=Resource({})).get_tracer("plain")
+
+def unmoved(tracer, count=1000):
+    """Ends so many spans: none takes longer than where nothing is exported."""
+    times = {plain: [], tracer: []}
+    for _ in range(count):
+        for each in times:
+            begun = time.perf_counter_ns()
+            end_spans(each, 1)
+            times[each].append(time.perf_counter_ns() - begun)
+    usual, here = (sorted(times[each]) for each in (plain, tracer))
+    shown = [(taken[count // 2], taken[count * 99 // 100]) for taken in (usual, here)]
+    assert here[count // 2] < 3 * usual[count // 2] + 5_000, shown
+    assert here[count * 99 // 100] < 5 * usual[count * 99 // 100] + 200_000, shown
+
+def timed(call, *arguments):
+    begun = time.monotonic()
+    return call(*arguments), time.monotonic() - begun
+
+def accounted(processor):
+    counts = processor.counts()
+    done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
+    assert counts["created"] == done + counts["pending"], counts
+    return counts
+'''
+
+
+def program_for(receiver: Receiver) -> Program:
+    """`program(source)` runs it, with the receiver's endpoint, and is what it printed last."""
+
+    def program(source: str, **environment: str) -> Any:
+        environment = {"ENDPOINT": receiver.endpoint, "PROTOCOL": receiver.protocol, **PACKAGE, **environment}
+        done = run(PRELUDE + textwrap.dedent(source), **environment)
+        assert done.stderr == ""
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return program

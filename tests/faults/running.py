@@ -1,0 +1,84 @@
+"""Starts the application of `application.py`, and reads its report."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+# What a process may take to start, and to end after its time.
+SPARE_SECONDS = 60
+
+
+def to(receiver: Any, *, port: int | None = None, processor: dict[str, Any] | None = None, **exporter: Any) -> Any:
+    """A destination: the receiver, or what stands before it at another port."""
+    endpoint = receiver.endpoint if port is None else receiver.endpoint.replace(str(receiver.port), str(port))
+    settings = {"max_queue_size": 200_000, "schedule_delay_millis": 50, **(processor or {})}
+    return {"protocol": receiver.protocol, "exporter": {"endpoint": endpoint, **exporter}, "processor": settings}
+
+
+NOWHERE = {"protocol": "none"}
+
+
+@dataclass
+class Settings:
+    """What `application.py` is told."""
+
+    destinations: dict[str, Any]
+    seconds: float
+    threads: int = 1
+    # A pause after so many spans for each destination, so that a receiver written in Python keeps up.
+    burst: int = 10
+    pause: float = 0.005
+    # Bytes in an attribute of every span.
+    attribute: int = 100
+    # Large spans that go to each destination before the others.
+    ballast: int = 0
+    # What is timed: the whole `operation`, or its `end` alone.
+    timed: str = "operation"
+    sample_every: float = 0.02
+    flush_every: float = 0
+    flush_millis: float = 20_000
+    shutdown_millis: float = 1_000
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+class Application:
+    def __init__(self, settings: Settings) -> None:
+        self._seconds = settings.seconds
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.application"],
+            cwd=ROOT,
+            env={**os.environ, **settings.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdin
+        with self.process.stdin:
+            json.dump(asdict(settings), self.process.stdin)
+        self.process.stdin = None
+
+    def report(self) -> Any:
+        """What it says of itself when it has ended."""
+        output, errors = self.process.communicate(timeout=self._seconds + SPARE_SECONDS)
+        assert (self.process.returncode, errors) == (0, "")
+        return json.loads(output)
+
+
+@contextlib.contextmanager
+def application(settings: Settings) -> Iterator[Application]:
+    running = Application(settings)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.communicate()

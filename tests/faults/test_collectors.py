@@ -1,0 +1,276 @@
+"""Whatever the collector does, the application's own latency does not move, and every span is accounted for."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from ..receiver import Answer, GrpcReceiver, HttpReceiver, ServerTls, wait_until
+from ..test_otlp_tls import Authority
+from .durations import seconds
+from .gate import (
+    Gate,
+    Serve,
+    answer_byte_by_byte,
+    answer_without_end,
+    read_nothing,
+    reset_at_once,
+    swallow,
+)
+from .running import Settings, application, to
+
+RECEIVERS: dict[str, type[Any]] = {"http": HttpReceiver, "grpc": GrpcReceiver}
+FAULTY = seconds(1, nightly=60)
+# What an export may take; longer than the flush below, so that nothing is given up before.
+TIMEOUT = FAULTY + 30
+FLUSH_MILLIS = 400
+HEALTHY_FLUSH_MILLIS = 20_000
+SHUTDOWN_MILLIS = 300
+# What a deadline may be exceeded by where the machine is busy.
+LATE_SECONDS = 2
+
+
+class Collectors:
+    """A healthy receiver over each protocol, and one over each that the test spoils."""
+
+    def __init__(self, stack: ExitStack, usual: dict[str, float] | None = None, tls: ServerTls | None = None) -> None:
+        self._stack = stack
+        # Latencies in a run without any fault.
+        self.usual = usual
+        self.healthy = {protocol: self._started(kind()) for protocol, kind in RECEIVERS.items()}
+        self.faulty = {protocol: self._started(kind(tls)) for protocol, kind in RECEIVERS.items()}
+
+    def _started(self, receiver: Any) -> Any:
+        self._stack.callback(receiver.stop)
+        return receiver
+
+    def gates(self, serve: Callable[[str], Serve | None] = lambda _: None, **arguments: Any) -> dict[str, Gate]:
+        """A gate before each of the faulty ones, still closed."""
+        gates = {
+            protocol: Gate(receiver.port, serve(protocol), **arguments) for protocol, receiver in self.faulty.items()
+        }
+        for each in gates.values():
+            self._stack.callback(each.stop)
+        return gates
+
+
+@pytest.fixture(scope="module")
+def usual() -> dict[str, float]:
+    with ExitStack() as stack:
+        destinations = run(collectors := Collectors(stack), settings(collectors, flush_millis=20_000))
+        check_all_arrived(collectors, destinations)
+    return destinations["http"]["latencies"]
+
+
+@pytest.fixture
+def collectors(usual: dict[str, float]) -> Iterator[Collectors]:
+    with ExitStack() as stack:
+        yield Collectors(stack, usual)
+
+
+def settings(
+    collectors: Collectors,
+    gates: dict[str, Gate] | None = None,
+    *,
+    timeout: float = TIMEOUT,
+    flush_millis: float = FLUSH_MILLIS,
+    **arguments: Any,
+) -> Settings:
+    processor = {"export_timeout_millis": 1e3 * timeout}
+    ports = {protocol: gate.port for protocol, gate in (gates or {}).items()}
+    faulty = {
+        f"faulty {protocol}": to(receiver, port=ports.get(protocol), timeout=timeout, processor=processor)
+        for protocol, receiver in collectors.faulty.items()
+    }
+    healthy = {
+        f"healthy {protocol}": {**to(receiver), "flush_millis": HEALTHY_FLUSH_MILLIS}
+        for protocol, receiver in collectors.healthy.items()
+    }
+    return Settings(
+        {**healthy, **faulty},
+        FAULTY,
+        flush_millis=flush_millis,
+        shutdown_millis=SHUTDOWN_MILLIS,
+        **arguments,
+    )
+
+
+def run(collectors: Collectors, settings: Settings, spoil: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """What became of the spans by protocol, once all that is promised in every case has been checked."""
+    with application(settings) as running:
+        spoil()
+        report = running.report()
+    assert report["wrong"] == []
+    destinations = report["destinations"]
+    for protocol, receiver in collectors.healthy.items():
+        healthy, faulty = destinations[f"healthy {protocol}"], destinations[f"faulty {protocol}"]
+        check_latency(collectors.usual, healthy["latencies"], faulty["latencies"])
+        for each, flush_millis in ((healthy, HEALTHY_FLUSH_MILLIS), (faulty, settings.flush_millis)):
+            counts = each["counts"]
+            done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
+            assert counts["created"] == each["ended"] == done
+            assert counts["pending"] == 0
+            ((_, flush_seconds),) = each["flushes"]
+            assert flush_seconds < flush_millis / 1e3 + LATE_SECONDS
+            assert each["shutdown"] < SHUTDOWN_MILLIS / 1e3 + LATE_SECONDS
+        # Nothing of it touches another destination.
+        assert healthy["counts"]["exported"] == healthy["ended"] == len(receiver.spans())
+    return {protocol: destinations[f"faulty {protocol}"] for protocol in RECEIVERS}
+
+
+def check_latency(usual: dict[str, float] | None, healthy: dict[str, float], faulty: dict[str, float]) -> None:
+    """In nanoseconds. Operations of the healthy and the faulty took turns, so that both met with the same machine; that
+    nothing slows down both is seen beside a run without a fault, which had another moment of the machine."""
+    shown = f"faulty {faulty}, healthy {healthy}, usual {usual}"
+    print(shown)
+    assert faulty["median"] < 1.5 * healthy["median"] + 500, shown
+    assert faulty["p99"] < 3 * healthy["p99"] + 50_000, shown
+    if usual:
+        assert faulty["median"] < 5 * usual["median"], shown
+        assert faulty["p99"] < 10 * usual["p99"] + 1_000_000, shown
+
+
+def check_all_arrived(collectors: Collectors, destinations: dict[str, Any]) -> None:
+    """What was answered too late was sent again, so that a receiver may have a span twice."""
+    for protocol, each in destinations.items():
+        ((flushed, _),) = each["flushes"]
+        assert flushed
+        assert each["counts"]["exported"] == each["ended"]
+        assert len({span.span_id for span in collectors.faulty[protocol].spans()}) == each["ended"]
+
+
+def check_none_arrived(collectors: Collectors, destinations: dict[str, Any]) -> None:
+    for protocol, each in destinations.items():
+        ((flushed, took),) = each["flushes"]
+        assert not flushed
+        assert took >= FLUSH_MILLIS / 1e3
+        assert each["counts"]["exported"] == 0
+        assert collectors.faulty[protocol].spans() == []
+
+
+def test_a_collector_that_is_down_at_start_gets_all_when_it_comes_up(collectors: Collectors) -> None:
+    gates = collectors.gates()
+    opening = [threading.Timer(FAULTY / 2, each.open) for each in gates.values()]
+    for each in opening:
+        each.start()
+    destinations = run(collectors, settings(collectors, gates, flush_millis=20_000))
+    for each in opening:
+        each.join()
+    check_all_arrived(collectors, destinations)
+
+
+def test_a_collector_that_is_down_for_good_keeps_nobody_waiting(collectors: Collectors) -> None:
+    check_none_arrived(collectors, run(collectors, settings(collectors, collectors.gates())))
+
+
+def test_a_collector_that_restarts_all_the_time_gets_all(collectors: Collectors) -> None:
+    gates = collectors.gates()
+    done = threading.Event()
+    restarts = 0
+
+    def restart() -> None:
+        nonlocal restarts
+        while not done.wait(seconds(0.3, nightly=1)):
+            restarts += 1
+            for each in gates.values():
+                each.close()
+            done.wait(0.05)
+            for each in gates.values():
+                each.open()
+
+    for each in gates.values():
+        each.open()
+    restarting = threading.Thread(target=restart)
+    try:
+        destinations = run(collectors, settings(collectors, gates, flush_millis=30_000), restarting.start)
+    finally:
+        done.set()
+        restarting.join()
+    assert restarts >= 2
+    assert all(gate.accepted >= 2 for gate in gates.values()), "it connected anew"
+    check_all_arrived(collectors, destinations)
+
+
+NASTY: dict[str, Callable[[str], Serve | None]] = {
+    "hangs after accept": lambda _: swallow,
+    "answers byte by byte without an end": lambda protocol: answer_without_end(protocol, 0.005),
+    "resets": lambda _: reset_at_once,
+}
+
+
+@pytest.mark.parametrize("serve", NASTY.values(), ids=NASTY)
+def test_a_collector_that_never_answers_keeps_nobody_waiting(collectors: Collectors, serve: Any) -> None:
+    gates = collectors.gates(serve)
+    for each in gates.values():
+        each.open()
+    check_none_arrived(collectors, run(collectors, settings(collectors, gates)))
+    assert all(each.accepted for each in gates.values())
+
+
+def test_a_collector_that_does_not_accept_keeps_nobody_waiting(collectors: Collectors) -> None:
+    gates = collectors.gates()
+    for each in gates.values():
+        each.listen_without_accepting()
+    check_none_arrived(collectors, run(collectors, settings(collectors, gates)))
+
+
+def test_a_collector_that_fills_its_socket_keeps_nobody_waiting(collectors: Collectors) -> None:
+    """It reads nothing, so that not even requests get through."""
+    gates = collectors.gates(read_nothing, receive_buffer=4096)
+    for each in gates.values():
+        each.open()
+    # One for each export that may be under way; the sockets on the way take less than one of them.
+    check_none_arrived(collectors, run(collectors, settings(collectors, gates, ballast=4)))
+    assert all(each.accepted for each in gates.values())
+
+
+def test_a_collector_that_answers_byte_by_byte_gets_all(collectors: Collectors) -> None:
+    gates = collectors.gates(lambda _: answer_byte_by_byte(0.001))
+    for each in gates.values():
+        each.open()
+    check_all_arrived(collectors, run(collectors, settings(collectors, gates, flush_millis=20_000)))
+
+
+def test_a_collector_that_is_unavailable_for_a_while_gets_all(collectors: Collectors) -> None:
+    unavailable = {"http": Answer(503), "grpc": Answer(grpc.StatusCode.UNAVAILABLE)}
+    for protocol, receiver in collectors.faulty.items():
+        receiver.answers = [unavailable[protocol]] * 100_000
+
+    def recover() -> None:
+        for receiver in collectors.faulty.values():
+            with receiver._lock:
+                receiver.answers.clear()
+                # They were refused, so they do not count.
+                receiver.requests.clear()
+
+    def recover_later() -> None:
+        wait_until(lambda: all(each.requests for each in collectors.faulty.values()), "both have refused something")
+        recovering.start()
+
+    recovering = threading.Timer(FAULTY / 2, recover)
+    destinations = run(collectors, settings(collectors, flush_millis=20_000), recover_later)
+    recovering.join()
+    check_all_arrived(collectors, destinations)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+@pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "bad"])
+def test_a_collector_with_a_bad_certificate_keeps_nobody_waiting(
+    tmp_path: Path, usual: dict[str, float], trusted: bool
+) -> None:
+    """With a good one all arrives, so that it is the certificate that counts."""
+    authority, other = Authority(tmp_path, "authority"), Authority(tmp_path, "other")
+    environment = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str((authority if trusted else other).certificate)}
+    with ExitStack() as stack:
+        collectors = Collectors(stack, usual, ServerTls(*authority.sign("server")))
+        flush_millis = 20_000 if trusted else FLUSH_MILLIS
+        told = settings(collectors, flush_millis=flush_millis, environment=environment)
+        check = check_all_arrived if trusted else check_none_arrived
+        check(collectors, run(collectors, told))

@@ -1,0 +1,356 @@
+"""What the machine may run out of: the application goes on, and what waited is exported when there is some again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from ..receiver import Answer, Receiver
+from .programs import Program
+
+# --- A disk that is full ---------------------------------------------------------------------------------------------
+
+
+FULL_DISK = """
+class Raises(logging.Handler):
+    def emit(self, record):
+        raise OSError(28, "No space left on device")
+
+logging.getLogger().addHandler(logging.FileHandler("/dev/full"))
+logging.getLogger().addHandler(Raises())
+before = os.dup(2)
+os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+
+tracer, processor = make(max_queue_size=100, max_export_batch_size=100)
+with tracer.start_as_current_span("first") as span:
+    # One line on this thread, and one for what is dropped.
+    span.set_attribute("", 1)
+unmoved(tracer)
+assert processor.force_flush()
+end_spans(tracer, 50)
+processor.shutdown()
+end_spans(tracer, 1)
+counts = accounted(processor)
+# What `logging` itself could not say there.
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+sys.stderr.flush()
+os.dup2(before, 2)
+print(json.dumps([counts, lines]))
+"""
+
+
+def test_a_disk_that_is_full_for_log_lines_and_standard_error(program: Program, receiver: Receiver) -> None:
+    counts, lines = program(FULL_DISK)
+    assert counts["created"] == 1 + 1000 + 50 + 1
+    assert counts["exported"] == len(receiver.spans()) >= 150
+    assert counts["exported"] + counts["dropped"] == counts["created"]
+    assert any("Queue full" in line for line in lines)
+
+
+# --- Names of hosts --------------------------------------------------------------------------------------------------
+
+
+NAMED = """
+port = endpoint.split(":")[2]
+tracer, processor = make(f"http://collector.invalid:{port}")
+"""
+
+
+def test_a_name_that_is_not_found_is_looked_up_again(program: Program, receiver: Receiver, shim: Any) -> None:
+    counts, (waited, seconds), (flushed, _), lookups = program(
+        f"""{NAMED}
+unmoved(tracer)
+waited = timed(processor.force_flush, 300)
+accounted(processor)
+shim("names").value = LOOPBACK
+end_spans(tracer)
+flushed = timed(processor.force_flush, 20_000)
+print(json.dumps([accounted(processor), waited, flushed, shim("looked_up").value]))
+""",
+        **shim,
+    )
+    assert not waited
+    assert 0.3 <= seconds < 3
+    assert lookups >= 2
+    assert flushed
+    assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1100
+
+
+def test_a_name_server_that_never_answers_keeps_nobody_waiting(program: Program, shim: Any) -> None:
+    counts, (waited, waiting), (_, ending) = program(
+        f"""{NAMED}
+shim("names").value = HANG
+unmoved(tracer)
+waited = timed(processor.force_flush, 300)
+ending = timed(processor.shutdown, 300)
+deadline = time.monotonic() + 10
+while (counts := accounted(processor))["pending"] and time.monotonic() < deadline:
+    time.sleep(0.01)
+assert shim("looked_up").value > 0
+print(json.dumps([counts, waited, ending]))
+""",
+        **shim,
+    )
+    assert not waited
+    assert waiting < 3
+    assert ending < 3
+    assert counts["created"] == counts["failed"] + counts["dropped"] == 1000
+
+
+@pytest.mark.xfail(strict=True, reason="a look-up that is given up keeps its thread, and every export begins another")
+def test_look_ups_that_hang_do_not_pile_up_threads(program: Program, shim: Any) -> None:
+    before, after, failed = program(
+        """
+shim("names").value = HANG
+port = endpoint.split(":")[2]
+tracer, processor = make(f"http://collector.invalid:{port}", {"timeout": 0.05}, schedule_delay_millis=20)
+
+def threads_after_failures(count):
+    deadline = time.monotonic() + 20
+    while processor.counts()["failed"] < count and time.monotonic() < deadline:
+        end_spans(tracer, 1)
+        time.sleep(0.005)
+    return len(os.listdir("/proc/self/task"))
+
+before, after = threads_after_failures(1), threads_after_failures(150)
+processor.shutdown(100)
+print(json.dumps([before, after, processor.counts()["failed"]]))
+""",
+        **shim,
+    )
+    assert failed >= 150
+    assert after < before + 5
+
+
+# --- File descriptors ------------------------------------------------------------------------------------------------
+
+
+DESCRIPTORS = """
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+held = []
+
+def exhaust():
+    try:
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError as error:
+        assert error.errno == 24, error
+
+def free():
+    while held:
+        os.close(held.pop())
+
+tracer, processor = make()
+"""
+
+
+def test_without_file_descriptors_spans_wait_until_there_are_some(program: Program, receiver: Receiver) -> None:
+    counts, (waited, seconds), lines = program(f"""{DESCRIPTORS}
+exhaust()
+unmoved(tracer)
+waited = timed(processor.force_flush, 300)
+accounted(processor)
+end_spans(tracer)
+free()
+assert processor.force_flush(20_000)
+print(json.dumps([accounted(processor), waited, lines]))
+""")
+    assert not waited
+    assert seconds < 3
+    assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1100
+    assert any("Too many open files" in line for line in lines)
+
+
+def test_a_connection_lost_without_file_descriptors_is_made_again(program: Program, receiver: Receiver) -> None:
+    counts, (connected, _), (_, seconds) = program(f"""{DESCRIPTORS}
+before = set(os.listdir("/proc/self/fd"))
+end_spans(tracer, 1)
+assert processor.force_flush()
+port = endpoint.split(":")[2].split("/")[0]
+def is_connection(number):
+    try:
+        return os.readlink(f"/proc/self/fd/{{number}}").startswith("socket:")
+    except OSError:
+        return False
+numbers = [number for number in os.listdir("/proc/self/fd") if number not in before and is_connection(number)]
+connections = [socket.socket(fileno=os.dup(int(number))) for number in numbers]
+(connection,) = [c for c in connections if c.family == socket.AF_INET and c.getpeername()[1] == int(port)]
+exhaust()
+end_spans(tracer)
+connected = timed(processor.force_flush, 20_000)
+connection.shutdown(socket.SHUT_RDWR)
+unmoved(tracer)
+waited = timed(processor.force_flush, 300)
+accounted(processor)
+free()
+flushed = processor.force_flush(20_000)
+assert flushed, (accounted(processor), lines)
+print(json.dumps([accounted(processor), connected, waited]))
+""")
+    assert connected, "the connection that there is serves on"
+    assert seconds < 3
+    assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1101
+
+
+# --- Threads ---------------------------------------------------------------------------------------------------------
+
+
+LOOK_UPS_PANIC = pytest.mark.xfail(
+    strict=True, reason="tokio panics where the look-up of a name gets no thread, and the batch is lost"
+)
+
+
+def test_where_no_thread_can_be_started_spans_wait_until_one_can(
+    program: Program, receiver: Receiver, shim: Any
+) -> None:
+    counts, flushing, refused = program(
+        """
+tracer, processor = make()
+shim("refuse_threads").value = 1
+unmoved(tracer)
+_, flushing = timed(processor.force_flush, 300)
+accounted(processor)
+shim("refuse_threads").value = 0
+end_spans(tracer)
+assert processor.force_flush()
+print(json.dumps([accounted(processor), flushing, shim("refused_threads").value]))
+""",
+        **shim,
+    )
+    assert refused
+    assert flushing < 3
+    assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1100
+
+
+@pytest.mark.parametrize("ending", ["force_flush", "shutdown"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("127.0.0.1", id="address"),
+        pytest.param("collector.invalid", id="name", marks=LOOK_UPS_PANIC),
+    ],
+)
+def test_where_no_thread_can_be_started_the_caller_exports(
+    program: Program, receiver: Receiver, shim: Any, host: str, ending: str
+) -> None:
+    counts, (flushed, _), refused = program(
+        f"""
+tracer, processor = make(endpoint.replace("127.0.0.1", "{host}"))
+shim("names").value = LOOPBACK
+shim("refuse_threads").value = 1
+end_spans(tracer)
+ended = timed(processor.{ending}, 20_000)
+print(json.dumps([accounted(processor), ended, shim("refused_threads").value]))
+""",
+        **shim,
+    )
+    assert refused
+    assert flushed in (True, None)
+    assert counts["exported"] == counts["created"] == len(receiver.spans()) == 100
+
+
+def test_long_requests_are_compressed_where_no_thread_can_be_started(
+    program: Program, receiver: Receiver, shim: Any
+) -> None:
+    """They have a thread of their own, if there is one."""
+    counts, refused = program(
+        """
+tracer, processor = make(exporter={"compression": "gzip"} if protocol == "http" else {})
+if protocol == "grpc":
+    from otel_rs.exporter.otlp import Compression
+    tracer, processor = make(exporter={"compression": Compression.Gzip})
+end_spans(tracer, 1)
+assert processor.force_flush()
+shim("refuse_threads").value = 1
+end_spans(tracer, 100, text="x" * 2_000)
+assert processor.force_flush()
+print(json.dumps([accounted(processor), shim("refused_threads").value]))
+""",
+        **shim,
+    )
+    assert refused
+    assert counts["exported"] == counts["created"] == len(receiver.spans()) == 101
+
+
+@LOOK_UPS_PANIC
+def test_a_name_is_looked_up_once_a_thread_can_be_started_again(
+    program: Program, receiver: Receiver, shim: Any
+) -> None:
+    """The C library's look-up blocks, so it has a thread of its own."""
+    counts, refused, lines = program(
+        f"""{NAMED}
+other, others = make()
+end_spans(other, 1)
+assert others.force_flush()
+shim("names").value = LOOPBACK
+shim("refuse_threads").value = 1
+end_spans(tracer)
+processor.force_flush(500)
+accounted(processor)
+shim("refuse_threads").value = 0
+end_spans(tracer)
+assert processor.force_flush(20_000)
+print(json.dumps([accounted(processor), shim("refused_threads").value, lines]))
+""",
+        **shim,
+    )
+    assert refused
+    assert counts["exported"] == counts["created"] == 200, lines
+    assert len(receiver.spans()) == 201
+
+
+# --- The clock -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hours", [-1, 1], ids=["back", "forward"])
+def test_a_clock_that_steps_an_hour_changes_nothing_but_times(
+    program: Program, receiver: Receiver, shim: Any, hours: int
+) -> None:
+    unavailable = Answer(503) if receiver.protocol == "http" else Answer(grpc.StatusCode.UNAVAILABLE)
+    receiver.answers = [unavailable]
+    counts, times, (flushed, took) = program(
+        f"""
+step = shim("clock_step", ctypes.c_long)
+tracer, processor = make(schedule_delay_millis=100)
+stock = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("stock")
+
+def wait_for(count):
+    deadline = time.monotonic() + 20
+    while accounted(processor)["exported"] < count:
+        assert time.monotonic() < deadline, processor.counts()
+        time.sleep(0.005)
+
+spans = [stock.start_span("stock"), tracer.start_span("native")]
+end_spans(tracer)
+# The first request is refused, so the clock steps while it waits to be sent again.
+time.sleep(0.2)
+step.value = {hours} * 3600
+for span in spans:
+    span.add_event("event")
+    span.end()
+times = [[span.end_time - span.start_time, span.events[0].timestamp - span.start_time] for span in spans]
+wait_for(101)
+end_spans(tracer)
+# By the timer.
+wait_for(201)
+unmoved(tracer)
+flushed = timed(processor.force_flush, 20_000)
+step.value = 0
+end_spans(tracer)
+wait_for(1301)
+processor.shutdown()
+print(json.dumps([accounted(processor), times, flushed]))
+""",
+        **shim,
+    )
+    assert counts["exported"] == counts["created"] == 1301
+    assert flushed
+    assert took < 10
+    stock, native = times
+    for ours, theirs in zip(native, stock, strict=True):
+        assert abs(theirs - hours * 3600e9) < 60e9
+        assert abs(ours - theirs) < 1e9
+    (span,) = {span.span_id: span for span in receiver.spans() if span.name == "native"}.values()
+    assert span.end_time_unix_nano - span.start_time_unix_nano == native[0]

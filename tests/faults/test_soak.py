@@ -1,0 +1,147 @@
+"""Spans without a pause, through restarts, refusals, resets and flushes: what the process holds does not grow."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from ..receiver import Answer, GrpcReceiver, HttpReceiver, Receiver
+from .durations import seconds
+from .gate import Gate, forward, reset_at_once
+from .running import Settings, application, to
+
+SOAK = seconds(20, nightly=1800)
+MIB = 1024 * 1024
+# A leak of a hundred bytes a span would be several times as much in the last quarter of the time.
+MOST_GROWTH = 2 * MIB
+
+
+class Forgetful(Receiver):
+    """Only counts, so that the test's own process does not grow."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        super().__init__()
+
+    def _take(self, body: bytes, headers: dict[str, str], path: str, encoded_size: int) -> Answer | None:
+        answer = super()._take(body, headers, path, encoded_size)
+        with self._lock:
+            self.requests.clear()
+            if answer is None:
+                request = ExportTraceServiceRequest.FromString(body)
+                self.taken += sum(
+                    len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans
+                )
+        return answer
+
+
+class ForgetfulHttp(Forgetful, HttpReceiver):
+    pass
+
+
+class ForgetfulGrpc(Forgetful, GrpcReceiver):
+    pass
+
+
+RECEIVERS: dict[str, Any] = {"http": ForgetfulHttp, "grpc": ForgetfulGrpc}
+REFUSALS: dict[str, list[Any]] = {
+    "http": [Answer(503, {"retry-after": "0"}), Answer(400), Answer(503)],
+    "grpc": [Answer(grpc.StatusCode.INTERNAL), Answer(grpc.StatusCode.UNAVAILABLE)],
+}
+
+
+@pytest.fixture
+def receivers() -> Iterator[dict[str, Any]]:
+    with ExitStack() as stack:
+        made = {}
+        for name in ("healthy", "faulty"):
+            for protocol, kind in RECEIVERS.items():
+                made[f"{name} {protocol}"] = receiver = kind()
+                stack.callback(receiver.stop)
+        yield made
+
+
+def trouble(gates: dict[str, Gate], receivers: dict[str, Any], done: threading.Event) -> None:
+    """One kind after the other, with a moment of peace after each."""
+    for number in itertools.count():
+        for protocol, gate in gates.items():
+            match number % 3:
+                case 0:
+                    gate.close()
+                    done.wait(0.05)
+                    gate.open()
+                case 1:
+                    receivers[f"faulty {protocol}"].answers = list(REFUSALS[protocol])
+                case 2:
+                    gate.serve = reset_at_once
+                    gate.close()
+                    gate.open()
+                    done.wait(0.05)
+                    gate.serve = forward
+        if done.wait(0.3):
+            return
+
+
+@pytest.mark.timeout(SOAK + 120)
+def test_what_a_process_holds_stays_as_it_is(receivers: dict[str, Any]) -> None:
+    with ExitStack() as stack:
+        gates = {}
+        for protocol in RECEIVERS:
+            gates[protocol] = gate = Gate(receivers[f"faulty {protocol}"].port)
+            stack.callback(gate.stop)
+            gate.open()
+        # Little room, which is soon used in full: what waits is no growth.
+        processor = {"max_queue_size": 2_048}
+        destinations = {
+            name: to(
+                receiver,
+                port=gates[receiver.protocol].port if name.startswith("faulty") else None,
+                timeout=5,
+                processor=processor,
+            )
+            for name, receiver in receivers.items()
+        }
+        settings = Settings(destinations, SOAK, threads=2, flush_every=1, flush_millis=100, sample_every=0.05)
+        done = threading.Event()
+        troubling = threading.Thread(target=trouble, args=(gates, receivers, done))
+        troubling.start()
+        try:
+            with application(settings) as running:
+                report = running.report()
+        finally:
+            done.set()
+            troubling.join()
+    assert report["wrong"] == []
+    for name, each in report["destinations"].items():
+        counts = each["counts"]
+        assert counts["created"] == each["ended"]
+        assert counts["pending"] == 0
+        assert counts["exported"] > each["ended"] / 20
+        if name.startswith("healthy"):
+            assert counts["exported"] == each["ended"] == receivers[name].taken
+        else:
+            assert counts["failed"] > 0
+            # What was answered too late was sent again.
+            assert counts["exported"] <= receivers[name].taken
+        assert all(took < 2 for _, took in each["flushes"])
+
+    samples = report["samples"]
+    half = samples[len(samples) // 2 :]
+    third, last = half[: len(half) // 2], half[len(half) // 2 :]
+    for what in ("threads", "descriptors"):
+        before, after = (max(sample[what] for sample in part) for part in (third, last))
+        print(f"{what}: at most {before}, then {after}")
+        # Connections come and go; one that was kept every time would be one of dozens.
+        assert after <= before + (2 if what == "descriptors" else 0)
+    before, after = (statistics.median(sample["bytes"] for sample in part) for part in (third, last))
+    spans = sum(each["ended"] for each in report["destinations"].values())
+    print(f"memory: {before / MIB:.2f} MiB, then {after / MIB:.2f} MiB; {spans} spans in all")
+    assert after - before < MOST_GROWTH
