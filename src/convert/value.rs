@@ -419,6 +419,10 @@ enum Container {
 
 impl Container {
     fn of(value: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        // Without Python code, in which a signal's handler might raise.
+        if value.is_exact_instance_of::<PyDict>() {
+            return Ok(Some(Self::Mapping));
+        }
         if is_sequence(value)? {
             return Ok(Some(Self::Sequence));
         }

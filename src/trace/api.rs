@@ -10,6 +10,8 @@ use crate::trace::context;
 pub struct Api {
     /// The API package's context variable; None where another context runtime than contextvars is configured.
     pub context_variable: Option<Py<PyAny>>,
+    /// Allocations may start Python's garbage collector, and with it Python code: CPython before 3.12.
+    pub allocations_collect: bool,
     pub context: Py<PyType>,
     /// The key under which a context holds its span.
     pub span_key: Py<PyString>,
@@ -68,6 +70,7 @@ impl Api {
         Ok(Self {
             context: class(&context_module, "Context")?,
             context_variable: context::variable_of(&context_module.getattr("_RUNTIME_CONTEXT")?)?,
+            allocations_collect: py.version_info() < (3, 12),
             span_key: span_key.cast_into::<PyString>()?.unbind(),
             span: class(&trace, "Span")?,
             non_recording_span: class(&trace, "NonRecordingSpan")?,

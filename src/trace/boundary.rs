@@ -20,7 +20,7 @@ pub fn contained<R>(
 ) -> PyResult<R> {
     outlast_exit();
     // An interrupt that is under way further out is not for this call to raise.
-    let outer = exception::take_interrupt();
+    let outer = exception::take_interrupt(py);
     let work = || {
         #[cfg(debug_assertions)]
         injected::panic_if_asked_for(call);
@@ -33,9 +33,9 @@ pub fn contained<R>(
             fallback()
         }
     };
-    let interrupt = exception::take_interrupt();
+    let interrupt = exception::take_interrupt(py);
     if let Some(outer) = outer {
-        exception::keep_interrupt(outer);
+        exception::keep_interrupt(py, outer);
     }
     match interrupt {
         None => result,

@@ -69,11 +69,40 @@ pub fn attach_span(py: Python<'_>, api: &Api, span: &Bound<'_, PyAny>) -> PyResu
     };
     let current = current(py, api)?;
     let context = new_context(api, current.cast()?, span)?;
+    let _collections = NoCollections::while_alive(api);
     #[allow(unsafe_code)]
     // SAFETY: `variable` is a ContextVar; the result is a new reference, or null with an exception set.
     let token =
         unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyContextVar_Set(variable.as_ptr(), context.as_ptr()))? };
     Ok(Token(token.unbind()))
+}
+
+/// Keeps Python's garbage collector from running where allocations start it: what it calls may set a context variable
+/// while the C API is about to replace the mapping that they are all in, which then reads freed memory.
+///
+/// No Python code runs while this is alive, so that nobody else turns the collector on or off.
+struct NoCollections {
+    were_on: bool,
+}
+
+impl NoCollections {
+    #[inline]
+    #[allow(unsafe_code)]
+    fn while_alive(api: &Api) -> Self {
+        // SAFETY: the thread is attached, as everybody is who has the API's objects; it sets a flag.
+        Self { were_on: api.allocations_collect && unsafe { ffi::PyGC_Disable() } != 0 }
+    }
+}
+
+impl Drop for NoCollections {
+    #[inline]
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        if self.were_on {
+            // SAFETY: as above.
+            unsafe { ffi::PyGC_Enable() };
+        }
+    }
 }
 
 /// A copy of `current` with `span` in it. A `Context` is a dict that only forbids changes from Python.
@@ -97,6 +126,7 @@ fn new_context<'py>(api: &Api, current: &Bound<'py, PyDict>, span: &Bound<'py, P
 /// Restores the context from before `attach_span`. Never fails: what goes wrong is logged by the API package.
 pub fn detach(py: Python<'_>, api: &Api, token: Token) {
     if let Some(variable) = &api.context_variable {
+        let collections = NoCollections::while_alive(api);
         #[allow(unsafe_code)]
         // SAFETY: both are what the C API asks for; it checks that the token is of this variable and context, and if
         // not returns an error with an exception set.
@@ -104,6 +134,7 @@ pub fn detach(py: Python<'_>, api: &Api, token: Token) {
             let is_token = (*token.0.as_ptr()).ob_type == &raw mut ffi::PyContextToken_Type;
             is_token && ffi::PyContextVar_Reset(variable.as_ptr(), token.0.as_ptr()) == 0
         };
+        drop(collections);
         if reset {
             return;
         }

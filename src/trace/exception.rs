@@ -1,6 +1,6 @@
 //! Exceptions: those of the user's telemetry code, which stay here, and those of the application, which are recorded.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::exceptions::PyException;
@@ -12,11 +12,11 @@ use crate::convert::log;
 use crate::trace::call;
 
 thread_local! {
-    static INTERRUPT: Cell<Option<PyErr>> = const { Cell::new(None) };
+    static INTERRUPTS: RefCell<Vec<(Greenlet, PyErr)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Interrupts kept on all threads, so that the usual case is one load.
-static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+static KEPT: AtomicUsize = AtomicUsize::new(0);
 
 /// Logs an exception that telemetry code (a processor, a value's `__str__`) raised, so that it does not reach the
 /// application. What is not an `Exception` was meant for the application; `take_interrupt` hands it on.
@@ -25,7 +25,7 @@ pub fn swallow(py: Python<'_>, doing: &str, error: PyErr) {
     if error.is_instance_of::<PyException>(py) {
         log::exception(py, doing, error);
     } else {
-        keep_interrupt(error);
+        keep_interrupt(py, error);
     }
 }
 
@@ -33,31 +33,55 @@ pub fn swallow(py: Python<'_>, doing: &str, error: PyErr) {
 #[cold]
 pub fn ignore(py: Python<'_>, error: PyErr) {
     if !error.is_instance_of::<PyException>(py) {
-        keep_interrupt(error);
+        keep_interrupt(py, error);
     }
 }
 
 /// Keeps an interrupt until the API call is done. Of several the first counts.
 #[cold]
-pub fn keep_interrupt(error: PyErr) {
-    let before = INTERRUPT.try_with(Cell::take).unwrap_or_default();
-    if before.is_none() {
-        INTERRUPTS.fetch_add(1, Ordering::Relaxed);
-    }
-    let _ = INTERRUPT.try_with(|slot| slot.set(before.or(Some(error))));
+pub fn keep_interrupt(py: Python<'_>, error: PyErr) {
+    let greenlet = Greenlet::current(py);
+    let _later = INTERRUPTS.with_borrow_mut(|kept| {
+        if kept.iter().any(|(owner, _)| *owner == greenlet) {
+            return Some(error);
+        }
+        kept.push((greenlet, error));
+        KEPT.fetch_add(1, Ordering::Relaxed);
+        None
+    });
 }
 
 /// The interrupt that came while this thread was in here, if any.
 #[inline]
-pub fn take_interrupt() -> Option<PyErr> {
-    if INTERRUPTS.load(Ordering::Relaxed) == 0 {
-        return None;
+pub fn take_interrupt(py: Python<'_>) -> Option<PyErr> {
+    if KEPT.load(Ordering::Relaxed) == 0 { None } else { take_kept(py) }
+}
+
+#[cold]
+fn take_kept(py: Python<'_>) -> Option<PyErr> {
+    let greenlet = Greenlet::current(py);
+    INTERRUPTS.with_borrow_mut(|kept| {
+        let position = kept.iter().position(|(owner, _)| *owner == greenlet)?;
+        KEPT.fetch_sub(1, Ordering::Relaxed);
+        Some(kept.swap_remove(position).1)
+    })
+}
+
+/// Which of a thread's greenlets runs (gevent, eventlet); they take turns within our calls too. Zero without them.
+#[derive(PartialEq)]
+struct Greenlet(usize);
+
+impl Greenlet {
+    fn current(py: Python<'_>) -> Self {
+        let current = || {
+            let modules = py.import("sys")?.getattr("modules")?;
+            let greenlet = modules.cast::<PyDict>()?.get_item("greenlet")?;
+            PyResult::Ok(
+                greenlet.map(|module| module.call_method0("getcurrent")).transpose()?.map(|g| g.as_ptr() as usize),
+            )
+        };
+        Self(current().ok().flatten().unwrap_or(0))
     }
-    let interrupt = INTERRUPT.try_with(Cell::take).unwrap_or_default();
-    if interrupt.is_some() {
-        INTERRUPTS.fetch_sub(1, Ordering::Relaxed);
-    }
-    interrupt
 }
 
 /// The attributes of an exception's event, by the semantic conventions.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 
 from opentelemetry import metrics as metrics_api
@@ -17,13 +18,16 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, Instrume
 from opentelemetry.util import types
 
 from otel_rs import _exit
-from otel_rs.trace._child_processes import call_at_end
+from otel_rs.trace._endings import call_at_end
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
 
 _logger = logging.getLogger(__name__)
 
 _providers: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
+
+# By process: a child may have been forked while its parent held its own.
+_refreshing: dict[int, threading.RLock] = {}
 
 
 class TracerProvider(sdk.TracerProvider):
@@ -134,9 +138,12 @@ def _shut_down() -> None:
 
 def after_fork() -> None:
     """Called natively by a forked child before its first span: Python's own hooks do not run where C code forked."""
-    for provider in list(_providers):
-        if provider._pid != os.getpid():
-            try:
-                provider._handle_fork()
-            except Exception:
-                _logger.exception("The resource was not refreshed after a fork")
+    process = os.getpid()
+    # No other thread starts a span meanwhile with what was the parent's.
+    with _refreshing.setdefault(process, threading.RLock()):
+        for provider in list(_providers):
+            if provider._pid != process:
+                try:
+                    provider._handle_fork()
+                except Exception:
+                    _logger.exception("The resource was not refreshed after a fork")

@@ -23,13 +23,16 @@ class NativeBatchProcessor:
         self._exporter = exporter
         self._pipeline = pipeline
         self._metrics = metrics
+        self._is_shut_down = False
 
     def emit(self, data: ReadableSpan) -> None:
         self._pipeline.push(data)
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
-        if not self._pipeline.is_shut_down():
-            self._pipeline.shutdown(timeout_millis)
+        # Whoever calls it again waits too: a signal or another thread may have begun it.
+        self._pipeline.shutdown(timeout_millis)
+        if not self._is_shut_down:
+            self._is_shut_down = True
             self._exporter.shutdown()
             if self._metrics:
                 self._metrics.tell()
