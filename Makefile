@@ -12,6 +12,9 @@ DEBUG := .cache/debug
 COLLECTOR := .cache/collector/otelcol
 COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
 COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
+SANITIZE := .cache/sanitize
+# The host's triple, which has to be named for a sanitizer: what runs at build time must not be built with it.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 
@@ -19,7 +22,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug nightly fuzz conformance lint bench build collector requirements clean
+.PHONY: help demo test test-debug nightly sanitize races miri fuzz conformance lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -39,6 +42,15 @@ need_rust_linters = $(if $(and $(call have,cargo-fmt),$(call have,cargo-clippy))
 	install rustfmt and clippy: rustup component add rustfmt clippy))
 need_fuzzer = $(if $(shell cargo +nightly fuzz --version 2>/dev/null),,$(error install nightly Rust and cargo-fuzz: \
 	rustup toolchain install nightly && cargo install cargo-fuzz --locked))
+need_nightly = $(if $(shell cargo +nightly --version 2>/dev/null),,$(error \
+	install nightly Rust: rustup toolchain install nightly))
+need_rust_src = $(if $(wildcard $(shell rustc +nightly --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library),,$(error \
+	install the sources of nightly Rust: rustup component add rust-src --toolchain nightly))
+need_miri = $(if $(shell cargo +nightly miri --version 2>/dev/null),,$(error \
+	install Miri: rustup component add miri rust-src --toolchain nightly))
+libasan = $(shell cc -print-file-name=libasan.so)
+need_libasan = $(if $(findstring /,$(libasan)),,$(error \
+	install GCC's AddressSanitizer, libasan.so was not found (Debian: apt-get install gcc)))
 need_cxx = $(if $(call have,c++),,$(error \
 	install a C++ compiler for libFuzzer, c++ was not found (Debian: apt-get install g++)))
 
@@ -93,6 +105,49 @@ test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Pytho
 		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
 		$(DEBUG)/otel_rs
 	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest --ignore=tests/conformance
+
+# A debug build of the extension in which every access to memory is checked, beside the package.
+$(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
+	$(need_cargo)$(need_cc)$(need_nightly)
+	CARGO_TARGET_DIR=$(SANITIZE)/target RUSTFLAGS=-Zsanitizer=address \
+		cargo +nightly build --locked --lib --target $(HOST)
+	rm -rf $(SANITIZE)/package
+	mkdir -p $(SANITIZE)/package
+	cp -r python/otel_rs $(SANITIZE)/package/otel_rs
+	rm -f $(SANITIZE)/package/otel_rs/_native*.so
+	cp $(SANITIZE)/target/$(HOST)/debug/libotel_rs.so $(SANITIZE)/package/otel_rs/_native.so
+	@touch $@
+
+# Tests of what has unsafe code behind it, and of what leads there from many sides. Without the one that forks while other
+# threads allocate: the child finds the lock of AddressSanitizer's own allocator taken.
+SANITIZED_TESTS := $(addprefix tests/test_,span.py readable_span.py context.py ids.py threads.py dict_iteration.py fork.py) \
+	--deselect tests/test_fork.py::test_forks_while_other_threads_make_spans
+
+# Python's own blocks come from malloc, so that they are checked too. Leaks are for the Rust tests to find: the
+# interpreter leaves many behind. tests/test_leaks.py compares, and needs no sanitizer.
+sanitize: $(VENV)/.dev $(VENV)/.extension $(SANITIZE)/.extension ## run Rust tests and Python tests under AddressSanitizer; needs nightly Rust and GCC
+	$(need_cargo)$(need_cc)$(need_nightly)$(need_libasan)
+	CARGO_TARGET_DIR=$(SANITIZE)/target RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=1 \
+		cargo +nightly test --locked --no-default-features --target $(HOST) --lib --test fuzz
+	LD_PRELOAD=$(libasan) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONMALLOC=malloc \
+		PYTHONPATH=$(abspath $(SANITIZE)/package) $(BIN)/python -m pytest --timeout=300 $(SANITIZED_TESTS)
+
+# The clients' tests have deadlines that are too short for it.
+races: ## run the Rust tests under ThreadSanitizer; needs nightly Rust with its sources
+	$(need_cargo)$(need_cc)$(need_nightly)$(need_rust_src)
+	CARGO_TARGET_DIR=$(SANITIZE)/threads RUSTFLAGS=-Zsanitizer=thread \
+		cargo +nightly test -Zbuild-std --locked --no-default-features --target $(HOST) --lib -- --skip otlp::client
+
+# Modules without Python and without input and output. Files are only read for the seeds of the fuzz targets.
+MIRI_TESTS := fork:: published:: report:: pipeline::queue:: receiver::text:: \
+	$(addsuffix ::tests,$(addprefix otlp::,attributes batch counters log_record metric span split wire))
+
+miri: ## run the Rust tests that do no input and output under Miri
+	$(need_cargo)$(need_cc)$(need_miri)
+	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
+		cargo +nightly miri test --locked --no-default-features --lib -- $(MIRI_TESTS)
+	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
+		cargo +nightly miri test --locked --no-default-features --test fuzz -- attributes json log_records metrics spans
 
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py

@@ -1,10 +1,11 @@
 //! What a forked child must not share with its parent, and how it finds out that it is a child.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 #[cfg(unix)]
 use crate::descriptors;
+use crate::sync::{AtomicPtr, Ordering};
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 

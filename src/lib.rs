@@ -9,6 +9,7 @@ pub mod published;
 pub mod receiver;
 pub mod report;
 pub mod runtime;
+pub mod sync;
 #[cfg(unix)]
 pub mod termination;
 

@@ -1,8 +1,8 @@
 //! A value that is read on the hot path and replaced once in a while.
 
 use std::ptr::NonNull;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::sync::{AtomicPtr, Mutex, Ordering};
 
 /// Reading is one load, without a lock or a reference count. The price: values that were replaced live as long as this,
 /// so it is for what changes a few times in a program's life (processors that are added, the resource after a fork).

@@ -1,6 +1,6 @@
 //! What became of the items (spans, log records, data points) that were given to an exporter.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub struct Counters {

@@ -1,8 +1,7 @@
 //! Where every span went. At any time created = exported + rejected + failed + dropped + pending.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::otlp::counters::{Counters as ExportCounters, Exports};
+use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(super) struct Counters {

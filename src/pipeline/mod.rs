@@ -5,11 +5,9 @@ mod counters;
 mod queue;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
 #[cfg(unix)]
 use tokio::time::sleep;
 
@@ -20,6 +18,7 @@ use crate::otlp::batch::Scope;
 use crate::otlp::exporter::Exporter;
 use crate::report::{Kind, Level, report};
 use crate::runtime::{self, Running};
+use crate::sync::{AtomicBool, Notify, Ordering, watch};
 use counters::Counters;
 use queue::{Pushed, Queue};
 

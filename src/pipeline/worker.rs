@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
-
 use super::State;
 use super::queue::End;
 use crate::otlp::batch::Batch;
 use crate::otlp::exporter::{Exporter, Limits};
 use crate::report::{Kind, Level, report};
+use crate::sync::{JoinError, JoinSet, select, sleep};
 
 pub(super) async fn run(state: Arc<State>) {
     let (config, exporter) = (&state.config, &state.exporter);
@@ -17,7 +15,7 @@ pub(super) async fn run(state: Arc<State>) {
     while !state.queue.is_finished() {
         // A batch that was sealed, a flush and the end wake the worker at once; otherwise it looks every
         // `schedule_delay` and takes what little there is.
-        let mut due = tokio::select! {
+        let mut due = select! {
             () = state.wake.notified() => false,
             () = sleep(config.schedule_delay) => true,
         };

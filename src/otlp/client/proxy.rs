@@ -78,9 +78,14 @@ mod tests {
 
     #[test]
     fn a_proxy_that_is_not_plain_http_is_ignored() {
-        for address in ["https://b:1", "socks5://b:1", "ftp://b:1", "::"] {
-            let address: &'static [(&str, &str)] = Box::leak(Box::new([("https_proxy", address)]));
-            assert_eq!(proxy("https://collector:4317", address), None);
+        let addresses: [&[_]; 4] = [
+            &[("https_proxy", "https://b:1")],
+            &[("https_proxy", "socks5://b:1")],
+            &[("https_proxy", "ftp://b:1")],
+            &[("https_proxy", "::")],
+        ];
+        for variables in addresses {
+            assert_eq!(proxy("https://collector:4317", variables), None);
         }
     }
 }

@@ -1,0 +1,66 @@
+//! Models of what threads hand to each other: the product's own sources, on locks, atomics and tasks of shuttle, which
+//! runs one thread at a time and tries many orders of their steps. `tests/model.rs` runs this program.
+
+#[path = "../../src/otlp/counters.rs"]
+#[allow(dead_code)]
+mod counters;
+#[path = "../../src/fork.rs"]
+#[allow(dead_code)]
+mod fork;
+#[path = "../../src/pipeline/mod.rs"]
+#[allow(dead_code)]
+mod pipeline;
+#[path = "../../src/published.rs"]
+#[allow(dead_code)]
+mod published;
+
+/// Nothing forks here.
+mod descriptors {
+    pub fn close_inherited() {}
+}
+mod exporter;
+mod hand_over;
+mod runtime;
+mod slots;
+mod sync;
+
+mod otlp {
+    pub use otel_rs::otlp::{batch, span, split};
+
+    pub(crate) use crate::{counters, exporter};
+}
+
+use otel_rs::report;
+
+const USAGE: &str = "model NAME [ROUNDS [FAULT]]";
+
+/// A model's name and what it does, once.
+const MODELS: &[(&str, fn())] = &[
+    ("a_flush_delivers_what_was_taken_before_it", hand_over::flush),
+    ("everyone_may_flush", hand_over::everyone_flushes),
+    ("full_batches_go_by_themselves", hand_over::full_batches),
+    ("little_goes_after_the_schedule_delay", hand_over::schedule_delay),
+    ("what_waits_is_bounded_in_spans", hand_over::bounded_in_spans),
+    ("what_waits_is_bounded_in_bytes", hand_over::bounded_in_bytes),
+    ("shutdown_delivers_and_ends_the_worker", hand_over::shutdown),
+    ("abandoning_ends_every_wait", hand_over::abandon),
+    ("a_forgotten_pipeline_delivers", hand_over::forgotten),
+    ("readers_see_what_was_published", slots::published),
+    ("threads_agree_on_the_value_of_a_process", slots::per_process),
+];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let Some(name) = arguments.next() else {
+        MODELS.iter().for_each(|(name, _)| println!("{name}"));
+        return;
+    };
+    let (_, model) = MODELS.iter().find(|(known, _)| *known == name).expect(USAGE);
+    let rounds: usize = arguments.next().map_or(300, |rounds| rounds.parse().expect(USAGE));
+    if let Some(fault) = arguments.next() {
+        sync::Fault::ALL.into_iter().find(|known| format!("{known:?}") == fault).expect(USAGE).seed();
+    }
+    // Orders at random, and orders with few switches at any moments.
+    shuttle::check_random(model, rounds / 2);
+    shuttle::check_pct(model, rounds / 2, 3);
+}

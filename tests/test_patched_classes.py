@@ -1,0 +1,56 @@
+"""Names of the API's and the SDK's classes that somebody replaced before the first span: an instance of any class may
+come of it, or an error, but no damage to memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import gc
+import sys
+
+import opentelemetry.context
+import opentelemetry.trace
+import otel_rs.trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
+
+module, name, sampler = sys.argv[1:]
+stock = opentelemetry.trace.SpanContext
+
+
+class Other:
+    def __new__(cls, *arguments, **named):
+        return stock(*arguments, **named) if name == "SpanContext" else object.__new__(cls)
+
+
+setattr(sys.modules[module], name, Other)
+tracer = otel_rs.trace.TracerProvider(sampler={"on": ALWAYS_ON, "off": ALWAYS_OFF}[sampler]).get_tracer("patched")
+spans = [tracer.start_span("span") for _ in range(100)]
+try:
+    with tracer.start_as_current_span("span") as span:
+        span.get_span_context()
+except Exception as error:
+    print(error)
+del spans
+gc.collect()
+"""
+
+
+@pytest.mark.xfail(strict=True, reason="a class is taken by its name, and memory of the native class written into it")
+@pytest.mark.parametrize(
+    ("module", "name", "sampler"),
+    [
+        ("otel_rs.trace", "Span", "on"),
+        ("otel_rs.trace", "NonRecordingSpan", "off"),
+        ("opentelemetry.context", "Context", "on"),
+        ("opentelemetry.trace", "SpanContext", "on"),
+    ],
+)
+def test_a_class_that_is_not_the_one_that_was_meant_breaks_no_memory(module: str, name: str, sampler: str) -> None:
+    # The checks of Python's debug allocator find what is written beyond an object at once.
+    command = [sys.executable, "-X", "dev", "-W", "ignore", "-c", PROGRAM, module, name, sampler]
+    finished = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
