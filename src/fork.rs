@@ -81,17 +81,23 @@ impl<T: Send + Sync> PerProcess<T> {
 
     #[cold]
     #[allow(unsafe_code)]
-    fn make_anew(&self, seen: *mut Made<T>, make: impl FnOnce() -> T) -> &T {
+    fn make_anew(&self, mut seen: *mut Made<T>, make: impl FnOnce() -> T) -> &T {
         let fresh = Box::into_raw(Box::new(Made { generation: generation(), value: make() }));
-        match self.current.compare_exchange(seen, fresh, Ordering::AcqRel, Ordering::Acquire) {
-            // What was seen before stays where it is: it belongs to the parent process.
-            // SAFETY: `fresh` was made above and is now owned by `self`.
-            Ok(_) => unsafe { &(*fresh).value },
-            Err(winner) => {
-                // SAFETY: `fresh` was never published; `winner` was published by another thread of this process.
-                unsafe {
-                    drop(Box::from_raw(fresh));
-                    &(*winner).value
+        loop {
+            match self.current.compare_exchange(seen, fresh, Ordering::AcqRel, Ordering::Acquire) {
+                // What was seen before stays where it is: it belongs to the parent process.
+                // SAFETY: `fresh` was made above and is now owned by `self`.
+                Ok(_) => return unsafe { &(*fresh).value },
+                Err(winner) => {
+                    // SAFETY: what was published is freed by `drop` alone.
+                    let made = unsafe { &*winner };
+                    if made.generation == generation() {
+                        // SAFETY: `fresh` was never published.
+                        drop(unsafe { Box::from_raw(fresh) });
+                        return &made.value;
+                    }
+                    // Published just before this process was forked.
+                    seen = winner;
                 }
             }
         }

@@ -10,7 +10,7 @@ pub mod receiver;
 pub mod report;
 pub mod runtime;
 pub mod sync;
-#[cfg(unix)]
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
 pub mod termination;
 
 #[cfg(feature = "python")]

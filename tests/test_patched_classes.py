@@ -39,7 +39,6 @@ gc.collect()
 """
 
 
-@pytest.mark.xfail(strict=True, reason="a class is taken by its name, and memory of the native class written into it")
 @pytest.mark.parametrize(
     ("module", "name", "sampler"),
     [

@@ -1,11 +1,14 @@
 //! Objects of `opentelemetry-api` and `opentelemetry-sdk` that the hot path compares with or makes, looked up once.
 
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::convert::once::get_or_make;
 use crate::trace::context;
+use crate::trace::non_recording_span::NonRecordingSpan;
+use crate::trace::span::Span;
 
 pub struct Api {
     /// The API package's context variable; None where another context runtime than contextvars is configured.
@@ -68,7 +71,7 @@ impl Api {
         let decision = class(&sampling, "Decision")?;
         let span_key = py.import("opentelemetry.trace.propagation")?.getattr("_SPAN_KEY")?;
         Ok(Self {
-            context: class(&context_module, "Context")?,
+            context: subclass_or::<PyDict>(class(&context_module, "Context")?.bind(py)),
             context_variable: context::variable_of(&context_module.getattr("_RUNTIME_CONTEXT")?)?,
             allocations_collect: py.version_info() < (3, 12),
             span_key: span_key.cast_into::<PyString>()?.unbind(),
@@ -97,8 +100,8 @@ impl Api {
             link: class(&trace, "Link")?,
             bounded_attributes: class(&sdk, "BoundedAttributes")?,
             bounded_list: class(&sdk, "BoundedList")?,
-            our_span: class(&ours, "Span")?,
-            our_non_recording_span: class(&ours, "NonRecordingSpan")?,
+            our_span: subclass_or::<Span>(class(&ours, "Span")?.bind(py)),
+            our_non_recording_span: subclass_or::<NonRecordingSpan>(class(&ours, "NonRecordingSpan")?.bind(py)),
             our_tracer: class(&ours, "Tracer")?,
         })
     }
@@ -110,9 +113,19 @@ pub fn position<const N: usize>(members: &[Py<PyAny>; N], object: &Bound<'_, PyA
     members.iter().position(|member| member.is(object))
 }
 
+/// The class, or the native one that it should derive from: somebody may have put another in its place, and objects are
+/// made as what they should be.
+fn subclass_or<T: PyTypeInfo>(class: &Bound<'_, PyType>) -> Py<PyType> {
+    let native = class.py().get_type::<T>();
+    if class.is_subclass(&native).unwrap_or(false) { class.clone().unbind() } else { native.unbind() }
+}
+
 fn is_tuple_of_six(span_context: &Bound<'_, PyType>) -> PyResult<bool> {
     use pyo3::types::{PyTuple, PyTupleMethods};
     let sample = span_context.call1((1u8, 2u8, true))?;
+    if !sample.get_type().is(span_context) {
+        return Ok(false);
+    }
     let Ok(tuple) = sample.cast::<PyTuple>() else { return Ok(false) };
     let field = |at: usize, name: &str| PyResult::Ok(tuple.get_item(at)?.is(sample.getattr(name)?));
     Ok(tuple.len() == 6

@@ -24,7 +24,7 @@ pub fn finish_exit(py: Python<'_>) {
 /// Where SIGTERM would kill this process at once, it does so once everything has been exported, or after the timeout.
 #[pyfunction]
 pub fn drain_before_termination(timeout_millis: u64) -> PyResult<()> {
-    #[cfg(unix)]
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     crate::termination::drain_before(Duration::from_millis(timeout_millis))?;
     let _ = timeout_millis;
     Ok(())

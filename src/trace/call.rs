@@ -10,6 +10,8 @@ pub fn method<'py, const N: usize>(
     arguments: [&Bound<'py, PyAny>; N],
     names: Option<&Bound<'py, PyTuple>>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    const { assert!(N > 0, "a method has an object") };
+    debug_assert!(names.is_none_or(|names| names.len() < N));
     let pointers = arguments.map(|argument| argument.as_ptr());
     let positional = N - names.map_or(0, |names| names.len());
     let names = names.map_or(std::ptr::null_mut(), |names| names.as_ptr());

@@ -12,7 +12,7 @@ use crate::trace::span::Span;
 #[inline]
 pub fn span<'py>(py: Python<'py>, class: &Bound<'py, PyType>, value: Span) -> PyResult<Bound<'py, Span>> {
     #[allow(unsafe_code)]
-    // SAFETY: `class` is a subclass of the native class (it is defined so in otel_rs.trace._span), and the result is a
+    // SAFETY: `class` is a subclass of the native class (`Api` takes no other), and the result is a
     // new reference to an instance of it. PyO3's own `#[new]` is made of this function; it is hidden from the
     // documentation, so an upgrade of PyO3 may ask for another way, at compile time.
     unsafe {
