@@ -239,7 +239,6 @@ tell(own=own, others=others, lost=lost)
 """
 
 
-@pytest.mark.xfail(strict=True, reason="an interrupt is kept for the thread, which other greenlets share")
 def test_a_timeout_comes_out_in_its_own_greenlet(http_receiver: Receiver, setup: str) -> None:
     ended = run(TIMEOUTS, prelude=setup, **destination(http_receiver))
     assert (ended.code, ended.stderr) == (0, "")

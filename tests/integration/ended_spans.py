@@ -40,13 +40,8 @@ class EndedSpans:
     def processes(self) -> set[int]:
         return {line["pid"] for line in self.said("span")}
 
-    def assert_received_once(
-        self, collector: Collector, program: Program, killed: frozenset[int] = frozenset()
-    ) -> None:
-        """Every one, of the process that ended it, with ids that no other process had; nothing else.
-
-        Processes that were `killed` may have taken spans with them.
-        """
+    def assert_received_once(self, collector: Collector, program: Program) -> None:
+        """Every one, of the process that ended it, with ids that no other process had; nothing else."""
         received = everything_received(collector, program)
         ended = self.said("span")
         expected = Counter((span["pid"], span["name"], span["trace"], span["span"]) for span in ended)
@@ -54,8 +49,7 @@ class EndedSpans:
             (attributes_of(item["resource"])["process.pid"], span["name"], span["traceId"], span["spanId"])
             for item, span in spans_of(received)
         )
-        lost = Counter({span: count for span, count in (expected - arrived).items() if span[0] not in killed})
-        excess = arrived - expected
+        lost, excess = expected - arrived, arrived - expected
         assert not lost and not excess, (  # noqa: PT018
             f"lost: {_by_process(lost)}\nin excess: {_by_process(excess)}\n{program.output()}"
         )

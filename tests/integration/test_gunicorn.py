@@ -142,16 +142,7 @@ def test_opentelemetry_instrument(
         assert_each_span_was_received_once(collector, server, load)
 
 
-@pytest.mark.parametrize(
-    "worker",
-    [
-        "asgi",
-        pytest.param(
-            "uvicorn.workers.UvicornWorker",
-            marks=pytest.mark.xfail(reason="uvicorn ends by raising SIGTERM again: no exit handler runs"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("worker", ["asgi", "uvicorn.workers.UvicornWorker"])
 def test_workers_for_asgi(collector: Collector, start_program: Callable[..., Any], tmp_path: Path, worker: str) -> None:
     pytest.importorskip("uvicorn")
     pytest.importorskip("fastapi")

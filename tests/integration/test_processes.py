@@ -43,17 +43,8 @@ CHILDREN = {
     "ProcessPoolExecutor": None,
     "ProcessPoolExecutor, spawn": None,
 }
-FAULTS = {
-    "double fork": "a daemon that closes what it has inherited cannot start its runtime: it shares descriptors",
-    "Process with threads": "the child is shut down before its threads have ended",
-}
 CASES = [
-    pytest.param(
-        form,
-        configured,
-        ("grpc", "http/protobuf")[number % 2],
-        marks=[pytest.mark.xfail(strict=True, reason=FAULTS[form])] if form in FAULTS else [],
-    )
+    (form, configured, ("grpc", "http/protobuf")[number % 2])
     for number, (form, configured) in enumerate(
         (form, configured)
         for configured in ("before", "after")
@@ -73,9 +64,7 @@ def test_spans_of_every_process_arrive_once(collector, start_program, tmp_path, 
     ):
         assert program.process.wait(timeout=60) == 0, program.output()
         children = frozenset(ended.processes() - {program.process.pid})
-        # Nothing can be done for what waits in a process that SIGTERM ends; the others are not to suffer by it.
-        killed = children if form == "Pool, terminated" else frozenset()
-        ended.assert_received_once(collector, program, killed)
+        ended.assert_received_once(collector, program)
 
     assert children
     assert len(children) == (CHILDREN[form] or len(children))
@@ -88,7 +77,6 @@ def test_spans_of_every_process_arrive_once(collector, start_program, tmp_path, 
     assert generations == ([1] * 5 if form == "os.fork of a fork" else [])
 
 
-@pytest.mark.xfail(strict=True, reason="each generation inherits one more descriptor of an epoll")
 def test_nothing_piles_up_over_generations(collector, start_program, tmp_path):
     ended = EndedSpans(tmp_path)
     environment = ended.environment("grpc", collector.ports["grpc"])

@@ -18,9 +18,6 @@ pytest.importorskip("opentelemetry.instrumentation.fastapi")
 
 TWO_WORKERS = ("--workers", "2")
 
-# uvicorn gives back the handlers that were there before it and raises SIGTERM again, in each worker too.
-ends_by_a_signal = pytest.mark.xfail(reason="uvicorn ends by raising SIGTERM again: no exit handler runs")
-
 
 def uvicorn(*options: str) -> Callable[[int], list[Any]]:
     return lambda port: [BIN / "uvicorn", "--port", str(port), "--no-access-log", *options, "asgi:app"]
@@ -68,11 +65,8 @@ def collector_has(collector: Collector, run: str, name: str) -> int:
 
 @pytest.mark.parametrize(
     ("options", "number"),
-    [
-        ((), signal.SIGINT),
-        pytest.param((), signal.SIGTERM, marks=ends_by_a_signal),
-        pytest.param(TWO_WORKERS, signal.SIGTERM, marks=ends_by_a_signal),
-    ],
+    # uvicorn gives back the handlers that were there before it and raises SIGTERM again, in each worker too.
+    [((), signal.SIGINT), ((), signal.SIGTERM), (TWO_WORKERS, signal.SIGTERM)],
     ids=["SIGINT", "SIGTERM", "SIGTERM-two workers"],
 )
 def test_all_spans_are_delivered_when_it_stops(

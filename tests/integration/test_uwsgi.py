@@ -28,9 +28,6 @@ ARGUMENTS = ("--disable-logging", "--module", "wsgi", "--http-socket")
 STOP_AT_ONCE = ("--die-on-term",)
 STOP_GRACEFULLY = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
 
-RACE = "After a fork in C the second thread to start a span does not wait for the first to refresh the Resource"
-threads_race_for_the_resource = pytest.mark.xfail(strict=False, reason=RACE)
-
 
 def uwsgi(*options: str) -> Callable[[int], list[Any]]:
     def command(port: int) -> list[Any]:
@@ -55,8 +52,8 @@ def environment_for(collector: Collector, delay: str = AT_THE_END, configured: s
         (MASTER, "in the application", SOON),
         (MASTER, "in the application", AT_THE_END),
         (MASTER, "after the fork", SOON),
-        pytest.param(MASTER + THREADS, "in the application", SOON, marks=threads_race_for_the_resource),
-        pytest.param(MASTER + THREADS, "in the application", AT_THE_END, marks=threads_race_for_the_resource),
+        (MASTER + THREADS, "in the application", SOON),
+        (MASTER + THREADS, "in the application", AT_THE_END),
         (MASTER + THREADS, "after the fork", AT_THE_END),
         ((*MASTER, "--lazy-apps"), "in the application", SOON),
         ((*MASTER, *THREADS, "--lazy-apps"), "in the application", AT_THE_END),
@@ -107,7 +104,6 @@ def test_a_reload_under_load(
         assert_each_span_was_received_once(collector, server, load)
 
 
-@pytest.mark.xfail(reason=RACE)
 def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callable[..., Any]) -> None:
     environment = {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process"}
     with start_program(sys.executable, APPS / "fork_in_c.py", **environment) as program:

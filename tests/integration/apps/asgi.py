@@ -19,7 +19,7 @@ from opentelemetry import trace  # noqa: E402
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    if "FLUSH_AT_SHUTDOWN" in os.environ:  # as docs/servers.md shows it
+    if "FLUSH_AT_SHUTDOWN" in os.environ:  # as programs do for other SDKs
         await asyncio.to_thread(trace.get_tracer_provider().force_flush, 5_000)
 
 
