@@ -149,8 +149,8 @@ miri: ## run the Rust tests that do no input and output under Miri
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
 		cargo +nightly miri test --locked --no-default-features --test fuzz -- attributes json log_records metrics spans
 
-nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector
-	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py
+nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector, and the long forms of the faults
+	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py tests/faults
 
 # What it finds is in fuzz/artifacts; fuzz/corpus grows from run to run.
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and cargo-fuzz

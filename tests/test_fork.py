@@ -433,3 +433,46 @@ def test_multiprocessing_with_fork(http_receiver: Any, provider_to: Any) -> None
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert provider.force_flush()
     wait_until(lambda: names(http_receiver) == {"parent": 1, "worker": 4}, "every span arrives once")
+
+
+TERMINATED = """
+import multiprocessing, sys, time
+from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.http import OTLPSpanExporter
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(sys.argv[1]), schedule_delay_millis=3_600_000))
+multiprocessing = multiprocessing.get_context("fork")
+ended = multiprocessing.Event()
+
+def work():
+    provider.get_tracer("test").start_span("child").end()
+    ended.set()
+    time.sleep(60)
+
+child = multiprocessing.Process(target=work)
+child.start()
+assert ended.wait(20)
+started = time.monotonic()
+child.terminate()
+child.join(20)
+print(child.exitcode, time.monotonic() - started)
+"""
+
+
+@pytest.mark.parametrize("collector", ["answers", "hangs"])
+def test_a_terminated_child_of_multiprocessing_still_dies_of_the_signal(collector: str, http_receiver: Any) -> None:
+    if collector == "hangs":
+        http_receiver.fall_silent()
+    program = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", TERMINATED, http_receiver.endpoint],
+        env={**os.environ, "OTEL_RS_EXIT_TIMEOUT": "1000"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert program.returncode == 0, program.stderr
+    exitcode, seconds = program.stdout.split()
+    assert exitcode == "-15"
+    assert float(seconds) < 1 + 3
+    assert names(http_receiver) == {"child": 1}
