@@ -88,7 +88,8 @@ test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the
 	$(BIN)/python -m pytest
 	$(BIN)/python tests/conformance/run.py
 
-# Beside the package, so that the release build stays where it is; PYTHONPATH goes before the environment's packages.
+# Beside the package, so that the release build stays where it is; PYTHONPATH goes before the environment's packages. The
+# programs of the integration tests and of the faults run the installed package, so they are left out.
 $(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
 	$(need_cargo)$(need_cc)
 	cargo build --locked --lib
@@ -104,7 +105,8 @@ test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Pytho
 	PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -c \
 		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
 		$(DEBUG)/otel_rs
-	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest --ignore=tests/conformance
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest \
+		--ignore=tests/conformance --ignore=tests/integration --ignore=tests/faults
 
 # A debug build of the extension in which every access to memory is checked, beside the package.
 $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
