@@ -131,8 +131,11 @@ class Tracer:
 def begin_exit(timeout_millis: int) -> None:
     """The interpreter's exit has begun: nothing waits for longer than this from now on."""
 
-def drain_before_termination(timeout_millis: int) -> None:
+def flush_before_sigterm(timeout_millis: int) -> None:
     """SIGTERM, where nobody handles it, lets everything be exported before it ends this process."""
+
+def flush_before_exit(timeout_millis: int) -> None:
+    """C's ``exit`` lets everything be exported before it ends this process."""
 
 def finish_exit() -> None:
     """The interpreter's exit ends: waits for what processors that were forgotten still export."""

@@ -253,26 +253,25 @@ pub fn finish_dropped(until: Instant) {
     }
 }
 
-/// Shuts every pipeline down from the runtime's own thread.
+/// Exports, from the runtime's own thread, what every pipeline has taken so far, each batch tried once.
 #[cfg(unix)]
-pub async fn drain_all(timeout: Duration) {
+pub async fn flush_all(timeout: Duration) {
     let states: Vec<_> = lock(&LIVE).iter().filter_map(Weak::upgrade).collect();
-    for state in &states {
-        state.start_shutdown();
-    }
-    let all_done = async {
-        while !states.iter().all(|state| state.queue.is_all_done()) {
+    let flush = |state: Arc<State>| {
+        state.draining.send_replace(true);
+        let ticket = state.start_flush();
+        (state, ticket)
+    };
+    let flushed: Vec<_> = states.into_iter().map(flush).collect();
+    let _ = tokio::time::timeout(timeout, async {
+        while !flushed.iter().all(|(state, ticket)| state.queue.is_done(*ticket)) {
             sleep(LOOK_INTERVAL).await;
         }
-    };
-    if tokio::time::timeout(timeout, all_done).await.is_err() {
-        for state in &states {
-            state.abandon();
-        }
-    }
+    })
+    .await;
 }
 
-/// How often `drain_all` looks whether it is done.
+/// How often `flush_all` looks whether it is done.
 #[cfg(unix)]
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 

@@ -21,13 +21,21 @@ pub fn finish_exit(py: Python<'_>) {
     log::drain_reports(py);
 }
 
-/// Where SIGTERM would kill this process at once, it does so once everything has been exported, or after the timeout.
+/// Where SIGTERM would kill this process at once, it does so once what waits has been exported, or after the timeout.
+/// Without threads or file descriptors left for that it stays as it was.
 #[pyfunction]
-pub fn drain_before_termination(timeout_millis: u64) -> PyResult<()> {
+pub fn flush_before_sigterm(timeout_millis: u64) {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-    crate::termination::drain_before(Duration::from_millis(timeout_millis))?;
+    let _ = crate::termination::flush_before_sigterm(Duration::from_millis(timeout_millis));
     let _ = timeout_millis;
-    Ok(())
+}
+
+/// C's `exit` waits until what waits has been exported, or for the timeout; if not, as above.
+#[pyfunction]
+pub fn flush_before_exit(timeout_millis: u64) {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    let _ = crate::termination::flush_before_exit(Duration::from_millis(timeout_millis));
+    let _ = timeout_millis;
 }
 
 /// For an exit whose beginning nobody told of.

@@ -110,7 +110,6 @@ def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callabl
         assert program.process.wait(timeout=30) == 0, program.output()
 
 
-@pytest.mark.xfail(reason="uWSGI does not run Python's exit handlers in a worker that is within a request")
 def test_a_worker_that_is_stopped_within_a_request_delivers_what_ended_before(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:

@@ -1,5 +1,5 @@
 """Ends of a process that do not come to ``atexit``: children of ``multiprocessing``, workers of Celery, servers that
-end themselves by the signal that they were stopped with.
+end themselves by the signal that they were stopped with, or in C.
 
 ``multiprocessing`` clears what a child inherited and then calls what ``register_after_fork`` was given; it is there
 that the child's own end is arranged. ``billiard``, Celery's pool, shares that registry, but its workers end in a way of
@@ -36,9 +36,9 @@ def call_at_end(at_end: Callable[[], None]) -> None:
     if _at_end is None:
         _call_before_raised_signals(at_end)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_listen)
+            os.register_at_fork(after_in_child=in_child)
     _at_end = at_end
-    _listen()
+    in_child()
     if _is_child():
         _arrange()
 
@@ -56,9 +56,12 @@ def _call_before_raised_signals(at_end: Callable[[], None]) -> None:
     signal.raise_signal = after_delivery
 
 
-def _listen() -> None:
-    """Has `_arrange` called in children, once multiprocessing is there to do so."""
+def in_child() -> None:
+    """Has `_arrange` called in children of multiprocessing, once that is there to do so. For each process anew."""
     global _is_told_of_children
+    # It ends a worker that is within a request without Python's part of the exit.
+    if "uwsgi" in sys.modules:
+        _native.flush_before_exit(exit_timeout_millis())
     util = sys.modules.get("multiprocessing.util")
     if util is not None and not _is_told_of_children:
         _is_told_of_children = True
@@ -87,7 +90,7 @@ def _arrange() -> None:
     elif child._start_method != "spawn":  # which comes to its `atexit` functions
         _call_after_threads(util, _at_end)
     # Pools end their workers so, those too that have just handed in their last result.
-    _native.drain_before_termination(exit_timeout_millis())
+    _native.flush_before_sigterm(exit_timeout_millis())
 
 
 def _multiprocessing_child() -> Any | None:

@@ -18,7 +18,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, Instrume
 from opentelemetry.util import types
 
 from otel_rs import _exit
-from otel_rs.trace._endings import call_at_end
+from otel_rs.trace import _endings
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
 
@@ -74,7 +74,7 @@ class TracerProvider(sdk.TracerProvider):
             _tracer_configurator=_tracer_configurator,
         )
         _providers.add(self)
-        call_at_end(_shut_down)
+        _endings.call_at_end(_shut_down)
 
     def _handle_fork(self) -> None:
         self._pid = os.getpid()
@@ -147,3 +147,4 @@ def after_fork() -> None:
                     provider._handle_fork()
                 except Exception:
                     _logger.exception("The resource was not refreshed after a fork")
+        _endings.in_child()
