@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use crate::fork::PerProcess;
-use crate::otlp::client::{Cause, Client, ClientConfig, ConfigError, Outcome, Protocol, Signal, Status};
+use crate::otlp::client::{Cause, Client, ClientConfig, ConfigError, Deadline, Outcome, Protocol, Signal, Status};
 use crate::otlp::counters::{Counters, Exports, InFlight, Settled};
 use crate::otlp::metric;
 use crate::otlp::span;
@@ -195,9 +194,10 @@ impl Exporter {
             return failed("the exporter is already shut down", Cause::Other);
         }
         let mut broken_off = limits.broken_off.clone();
+        let deadline = Deadline::after(limits.timeout);
         tokio::select! {
-            outcome = timeout(limits.timeout, self.send(request, &limits.no_retry)) => {
-                outcome.unwrap_or_else(|_elapsed| {
+            outcome = deadline.limit(self.send(request, &limits.no_retry)) => {
+                outcome.unwrap_or_else(|| {
                     failed(format!("not done within the export timeout of {:?}", limits.timeout), Cause::Timeout)
                 })
             }

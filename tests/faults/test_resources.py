@@ -99,7 +99,6 @@ print(json.dumps([counts, waited, ending]))
     assert counts["created"] == counts["failed"] + counts["dropped"] == 1000
 
 
-@pytest.mark.xfail(strict=True, reason="a look-up that is given up keeps its thread, and every export begins another")
 def test_look_ups_that_hang_do_not_pile_up_threads(program: Program, shim: Any) -> None:
     before, after, failed = program(
         """
@@ -197,11 +196,6 @@ print(json.dumps([accounted(processor), connected, waited]))
 # --- Threads ---------------------------------------------------------------------------------------------------------
 
 
-LOOK_UPS_PANIC = pytest.mark.xfail(
-    strict=True, reason="tokio panics where the look-up of a name gets no thread, and the batch is lost"
-)
-
-
 def test_where_no_thread_can_be_started_spans_wait_until_one_can(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:
@@ -229,7 +223,7 @@ print(json.dumps([accounted(processor), flushing, shim("refused_threads").value]
     "host",
     [
         pytest.param("127.0.0.1", id="address"),
-        pytest.param("collector.invalid", id="name", marks=LOOK_UPS_PANIC),
+        pytest.param("collector.invalid", id="name"),
     ],
 )
 def test_where_no_thread_can_be_started_the_caller_exports(
@@ -274,7 +268,6 @@ print(json.dumps([accounted(processor), shim("refused_threads").value]))
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 101
 
 
-@LOOK_UPS_PANIC
 def test_a_name_is_looked_up_once_a_thread_can_be_started_again(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:

@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::cause::Cause;
+use super::deadline::Deadline;
 use super::dial::{Address, Dialer};
 use super::failure::{Failure, sources};
 use super::retry::Retry;
@@ -97,18 +98,18 @@ impl Channel {
     }
 
     /// A connection to the server whose turn it is, or to the next one that can be reached.
-    pub async fn lease(&self, deadline: Instant) -> Result<Lease, Failure> {
+    pub async fn lease(&self, deadline: &Deadline) -> Result<Lease, Failure> {
         let servers = self.servers(deadline).await?;
         let mut failure = None;
         for (index, server) in servers.iter().enumerate() {
             let untried = (servers.len() - index) as u32;
             // No address may use up the time of the others.
-            let share = Instant::now() + deadline.saturating_duration_since(Instant::now()) / untried;
-            match tokio::time::timeout_at(share, self.connect(server)).await {
-                Ok(Ok(lease)) => return Ok(lease),
-                Ok(Err(failed)) => failure = Some(failed),
-                Err(_elapsed) => {
-                    let timed_out = Instant::now() >= deadline;
+            let share = Deadline::after(deadline.left() / untried);
+            match share.limit(self.connect(server)).await {
+                Some(Ok(lease)) => return Ok(lease),
+                Some(Err(failed)) => failure = Some(failed),
+                None => {
+                    let timed_out = deadline.left().is_zero();
                     let silent = Failure::new("cannot connect", "no answer in time", Retry::Backoff).of(Cause::Timeout);
                     failure = Some(Failure { timed_out, ..silent });
                 }
@@ -127,7 +128,7 @@ impl Channel {
     }
 
     /// All servers, the one whose turn it is first and those that could not be reached lately last.
-    async fn servers(&self, deadline: Instant) -> Result<Vec<Arc<Server>>, Failure> {
+    async fn servers(&self, deadline: &Deadline) -> Result<Vec<Arc<Server>>, Failure> {
         let (known, due) = {
             let servers = self.lock_servers();
             let due = servers.resolved.is_none_or(|resolved| resolved.elapsed() > RESOLVE_INTERVAL);
@@ -138,12 +139,12 @@ impl Channel {
             true => self.replace_servers(self.dialer.resolve().await?),
             false if self.dialer.resolves() && (due || suspected) => {
                 self.resolve_again.store(false, Ordering::Relaxed);
-                let half = deadline.saturating_duration_since(Instant::now()) / 2;
+                let half = deadline.left() / 2;
                 let patience = if suspected { half } else { half.min(LOOK_UP_LIMIT) };
-                match tokio::time::timeout(patience, self.dialer.resolve()).await {
-                    Ok(Ok(addresses)) => self.replace_servers(addresses),
+                match Deadline::after(patience).limit(self.dialer.resolve()).await {
+                    Some(Ok(addresses)) => self.replace_servers(addresses),
                     // A name server that is out of order is no reason to give up servers that may still be there.
-                    Ok(Err(_)) | Err(_) => {
+                    Some(Err(_)) | None => {
                         self.lock_servers().resolved = Some(Instant::now());
                         known
                     }
@@ -291,21 +292,21 @@ mod tests {
         };
         let endpoint = endpoint::parse(&config).unwrap();
         let channel = Channel::new(Dialer::new(&config, &endpoint).unwrap());
-        let deadline = Instant::now() + config.timeout;
-        let first = channel.lease(deadline).await.ok().unwrap();
-        let second = channel.lease(deadline).await.ok().unwrap();
+        let deadline = Deadline::after(config.timeout);
+        let first = channel.lease(&deadline).await.ok().unwrap();
+        let second = channel.lease(&deadline).await.ok().unwrap();
         assert_eq!((first.reused, second.reused, first.number), (false, true, second.number));
 
         let Some(long_ago) = Instant::now().checked_sub(IDLE_LIMIT) else { return };
         first.server.link().connection.as_mut().unwrap().last_used = long_ago;
-        let third = channel.lease(deadline).await.ok().unwrap();
+        let third = channel.lease(&deadline).await.ok().unwrap();
         assert!(!third.reused);
         assert_ne!(third.number, first.number);
 
         third.discard();
         // What is found out about a connection that has been replaced is not held against its successor.
-        let fourth = channel.lease(deadline).await.ok().unwrap();
+        let fourth = channel.lease(&deadline).await.ok().unwrap();
         third.discard();
-        assert_eq!(channel.lease(deadline).await.ok().unwrap().number, fourth.number);
+        assert_eq!(channel.lease(&deadline).await.ok().unwrap().number, fourth.number);
     }
 }

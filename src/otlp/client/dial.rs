@@ -21,6 +21,7 @@ use super::config::{ClientConfig, ConfigError};
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
 use super::proxy;
+use super::resolver::{self, Resolver};
 use super::retry::Retry;
 use super::tls::Tls;
 
@@ -74,11 +75,15 @@ impl Dialer {
             Target::Proxied { .. } => return Ok(vec![Address::Proxied]),
             Target::Unix(socket) => return Ok(vec![Address::Unix(socket.clone())]),
         };
-        let found = look_up(name, port).await;
+        let found = resolver::look_up(name).await;
         let found = found.map_err(|error| Failure::transport("cannot resolve the name", &error, Retry::Backoff))?;
         let mut addresses = Vec::new();
         // The system may list an address once a socket type.
-        for address in found.into_iter().map(Address::Tcp) {
+        for mut address in found {
+            if address.port() == 0 {
+                address.set_port(port);
+            }
+            let address = Address::Tcp(address);
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -127,7 +132,7 @@ impl Dialer {
             }
             (Address::Unix(socket), _) => Ok(open_unix(socket).await?),
             (Address::Proxied, Target::Proxied { proxy, target }) => {
-                let mut tunnel = Tunnel::new(proxy.uri().clone(), HttpConnector::new());
+                let mut tunnel = Tunnel::new(proxy.uri().clone(), HttpConnector::new_with_resolver(Resolver));
                 if let Some(credentials) = proxy.basic_auth() {
                     tunnel = tunnel.with_auth(credentials.clone());
                 }
@@ -146,14 +151,6 @@ impl Dialer {
         limit_unacknowledged(stream, unacknowledged(self.timeout));
         Ok(())
     }
-}
-
-async fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    #[cfg(test)]
-    if let Some(addresses) = super::tests::names::addresses(name) {
-        return Ok(addresses);
-    }
-    Ok(tokio::net::lookup_host((name, port)).await?.collect())
 }
 
 /// How long sent bytes may go unacknowledged before the connection counts as lost. Half an export's time, so that the

@@ -11,7 +11,6 @@ use http::Uri;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
-use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
@@ -20,6 +19,7 @@ use super::cause::{self, Cause};
 use super::channel::{Channel, Lease};
 use super::compression::Compression;
 use super::config::{ClientConfig, ConfigError};
+use super::deadline::Deadline;
 use super::dial::Dialer;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
@@ -95,25 +95,25 @@ impl Transport {
     }
 
     /// One attempt, until `deadline`, which the server is told.
-    pub async fn send(&self, payload: &Bytes, deadline: Instant) -> Result<Accepted, Failure> {
-        let lease = tokio::time::timeout_at(deadline, self.channel.lease(deadline)).await;
-        let lease = lease.unwrap_or_else(|_elapsed| Err(Failure::timed_out()));
+    pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
+        let lease = deadline.limit(self.channel.lease(deadline)).await;
+        let lease = lease.unwrap_or_else(|| Err(Failure::timed_out()));
         let mut lease = lease.map_err(|failure| self.unavailable(failure))?;
         let mut headers = self.headers.clone();
-        headers.insert(GRPC_TIMEOUT, timeout(deadline.saturating_duration_since(Instant::now())));
+        headers.insert(GRPC_TIMEOUT, timeout(deadline.left()));
         let mut request = http::Request::new(Full::new(payload.clone()));
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = http::Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
 
-        match tokio::time::timeout_at(deadline, exchange(&mut lease, request)).await {
-            Ok(Ok(end)) => end.conclude(self.retryable_codes),
-            Ok(Err(failure)) => {
+        match deadline.limit(exchange(&mut lease, request)).await {
+            Some(Ok(end)) => end.conclude(self.retryable_codes),
+            Some(Err(failure)) => {
                 self.channel.suspect();
                 Err(self.unavailable(failure))
             }
-            Err(_elapsed) => {
+            None => {
                 lease.discard();
                 self.channel.suspect();
                 Err(Failure::timed_out())

@@ -9,15 +9,16 @@ use ::http::StatusCode;
 use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use bytes::{Bytes, BytesMut};
 use reqwest::redirect;
-use tokio::time::Instant;
 
 use super::LONG_REQUEST_BYTES;
 use super::cause::{Cause, Status};
 use super::compression::Compression;
 use super::config::{ClientConfig, ConfigError, Protocol, Signal};
+use super::deadline::Deadline;
 use super::endpoint::Endpoint;
 use super::failure::{Failure, root_cause, sources};
 use super::headers::request_headers;
+use super::resolver::Resolver;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
 use super::rpc_status::RpcStatus;
@@ -118,11 +119,11 @@ impl Transport {
     }
 
     /// One attempt, until `deadline`. A slow body does not hide a status already known.
-    pub async fn send(&self, payload: &Bytes, deadline: Instant) -> Result<Accepted, Failure> {
+    pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
         let request = self.client().post(self.url.clone()).headers(self.headers.clone()).body(payload.clone()).send();
-        let response = tokio::time::timeout_at(deadline, request).await;
-        let mut response = response.map_err(|_elapsed| Failure::timed_out())?.map_err(lost)?;
-        let body = tokio::time::timeout_at(deadline, body(&mut response)).await;
+        let response = deadline.limit(request).await;
+        let mut response = response.ok_or_else(Failure::timed_out)?.map_err(lost)?;
+        let body = deadline.limit(body(&mut response)).await;
         let body = body.unwrap_or_default();
         conclude(response.status(), response.headers(), body, self.format)
     }
@@ -160,6 +161,8 @@ fn client(tls: rustls::ClientConfig, timeout: Duration) -> reqwest::Result<reqwe
         .retry(reqwest::retry::never())
         // Divided among a name's addresses, so that the first cannot use up the time of the others.
         .connect_timeout(timeout)
+        // Its own would panic where no thread can be started, and start one for each request while the names hang.
+        .dns_resolver(Resolver)
         .tcp_nodelay(true);
     #[cfg(target_os = "linux")]
     let client = client.tcp_user_timeout(super::dial::unacknowledged(timeout));

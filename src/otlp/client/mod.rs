@@ -7,6 +7,7 @@ mod channel;
 mod compression;
 mod config;
 mod credentials;
+mod deadline;
 mod dial;
 mod endpoint;
 mod failure;
@@ -18,6 +19,7 @@ mod http;
 pub mod parsers;
 mod proxy;
 mod redaction;
+mod resolver;
 mod response;
 mod retry;
 mod rpc_status;
@@ -34,12 +36,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 pub use cause::{Cause, Status};
 pub use compression::Compression;
 pub use config::{ClientConfig, ConfigError, Protocol, Signal, TlsFiles};
 pub use grpc_codes::GrpcCodes;
+
+pub(crate) use deadline::Deadline;
 
 use failure::Failure;
 use redaction::Redaction;
@@ -122,26 +125,22 @@ impl Client {
 
     /// Sends `request`, an encoded export request of the client's signal, and retries as the specification says.
     ///
-    /// Takes at most the configured timeout, all attempts included. Once `no_retry` is true there are no further
-    /// attempts, and a wait for the next one ends; the first attempt is made all the same, and made again if its
-    /// connection turned out to have been closed meanwhile. Dropping the future cancels the export. Must be polled on a
-    /// tokio runtime with time and I/O enabled.
+    /// Takes at most the configured timeout, all attempts included; time in which the process stood still does not
+    /// count. Once `no_retry` is true there are no further attempts, and a wait for the next one ends; the first attempt
+    /// is made all the same, and made again if its connection turned out to have been closed meanwhile. Dropping the
+    /// future cancels the export. Must be polled on a tokio runtime with time and I/O enabled.
     pub async fn export(&self, request: Bytes, no_retry: &watch::Receiver<bool>) -> Outcome {
-        let now = Instant::now();
-        let deadline = now.checked_add(self.timeout).unwrap_or(now + FAR_AWAY);
+        let deadline = Deadline::after(self.timeout);
         // Encoded, compressed and framed once, whatever the number of attempts.
-        let payload = match &self.transport {
-            Transport::Grpc(transport) => Ok(transport.payload(request).await),
-            Transport::Http(transport) => transport.payload(request).await,
-        };
-        let payload = match payload {
+        let payload = deadline.limit(self.payload(request)).await;
+        let payload = match payload.unwrap_or_else(|| Err(Failure::timed_out())) {
             Ok(payload) => payload,
             Err(failure) => return Outcome::Failed { reason: self.reason(&failure, 0), cause: failure.cause },
         };
         let stopped = self.no_retry.subscribe();
-        let mut retries = Retries::new(deadline, [no_retry, &stopped]);
+        let mut retries = Retries::new(&deadline, [no_retry, &stopped]);
         loop {
-            let failure = match self.attempt(&payload, deadline).await {
+            let failure = match self.attempt(&payload, &deadline).await {
                 Ok(Accepted { rejected, message }) => {
                     let message = self.redaction.one_line(&message);
                     return Outcome::Delivered { rejected, message };
@@ -160,7 +159,14 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, payload: &Bytes, deadline: Instant) -> Result<Accepted, Failure> {
+    async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
+        match &self.transport {
+            Transport::Grpc(transport) => Ok(transport.payload(request).await),
+            Transport::Http(transport) => transport.payload(request).await,
+        }
+    }
+
+    async fn attempt(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
         match &self.transport {
             Transport::Grpc(transport) => transport.send(payload, deadline).await,
             Transport::Http(transport) => transport.send(payload, deadline).await,
@@ -194,9 +200,6 @@ impl Client {
 /// From this length on a request is compressed or made JSON apart from the runtime's thread: at tens of megabytes a second
 /// it would keep other exports waiting.
 const LONG_REQUEST_BYTES: usize = 64 * 1024;
-
-/// Stands in for a timeout too long to be added to the clock.
-const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// No header value is ever shown; the label is enough to tell clients apart.
 impl fmt::Debug for Client {

@@ -4,7 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::sleep;
+
+use super::deadline::Deadline;
 
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
 /// Before jitter.
@@ -26,7 +28,7 @@ pub(super) enum Retry {
 
 /// The attempts of one export.
 pub(super) struct Retries<'a> {
-    deadline: Instant,
+    deadline: &'a Deadline,
     /// Any of them ends them.
     no_retry: [&'a watch::Receiver<bool>; 2],
     failed: u32,
@@ -35,7 +37,7 @@ pub(super) struct Retries<'a> {
 }
 
 impl<'a> Retries<'a> {
-    pub fn new(deadline: Instant, no_retry: [&'a watch::Receiver<bool>; 2]) -> Self {
+    pub fn new(deadline: &'a Deadline, no_retry: [&'a watch::Receiver<bool>; 2]) -> Self {
         Retries { deadline, no_retry, failed: 0, at_once: 0 }
     }
 
@@ -48,22 +50,24 @@ impl<'a> Retries<'a> {
             Retry::Never => return false,
             Retry::AtOnce if self.at_once == 0 => {
                 self.at_once = 1;
-                return Instant::now() < self.deadline;
+                return !self.deadline.left().is_zero();
             }
             Retry::Backoff | Retry::AtOnce => backoff(failed).mul_f64(0.8 + 0.4 * random_fraction()),
             Retry::After(delay) => delay.max(doubled(INITIAL_MIN_DELAY, failed)),
         };
-        let due = match Instant::now().checked_add(delay) {
-            Some(due) if due < self.deadline => due,
-            _ => return false,
-        };
-        let [one, other] = self.no_retry;
-        tokio::select! {
-            biased;
-            () = raised(one) => false,
-            () = raised(other) => false,
-            () = tokio::time::sleep_until(due) => true,
+        if delay >= self.deadline.left() {
+            return false;
         }
+        let [one, other] = self.no_retry;
+        let wait = async {
+            tokio::select! {
+                biased;
+                () = raised(one) => false,
+                () = raised(other) => false,
+                () = sleep(delay) => true,
+            }
+        };
+        self.deadline.limit(wait).await.unwrap_or(false)
     }
 
     /// Attempts made so far.
@@ -97,6 +101,8 @@ async fn raised(flag: &watch::Receiver<bool>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -117,7 +123,8 @@ mod tests {
     async fn a_delay_beyond_the_deadline_is_not_waited_for() {
         let (_shutdown, no_retry) = watch::channel(false);
         let started = Instant::now();
-        let mut retries = Retries::new(started + Duration::from_secs(60), [&no_retry; 2]);
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
         assert!(!retries.wait(Retry::After(Duration::from_secs(61))).await);
         assert!(!retries.wait(Retry::After(Duration::MAX)).await);
         assert!(started.elapsed() < Duration::from_secs(30));
@@ -126,8 +133,8 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_asks_for_immediate_retries_is_not_hammered() {
         let (_shutdown, no_retry) = watch::channel(false);
-        let started = Instant::now();
-        let mut retries = Retries::new(started + Duration::from_millis(200), [&no_retry; 2]);
+        let deadline = Deadline::after(Duration::from_millis(200));
+        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
         while retries.wait(Retry::After(Duration::ZERO)).await {}
         assert!(retries.attempts() <= 5, "{}", retries.attempts());
     }
@@ -135,12 +142,14 @@ mod tests {
     #[tokio::test]
     async fn an_attempt_at_once_is_granted_once_and_even_during_a_shutdown() {
         let (_shutdown, no_retry) = watch::channel(true);
-        let mut retries = Retries::new(Instant::now() + Duration::from_secs(60), [&no_retry; 2]);
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
         assert!(retries.wait(Retry::AtOnce).await);
         assert!(!retries.wait(Retry::AtOnce).await);
 
         let (_shutdown, no_retry) = watch::channel(false);
-        let mut retries = Retries::new(Instant::now(), [&no_retry; 2]);
+        let deadline = Deadline::after(Duration::ZERO);
+        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
         assert!(!retries.wait(Retry::AtOnce).await);
     }
 
@@ -148,7 +157,8 @@ mod tests {
     async fn a_lost_shutdown_sender_is_no_shutdown() {
         let (shutdown, no_retry) = watch::channel(false);
         drop(shutdown);
-        let mut retries = Retries::new(Instant::now() + Duration::from_secs(60), [&no_retry; 2]);
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
         assert!(retries.wait(Retry::After(Duration::ZERO)).await);
     }
 }
