@@ -92,8 +92,8 @@ def test_a_flush_after_every_invocation_is_cheaper_than_the_stock_sdks(receiver:
 # --- Stopped and continued -------------------------------------------------------------------------------------------
 
 STOPPED_SECONDS = 2.0
-# So that timers expire while the process is stopped.
-EXPORT_TIMEOUT = {"OTEL_BSP_EXPORT_TIMEOUT": "1000"}
+# So that timers expire while the process is stopped, and that there is time left when it goes on.
+EXPORT_TIMEOUT = {"OTEL_BSP_EXPORT_TIMEOUT": "1800"}
 
 
 def destination_of(relay: Relay) -> dict[str, str]:

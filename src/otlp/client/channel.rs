@@ -78,8 +78,6 @@ pub(super) struct Lease {
     server: Arc<Server>,
     number: u64,
     sender: http2::SendRequest<Full<Bytes>>,
-    /// It has served calls before, so the peer may have closed it meanwhile.
-    reused: bool,
 }
 
 impl Channel {
@@ -197,7 +195,7 @@ impl Channel {
         link.pass_over_until = None;
         link.connection =
             Some(Connection { number, sender: sender.clone(), tls_generation, last_used: Instant::now() });
-        Ok(Lease { server: Arc::clone(server), number, sender, reused: false })
+        Ok(Lease { server: Arc::clone(server), number, sender })
     }
 }
 
@@ -226,7 +224,7 @@ impl Server {
         };
         connection.last_used = now;
         let (number, sender) = (connection.number, connection.sender.clone());
-        Some(Lease { server: Arc::clone(self), number, sender, reused: true })
+        Some(Lease { server: Arc::clone(self), number, sender })
     }
 }
 
@@ -252,9 +250,9 @@ impl Lease {
         let refused = http2.is_some_and(|error| {
             (error.is_go_away() && error.is_remote()) || error.reason() == Some(h2::Reason::REFUSED_STREAM)
         });
-        // A reset concerns one call; otherwise the connection is gone.
+        // A reset concerns one call; otherwise the connection is gone, and its peer may have closed it long ago.
         let reset = http2.is_some_and(h2::Error::is_reset);
-        let retry = match refused || (self.reused && !reset) {
+        let retry = match refused || !reset {
             true => Retry::AtOnce,
             false => Retry::Backoff,
         };
@@ -295,12 +293,11 @@ mod tests {
         let deadline = Deadline::after(config.timeout);
         let first = channel.lease(&deadline).await.ok().unwrap();
         let second = channel.lease(&deadline).await.ok().unwrap();
-        assert_eq!((first.reused, second.reused, first.number), (false, true, second.number));
+        assert_eq!(first.number, second.number);
 
         let Some(long_ago) = Instant::now().checked_sub(IDLE_LIMIT) else { return };
         first.server.link().connection.as_mut().unwrap().last_used = long_ago;
         let third = channel.lease(&deadline).await.ok().unwrap();
-        assert!(!third.reused);
         assert_ne!(third.number, first.number);
 
         third.discard();

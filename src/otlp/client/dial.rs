@@ -21,6 +21,7 @@ use super::config::{ClientConfig, ConfigError};
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
 use super::proxy;
+use super::read_first::ReadFirst;
 use super::resolver::{self, Resolver};
 use super::retry::Retry;
 use super::tls::Tls;
@@ -116,7 +117,8 @@ impl Dialer {
             let error: &(dyn std::error::Error + 'static) = &*error;
             Failure::transport("cannot connect", error, Retry::Backoff)
         })?;
-        let Some((tls, name)) = &self.tls else { return Ok((stream, 0)) };
+        let stream = ReadFirst::new(stream);
+        let Some((tls, name)) = &self.tls else { return Ok((Box::new(stream), 0)) };
         let settings = tls.current();
         let secured = TlsConnector::from(settings.config).connect(name.clone(), stream).await;
         let secured = secured.map_err(|error| Failure::transport("cannot connect", &error, Retry::Backoff))?;

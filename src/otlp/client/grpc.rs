@@ -31,6 +31,9 @@ use super::rpc_status::{RetryInfo, RpcStatus};
 use super::too_large::is_about_size;
 use crate::runtime;
 
+/// How much more time the server is told than is left, so that it is not the first to give up.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// Whether the message is compressed (one byte), and its length (four, big-endian).
 const PREFIX_BYTES: usize = 5;
 
@@ -100,7 +103,7 @@ impl Transport {
         let lease = lease.unwrap_or_else(|| Err(Failure::timed_out()));
         let mut lease = lease.map_err(|failure| self.unavailable(failure))?;
         let mut headers = self.headers.clone();
-        headers.insert(GRPC_TIMEOUT, timeout(deadline.left()));
+        headers.insert(GRPC_TIMEOUT, timeout(deadline.left() + GRACE));
         let mut request = http::Request::new(Full::new(payload.clone()));
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = http::Version::HTTP_2;
@@ -186,7 +189,7 @@ fn call_uri(endpoint: &Endpoint, path: &'static str) -> Uri {
     format!("{origin}{path}").parse().expect("an endpoint's origin is a URI")
 }
 
-/// At most eight digits, as gRPC demands, in milliseconds; rounded up, so that the server is not the first to give up.
+/// At most eight digits, as gRPC demands, in milliseconds.
 fn timeout(remaining: Duration) -> HeaderValue {
     let millis = remaining.as_millis().saturating_add(1).min(99_999_999);
     HeaderValue::from_str(&format!("{millis}m")).expect("digits and a letter are a header value")

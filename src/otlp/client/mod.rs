@@ -18,6 +18,7 @@ mod http;
 #[doc(hidden)]
 pub mod parsers;
 mod proxy;
+mod read_first;
 mod redaction;
 mod resolver;
 mod response;
