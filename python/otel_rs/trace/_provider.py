@@ -38,7 +38,9 @@ class TracerProvider(sdk.TracerProvider):
             else ``parentbased_always_on``. The SDK's own samplers run natively.
         resource: What the telemetry is about. Default: ``Resource.create()``, which reads ``OTEL_SERVICE_NAME`` and
             ``OTEL_RESOURCE_ATTRIBUTES``.
-        shutdown_on_exit: Shut down, which exports what is left, when the interpreter exits.
+        shutdown_on_exit: Shut down, which exports what is left, when the interpreter exits, within
+            ``OTEL_RS_EXIT_TIMEOUT`` milliseconds (10000) for all providers together; also at the end of a child of
+            ``multiprocessing`` or a worker of Celery, and before a server raises the signal it was stopped with.
         active_span_processor: Holds the processors. Default: ``SynchronousMultiSpanProcessor()``.
         id_generator: Default: random ids, made natively.
         span_limits: Default: ``SpanLimits()``, which reads the ``OTEL_*_LIMIT`` variables.
