@@ -88,8 +88,7 @@ test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the
 	$(BIN)/python -m pytest
 	$(BIN)/python tests/conformance/run.py
 
-# Beside the package, so that the release build stays where it is; PYTHONPATH goes before the environment's packages. The
-# programs of the integration tests and of the faults run the installed package, so they are left out.
+# Beside the package, so that the release build stays where it is; PYTHONPATH goes before the environment's packages.
 $(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
 	$(need_cargo)$(need_cc)
 	cargo build --locked --lib
@@ -101,12 +100,14 @@ $(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(V
 	cp $(DEBUG)/libotel_rs.$(if $(filter Darwin,$(shell uname)),dylib,so) $(DEBUG)/otel_rs/_native.so
 	@touch $@
 
+# Programs of the first three run the installed package; what the others try is in Rust, whose own tests are debug builds.
+NOT_IN_DEBUG := conformance integration faults test_otlp_exporter.py test_otlp_tls.py test_export_counts.py
+
 test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Python tests with overflow checks, debug assertions and Python's development mode
 	PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -c \
 		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
 		$(DEBUG)/otel_rs
-	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest \
-		--ignore=tests/conformance --ignore=tests/integration --ignore=tests/faults
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest $(NOT_IN_DEBUG:%=--ignore=tests/%)
 
 # A debug build of the extension in which every access to memory is checked, beside the package.
 $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev

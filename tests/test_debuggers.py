@@ -15,6 +15,7 @@ from .traced_program import Ended, TracedProgram, destination, names, run
 # What spans of all kinds do, in two threads: native code, Python code that it calls, and exceptions.
 WORK = """
 import logging
+import pathlib
 from opentelemetry.sdk.trace import SpanProcessor
 
 class Own(SpanProcessor):
@@ -108,7 +109,7 @@ sys.monitoring.set_events(4, events.PY_START | events.PY_RETURN | events.LINE | 
 }
 OFF = """
 sys.settrace(None); sys.setprofile(None); threading.settrace(None); threading.setprofile(None); gc.callbacks.clear()
-if sys.version_info >= (3, 12):
+if sys.version_info >= (3, 12) and sys.monitoring.get_tool(4):
     sys.monitoring.set_events(4, 0)
 """
 
@@ -212,6 +213,7 @@ while os.path.getsize(file.name) == before:
     provider.force_flush(300)
     end_spans(provider, "waits")
 faulthandler.cancel_dump_traceback_later()
+file.close()
 """
     with Relay(receiver) as relay:
         options = {"options": ("-X", "faulthandler"), **destination(relay.endpoint, relay.protocol)}
@@ -326,7 +328,7 @@ threading.setprofile(note)
 sys.setprofile(note)
 work_in_threads()
 sys.setprofile(None)
-tasks = {int(task): open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")}
+tasks = {int(task.name): (task / "comm").read_text() for task in pathlib.Path("/proc/self/task").iterdir()}
 ours = {task for task, name in tasks.items() if name.startswith("otel-rs")}
 tell(ours=len(ours), seen=len(seen), both=len(ours & seen), known=len(threading.enumerate()))
 """

@@ -23,7 +23,7 @@ def join(greenlets):
 import warnings
 with warnings.catch_warnings():
     # That it is in maintenance only, and nothing else.
-    warnings.filterwarnings("ignore", "\\s*Eventlet is deprecated")
+    warnings.filterwarnings("ignore", "(?s).*Eventlet is deprecated")
     import eventlet
 from eventlet import Timeout
 eventlet.monkey_patch()
