@@ -17,5 +17,14 @@ pub fn begin(timeout: Duration) {
 
 /// The deadline, or that of the exit if it comes earlier.
 pub fn bound(deadline: Instant) -> Instant {
-    DEADLINE.get().and_then(OnceLock::get).map_or(deadline, |exit| deadline.min(*exit))
+    begun().map_or(deadline, |exit| deadline.min(exit))
+}
+
+/// What is left until the deadline of the exit, once that has begun.
+pub fn left() -> Option<Duration> {
+    begun().map(|exit| exit.saturating_duration_since(Instant::now()))
+}
+
+fn begun() -> Option<Instant> {
+    DEADLINE.get().and_then(OnceLock::get).copied()
 }

@@ -28,7 +28,7 @@ mod _native {
     #[pymodule_export]
     use crate::exporter::OtlpExporter;
     #[pymodule_export]
-    use crate::trace::at_exit::{begin_exit, finish_exit, flush_before_exit, flush_before_sigterm};
+    use crate::trace::at_exit::{begin_exit, bounded_by_exit, finish_exit, flush_before_exit, flush_before_sigterm};
     #[cfg(debug_assertions)]
     #[pymodule_export]
     use crate::trace::boundary::injected::panic_in;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import threading
-import time
 
 from otel_rs import _native
 from otel_rs._environment import positive_number
@@ -12,27 +11,15 @@ from otel_rs._environment import positive_number
 OTEL_RS_EXIT_TIMEOUT = "OTEL_RS_EXIT_TIMEOUT"
 _DEFAULT_EXIT_TIMEOUT_MILLIS = 10_000
 
-_deadline: float | None = None
-
 
 def exit_timeout_millis() -> int:
     """How long the process may take to deliver what is left when it ends: ``OTEL_RS_EXIT_TIMEOUT``, in milliseconds."""
     return positive_number(OTEL_RS_EXIT_TIMEOUT, _DEFAULT_EXIT_TIMEOUT_MILLIS, "milliseconds")
 
 
-def bounded(timeout_millis: float) -> float:
-    """The timeout, or what is left of the exit's."""
-    if _deadline is None:
-        return timeout_millis
-    return min(timeout_millis, max(_deadline - time.monotonic(), 0) * 1e3)
-
-
 def begin() -> None:
     """From now on the process waits no longer than the exit timeout, for whatever it is."""
-    global _deadline
-    timeout_millis = exit_timeout_millis()
-    _deadline = time.monotonic() + timeout_millis / 1e3
-    _native.begin_exit(timeout_millis)
+    _native.begin_exit(exit_timeout_millis())
 
 
 def _begin_first() -> None:

@@ -131,6 +131,9 @@ class Tracer:
 def begin_exit(timeout_millis: int) -> None:
     """The interpreter's exit has begun: nothing waits for longer than this from now on."""
 
+def bounded_by_exit(timeout_millis: float) -> float:
+    """The timeout, or what is left of the exit's."""
+
 def flush_before_sigterm(timeout_millis: int) -> None:
     """SIGTERM, where nobody handles it, lets everything be exported before it ends this process."""
 

@@ -14,6 +14,12 @@ pub fn begin_exit(timeout_millis: u64) {
     exit::begin(Duration::from_millis(timeout_millis));
 }
 
+/// The timeout, or what is left of the exit's.
+#[pyfunction]
+pub fn bounded_by_exit(timeout_millis: f64) -> f64 {
+    exit::left().map_or(timeout_millis, |left| timeout_millis.min(left.as_secs_f64() * 1e3))
+}
+
 /// The exit ends: waits for what processors that were forgotten still export.
 #[pyfunction]
 pub fn finish_exit(py: Python<'_>) {

@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.sdk._shared_internal import BatchExportStrategy, BatchProcessor
 from opentelemetry.sdk.trace import ReadableSpan
 
-from otel_rs._exit import bounded
+from otel_rs import _native
 
 
 class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
@@ -30,7 +30,7 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         # Upstream declares whole milliseconds, and divides.
-        super().shutdown(bounded(timeout_millis))  # type: ignore[arg-type]
+        super().shutdown(_native.bounded_by_exit(timeout_millis))  # type: ignore[arg-type]
 
     def force_flush(self, timeout_millis: float | None = None) -> bool:
         # An exporter that flushes from within its export would wait for itself.
