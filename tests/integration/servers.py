@@ -99,6 +99,15 @@ def collector_that_is(what: str) -> Iterator[dict[str, str]]:
         }
 
 
+def assert_the_stop_does_not_wait_for_a_collector_that_is(
+    what: str, start_program: Callable[..., Any], folder: Path, command: Callable[[int], list[Any]], processes: int
+) -> None:
+    with collector_that_is(what) as environment, serving(start_program, folder, command, **environment) as server:
+        with Load(server) as load:
+            load.wait_for(processes=processes)
+        server.stop()
+
+
 class Load:
     """Client threads that ask, and keep what was answered with 200."""
 

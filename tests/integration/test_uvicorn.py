@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from .otelcol import Collector
-from .servers import AT_THE_END, BIN, SOON, Load, assert_each_span_was_received_once, collector_that_is, serving
+from .servers import (
+    AT_THE_END,
+    BIN,
+    SOON,
+    Load,
+    assert_each_span_was_received_once,
+    assert_the_stop_does_not_wait_for_a_collector_that_is,
+    serving,
+)
 
 pytest.importorskip("uvicorn")
 pytest.importorskip("fastapi")
@@ -106,10 +114,5 @@ def test_all_spans_are_delivered_when_it_has_answered_its_number_of_requests(
 def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
-    with (
-        collector_that_is(what) as environment,
-        serving(start_program, tmp_path, uvicorn(*TWO_WORKERS), **environment) as server,
-    ):
-        with Load(server) as load:
-            load.wait_for(processes=2)
-        server.stop()
+    command = uvicorn(*TWO_WORKERS)
+    assert_the_stop_does_not_wait_for_a_collector_that_is(what, start_program, tmp_path, command, 2)

@@ -15,7 +15,16 @@ import pytest
 import otel_rs
 
 from .otelcol import Collector
-from .servers import APPS, AT_THE_END, BIN, SOON, Load, assert_each_span_was_received_once, collector_that_is, serving
+from .servers import (
+    APPS,
+    AT_THE_END,
+    BIN,
+    SOON,
+    Load,
+    assert_each_span_was_received_once,
+    assert_the_stop_does_not_wait_for_a_collector_that_is,
+    serving,
+)
 
 pytest.importorskip("pyuwsgi")
 
@@ -142,10 +151,5 @@ def test_opentelemetry_instrument(collector: Collector, start_program: Callable[
 def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
-    with (
-        collector_that_is(what) as environment,
-        serving(start_program, tmp_path, uwsgi(*MASTER, *STOP_AT_ONCE), **environment) as server,
-    ):
-        with Load(server) as load:
-            load.wait_for(processes=PROCESSES)
-        server.stop()
+    command = uwsgi(*MASTER, *STOP_AT_ONCE)
+    assert_the_stop_does_not_wait_for_a_collector_that_is(what, start_program, tmp_path, command, PROCESSES)
