@@ -1,14 +1,11 @@
 //! The OTLP exporters' native part: a connection to a receiver for one signal, as Python holds it.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
@@ -18,9 +15,10 @@ use crate::convert::metrics::metrics;
 use crate::convert::scope::ScopeCache;
 use crate::convert::stock_span::frame_span;
 use crate::exit;
+use crate::exporter_config::{ExporterConfig, config_error};
 use crate::fork::generation;
 use crate::otlp::batch::Batch;
-use crate::otlp::client::{ClientConfig, Compression, GrpcCodes, Protocol, Signal, Status, TlsFiles};
+use crate::otlp::client::{Signal, Status};
 use crate::otlp::counters::Exports;
 use crate::otlp::exporter::{Exporter, Operation};
 use crate::report::{Kind, Level, report};
@@ -47,66 +45,17 @@ impl OtlpExporter {
 
 #[pymethods]
 impl OtlpExporter {
-    /// `max_data_points` are those of one request of metrics; `max_request_size` is in bytes, before compression;
-    /// `retryable_codes` are gRPC's.
+    /// Raises ConfigError if no request could be sent with the configuration.
     #[new]
-    #[pyo3(signature = (
-        signal, protocol, endpoint, headers, timeout, compression, user_agent,
-        *, ca_file = None, client_key_file = None, client_certificate_file = None,
-        max_data_points = None, max_request_size = None, retryable_codes = None,
-    ))]
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        signal: &str,
-        protocol: &str,
-        endpoint: String,
-        headers: Vec<(String, String)>,
-        timeout: f64,
-        compression: &str,
-        user_agent: String,
-        ca_file: Option<PathBuf>,
-        client_key_file: Option<PathBuf>,
-        client_certificate_file: Option<PathBuf>,
-        max_data_points: Option<usize>,
-        max_request_size: Option<usize>,
-        retryable_codes: Option<Vec<u32>>,
-    ) -> PyResult<Self> {
-        let signal = named("signal", signal, [Signal::Traces, Signal::Metrics, Signal::Logs])?;
-        let protocol = match protocol {
-            "grpc" => Protocol::Grpc,
-            "http/protobuf" => Protocol::HttpProtobuf,
-            "http/json" => Protocol::HttpJson,
-            other => {
-                let message = format!("protocol {other:?}; accepted: grpc, http/protobuf, http/json");
-                return Err(PyValueError::new_err(message));
-            }
-        };
-        let compressions = [Compression::None, Compression::Gzip, Compression::Deflate, Compression::Zstd];
-        let compression = named("compression", compression, compressions)?;
-        let tls = TlsFiles { ca_file, client_key_file, client_certificate_file };
-        let timeout = Duration::try_from_secs_f64(timeout)
-            .map_err(|_| PyValueError::new_err(format!("timeout {timeout}; accepted: seconds, zero or more")))?;
-        let retryable_codes = retryable_codes.map(|codes| {
-            let unknown = || PyValueError::new_err(format!("retryable codes {codes:?}; accepted: gRPC's, 0 to 16"));
-            GrpcCodes::new(&codes).ok_or_else(unknown)
-        });
-        let config = ClientConfig {
-            signal,
-            protocol,
-            endpoint,
-            headers,
-            timeout,
-            compression,
-            user_agent,
-            tls,
-            retryable_codes: retryable_codes.transpose()?,
-        };
-        let exporter = Exporter::new(config).map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(Self {
-            inner: Arc::new(exporter),
-            max_data_points: max_data_points.and_then(NonZeroUsize::new),
-            max_request_size: max_request_size.and_then(NonZeroUsize::new),
-        })
+    fn new(config: ExporterConfig) -> PyResult<Self> {
+        let exporter = Exporter::new(config.client()?).map_err(config_error)?;
+        Ok(Self::of(exporter, &config))
+    }
+
+    /// An exporter whose configuration cannot be used: it sends nothing, and counts what it gets as failed.
+    #[staticmethod]
+    fn that_sends_nothing(config: ExporterConfig) -> PyResult<Self> {
+        Ok(Self::of(Exporter::that_sends_nothing(config.client()?), &config))
     }
 
     /// Exports ReadableSpans (ours or stock ones), MetricsData or ReadableLogRecords, as the signal wants it, and waits
@@ -127,11 +76,7 @@ impl OtlpExporter {
 
     #[getter]
     fn protocol(&self) -> &'static str {
-        match self.inner.config().protocol {
-            Protocol::Grpc => "grpc",
-            Protocol::HttpProtobuf => "http/protobuf",
-            Protocol::HttpJson => "http/json",
-        }
+        self.inner.config().protocol.name()
     }
 
     #[getter]
@@ -166,6 +111,14 @@ impl OtlpExporter {
 }
 
 impl OtlpExporter {
+    fn of(exporter: Exporter, config: &ExporterConfig) -> Self {
+        Self {
+            inner: Arc::new(exporter),
+            max_data_points: config.max_data_points.and_then(NonZeroUsize::new),
+            max_request_size: config.max_request_size.and_then(NonZeroUsize::new),
+        }
+    }
+
     fn signal(&self) -> Signal {
         self.inner.config().signal
     }
@@ -297,13 +250,6 @@ impl Request {
     fn of(batch: Batch) -> Self {
         Self { items: batch.len(), body: batch.into_request() }
     }
-}
-
-/// The one of them that is called so.
-fn named<T: Display, const N: usize>(what: &str, name: &str, all: [T; N]) -> PyResult<T> {
-    let accepted = all.each_ref().map(T::to_string).join(", ");
-    let found = all.into_iter().find(|one| one.to_string() == name);
-    found.ok_or_else(|| PyValueError::new_err(format!("{what} {name:?}; accepted: {accepted}")))
 }
 
 fn spans(spans: &Bound<'_, PyAny>) -> PyResult<Batch> {

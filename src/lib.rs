@@ -18,6 +18,8 @@ pub mod convert;
 #[cfg(feature = "python")]
 pub mod exporter;
 #[cfg(feature = "python")]
+pub mod exporter_config;
+#[cfg(feature = "python")]
 pub mod trace;
 #[cfg(feature = "python")]
 pub mod view;
@@ -27,6 +29,8 @@ pub mod view;
 mod _native {
     #[pymodule_export]
     use crate::exporter::OtlpExporter;
+    #[pymodule_export]
+    use crate::exporter_config::ConfigError;
     #[pymodule_export]
     use crate::trace::at_exit::{begin_exit, bounded_by_exit, finish_exit, flush_before_exit, flush_before_sigterm};
     #[cfg(debug_assertions)]

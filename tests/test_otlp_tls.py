@@ -200,7 +200,7 @@ def test_a_variable_that_names_no_file_is_named(
     monkeypatch.setenv(variable, "/no/such/file.pem")
     with pytest.raises(ValueError, match=f"^{variable}: ") as caught:
         getattr(MODULES[protocol], CLASSES[signal])(endpoint="https://127.0.0.1:1")
-    assert '"/no/such/file.pem"' in str(caught.value)
+    assert "'/no/such/file.pem'" in str(caught.value)
     assert "accepted: " in str(caught.value)
 
 
@@ -208,7 +208,7 @@ def test_a_variable_that_names_no_file_is_named(
 def test_an_argument_that_names_no_certificate_is_named(protocol: str, tmp_path: Path) -> None:
     file = tmp_path / "no certificate.pem"
     file.write_text("secret")
-    with pytest.raises(ValueError, match=r"certificate file .*no certificate\.pem.*accepted: ") as caught:
+    with pytest.raises(ValueError, match=r"certificate_file is .*no certificate\.pem.*accepted: ") as caught:
         MODULES[protocol].OTLPSpanExporter("https://127.0.0.1:1", **arguments(protocol, certificate_file=file))
     assert "secret" not in str(caught.value)
 

@@ -16,6 +16,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
 from typing_extensions import Self
 
+from otel_rs.exporter.otlp._connection import ExporterConfig
+
 __version__: str
 
 class Processors:
@@ -24,26 +26,27 @@ class Processors:
     def __new__(cls) -> Processors: ...
     def set(self, pipelines: Sequence[SpanPipeline], python: Sequence[SpanProcessor]) -> None: ...
 
+class ConfigError(ValueError):
+    """A setting that no request could be sent with."""
+
+    setting: str
+    """The exporters' argument, such as ``endpoint`` or ``certificate_file``."""
+    value: str | None
+    """As it may be shown, without secrets; None for what is a secret."""
+    problem: str
+    accepted: str
+    """What is accepted, in words."""
+
 class OtlpExporter:
     """A connection to an OTLP receiver, for one signal."""
 
-    def __new__(
-        cls,
-        signal: str,
-        protocol: str,
-        endpoint: str,
-        headers: list[tuple[str, str]],
-        timeout: float,
-        compression: str,
-        user_agent: str,
-        *,
-        ca_file: str | None = None,
-        client_key_file: str | None = None,
-        client_certificate_file: str | None = None,
-        max_data_points: int | None = None,
-        max_request_size: int | None = None,
-        retryable_codes: list[int] | None = None,
-    ) -> OtlpExporter: ...
+    def __new__(cls, config: ExporterConfig) -> OtlpExporter:
+        """Raises ConfigError if no request could be sent with the configuration."""
+
+    @staticmethod
+    def that_sends_nothing(config: ExporterConfig) -> OtlpExporter:
+        """For a configuration that cannot be used: what it gets is counted as failed."""
+
     @property
     def protocol(self) -> str: ...
     @property

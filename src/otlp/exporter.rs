@@ -18,6 +18,8 @@ use crate::report::{Kind, Level, Source, report, say};
 
 pub struct Exporter {
     config: ClientConfig,
+    /// False where the configuration is of no use, so that there is no client.
+    sends: bool,
     state: PerProcess<State>,
     shut_down: AtomicBool,
     records_operations: AtomicBool,
@@ -33,7 +35,7 @@ pub(crate) type StandIn =
 
 /// What belongs to one process.
 struct State {
-    client: Result<Client, ConfigError>,
+    client: Option<Result<Client, ConfigError>>,
     counters: Counters,
     outage: Mutex<Outage>,
     operations: Mutex<Vec<Operation>>,
@@ -83,7 +85,21 @@ pub struct Exported {
 impl Exporter {
     /// Fails if no request could ever be sent with this configuration. Does not connect.
     pub fn new(config: ClientConfig) -> Result<Self, ConfigError> {
-        let exporter = Self {
+        let exporter = Self::of(config, true);
+        match &exporter.state().client {
+            Some(Ok(_)) | None => Ok(exporter),
+            Some(Err(error)) => Err(error.clone()),
+        }
+    }
+
+    /// For a configuration that no request can be sent with, of which somebody has told: what it gets has failed.
+    pub fn that_sends_nothing(config: ClientConfig) -> Self {
+        Self::of(config, false)
+    }
+
+    fn of(config: ClientConfig, sends: bool) -> Self {
+        Self {
+            sends,
             state: PerProcess::new(),
             shut_down: AtomicBool::new(false),
             records_operations: AtomicBool::new(false),
@@ -94,16 +110,12 @@ impl Exporter {
             config,
             #[cfg(test)]
             stand_in: None,
-        };
-        match &exporter.state().client {
-            Ok(_) => Ok(exporter),
-            Err(error) => Err(error.clone()),
         }
     }
 
     fn state(&self) -> &State {
         self.state.get_or_make(|| State {
-            client: Client::new(&self.config),
+            client: self.sends.then(|| Client::new(&self.config)),
             counters: Counters::default(),
             outage: Mutex::default(),
             operations: Mutex::default(),
@@ -212,8 +224,9 @@ impl Exporter {
             return stand_in(request).await;
         }
         match &self.state().client {
-            Ok(client) => client.export(request, no_retry).await,
-            Err(error) => failed(error.to_string(), Cause::Other),
+            Some(Ok(client)) => client.export(request, no_retry).await,
+            Some(Err(error)) => failed(error.to_string(), Cause::Other),
+            None => failed("the exporter's configuration cannot be used", Cause::Other),
         }
     }
 
@@ -240,9 +253,10 @@ impl Exporter {
     fn count_failed(&self, in_flight: &mut InFlight<'_>, items: u64, reason: &str) {
         let items = items.min(in_flight.left());
         in_flight.settle(items, Settled::Failed);
-        let said = report(Level::Error, Kind::ExportFailed, self.source, || {
-            format!("Failed to export {items} {}: {reason}", self.noun())
-        });
+        let said = self.sends
+            && report(Level::Error, Kind::ExportFailed, self.source, || {
+                format!("Failed to export {items} {}: {reason}", self.noun())
+            });
         let mut outage = lock(&self.state().outage);
         outage.exports += 1;
         outage.items += items;
@@ -252,7 +266,7 @@ impl Exporter {
     fn end_outage(&self) {
         let state = self.state();
         let Outage { exports, items, said } = std::mem::take(&mut *lock(&state.outage));
-        if let (true, Ok(client)) = (said, &state.client) {
+        if let (true, Some(Ok(client))) = (said, &state.client) {
             let noun = self.noun();
             say(
                 Level::Warning,
@@ -287,7 +301,10 @@ impl Exporter {
 
     /// Attempts that were made after a first one had failed.
     pub fn retries(&self) -> u64 {
-        self.state().client.as_ref().map_or(0, Client::retries)
+        match &self.state().client {
+            Some(Ok(client)) => client.retries(),
+            Some(Err(_)) | None => 0,
+        }
     }
 
     /// Keeps from now on how long requests take, for `take_operations`.
@@ -321,7 +338,7 @@ impl Exporter {
     pub fn shut_down(&self) -> bool {
         let first = !self.shut_down.swap(true, Ordering::AcqRel);
         // Where there is none yet, there is nothing under way, and nothing will be.
-        if let Some(State { client: Ok(client), .. }) = self.state.get() {
+        if let Some(State { client: Some(Ok(client)), .. }) = self.state.get() {
             client.stop_retrying();
         }
         first

@@ -1,12 +1,12 @@
-//! What a client is told, and what can be wrong with it.
+//! The configuration of a client.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::compression::Compression;
-use super::endpoint;
 use super::grpc_codes::GrpcCodes;
+use super::secrets::without_secrets;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -14,6 +14,17 @@ pub enum Protocol {
     HttpProtobuf,
     /// The specification's JSON mapping of the same messages.
     HttpJson,
+}
+
+impl Protocol {
+    /// As `OTEL_EXPORTER_OTLP_PROTOCOL` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Grpc => "grpc",
+            Protocol::HttpProtobuf => "http/protobuf",
+            Protocol::HttpJson => "http/json",
+        }
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -91,7 +102,7 @@ impl fmt::Debug for ClientConfig {
         f.debug_struct("ClientConfig")
             .field("signal", &self.signal)
             .field("protocol", &self.protocol)
-            .field("endpoint", &endpoint::without_secrets(&self.endpoint))
+            .field("endpoint", &without_secrets(&self.endpoint))
             .field("header_names", &names)
             .field("timeout", &self.timeout)
             .field("compression", &self.compression)
@@ -101,61 +112,3 @@ impl fmt::Debug for ClientConfig {
             .finish()
     }
 }
-
-/// A configuration that no request could be sent with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConfigError {
-    Endpoint {
-        /// Without user info, query and fragment.
-        endpoint: String,
-        problem: String,
-        accepted: &'static str,
-    },
-    HeaderName {
-        name: String,
-    },
-    HeaderValue {
-        name: String,
-    },
-    Compression {
-        compression: Compression,
-        protocol: Protocol,
-        accepted: &'static str,
-    },
-    /// A file of [`TlsFiles`]. Nothing of its contents is in here.
-    TlsFile {
-        /// Which one: "certificate", "client certificate" or "client key".
-        file: &'static str,
-        path: PathBuf,
-        problem: String,
-        accepted: &'static str,
-    },
-    Tls {
-        problem: String,
-    },
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConfigError::Endpoint { endpoint, problem, accepted } => {
-                write!(f, "invalid OTLP endpoint {endpoint:?}: {problem}; accepted: {accepted}")
-            }
-            ConfigError::HeaderName { name } => {
-                write!(f, "invalid OTLP header name {name:?}; accepted: letters, digits and any of !#$%&'*+-.^_`|~")
-            }
-            ConfigError::HeaderValue { name } => {
-                write!(f, "invalid value of the OTLP header {name:?}; accepted: text without control characters")
-            }
-            ConfigError::Compression { compression, protocol, accepted } => {
-                write!(f, "invalid OTLP compression {compression} for {protocol}; accepted: {accepted}")
-            }
-            ConfigError::TlsFile { file, path, problem, accepted } => {
-                write!(f, "invalid OTLP {file} file {path:?}: {problem}; accepted: {accepted}")
-            }
-            ConfigError::Tls { problem } => write!(f, "TLS cannot be set up: {problem}"),
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}

@@ -17,14 +17,15 @@ use tokio_rustls::TlsConnector;
 use tonic::codegen::Service;
 
 use super::cause::Cause;
-use super::config::{ClientConfig, ConfigError};
+use super::config::ClientConfig;
+use super::config_error::ConfigError;
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
 use super::proxy;
 use super::read_first::ReadFirst;
 use super::resolver::{self, Resolver};
 use super::retry::Retry;
-use super::tls::Tls;
+use super::tls::{self, Tls};
 
 const ALPN: &[u8] = b"h2";
 
@@ -188,7 +189,7 @@ fn target(url: &Url) -> Target {
 fn server_name(url: &Url) -> Result<ServerName<'static>, ConfigError> {
     let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(name.to_owned())
-        .map_err(|error| ConfigError::Tls { problem: format!("{name:?} is no name of a server: {error}") })
+        .map_err(|error| tls::unusable(format!("{name:?} is no name of a server: {error}")))
 }
 
 #[cfg(unix)]

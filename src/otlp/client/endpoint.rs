@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use reqwest::Url;
 
-use super::config::{ClientConfig, ConfigError, Protocol};
+use super::config::{ClientConfig, Protocol};
+use super::config_error::{ConfigError, Setting};
+use super::secrets::without_secrets;
 
 const ACCEPTED_GRPC: &str =
     "a URL such as http://localhost:4317 (plaintext) or https://localhost:4317 (TLS), or a socket such as unix:/path";
@@ -49,8 +51,12 @@ pub(super) fn parse(config: &ClientConfig) -> Result<Endpoint, ConfigError> {
         Protocol::Grpc => ACCEPTED_GRPC,
         Protocol::HttpProtobuf | Protocol::HttpJson => ACCEPTED_HTTP,
     };
-    let invalid =
-        |problem: String| ConfigError::Endpoint { endpoint: without_secrets(&config.endpoint), problem, accepted };
+    let invalid = |problem: String| ConfigError {
+        setting: Setting::Endpoint,
+        value: Some(without_secrets(&config.endpoint)),
+        problem,
+        accepted,
+    };
     if config.protocol == Protocol::Grpc
         && let Some(socket) = unix_socket(&config.endpoint)
     {
@@ -96,36 +102,9 @@ fn unix_socket(endpoint: &str) -> Option<Result<UnixSocket, &'static str>> {
     })
 }
 
-/// `endpoint` without user info, query and fragment, even when it is no URL at all.
-pub(super) fn without_secrets(endpoint: &str) -> String {
-    let (scheme, rest) = match endpoint.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), endpoint),
-    };
-    // In text that does not parse, an @ may end user info that contains any other delimiter: cut at the last one first.
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    format!("{scheme}{rest}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_cut_from_what_is_shown() {
-        for (endpoint, shown) in [
-            ("http://host:4318/v1/traces", "http://host:4318/v1/traces"),
-            ("http://user:secret@host/v1", "http://host/v1"),
-            ("http://us er:sec/r?t@host/v1", "http://host/v1"),
-            ("http://host/v1?api-key=secret#secret", "http://host/v1"),
-            ("user:secret@host", "host"),
-            ("host:4317", "host:4317"),
-            ("", ""),
-        ] {
-            assert_eq!(without_secrets(endpoint), shown);
-        }
-    }
 
     #[cfg(unix)]
     #[test]

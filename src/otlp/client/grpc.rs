@@ -18,7 +18,8 @@ use super::LONG_REQUEST_BYTES;
 use super::cause::{self, Cause};
 use super::channel::{Channel, Lease};
 use super::compression::Compression;
-use super::config::{ClientConfig, ConfigError};
+use super::config::ClientConfig;
+use super::config_error::{ConfigError, Setting};
 use super::deadline::Deadline;
 use super::dial::Dialer;
 use super::endpoint::Endpoint;
@@ -55,8 +56,12 @@ pub(super) struct Transport {
 impl Transport {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<Transport, ConfigError> {
         if config.compression == Compression::Deflate {
-            let (compression, protocol) = (config.compression, config.protocol);
-            return Err(ConfigError::Compression { compression, protocol, accepted: "none, gzip, zstd" });
+            return Err(ConfigError {
+                setting: Setting::Compression,
+                value: Some(config.compression.to_string()),
+                problem: "gRPC has no such compression".to_owned(),
+                accepted: "none, gzip, zstd",
+            });
         }
         let mut own = HeaderMap::new();
         own.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

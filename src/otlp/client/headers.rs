@@ -2,7 +2,8 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
-use super::config::{ClientConfig, ConfigError};
+use super::config::ClientConfig;
+use super::config_error::{ConfigError, Setting};
 
 /// Headers that describe the connection or the message's framing. Only the client knows them, and a wrong one would
 /// desynchronize the connection; a user's are left out, since one environment variable often serves several exporters.
@@ -16,11 +17,15 @@ pub(super) fn request_headers(
     reserved: fn(&HeaderName) -> bool,
 ) -> Result<HeaderMap, ConfigError> {
     let mut headers = own;
-    headers.insert(USER_AGENT, value("user-agent", &config.user_agent)?);
+    headers.insert(USER_AGENT, value(Setting::UserAgent, "user-agent", &config.user_agent)?);
     for (name, text) in &config.headers {
-        let header_name =
-            HeaderName::from_bytes(name.as_bytes()).map_err(|_| ConfigError::HeaderName { name: name.clone() })?;
-        let mut header_value = value(name, text)?;
+        let header_name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ConfigError {
+            setting: Setting::Headers,
+            value: None,
+            problem: format!("{name:?} is no name of a header"),
+            accepted: "letters, digits and any of !#$%&'*+-.^_`|~",
+        })?;
+        let mut header_value = value(Setting::Headers, name, text)?;
         // Keeps the value out of Debug output and of HPACK's compression table.
         header_value.set_sensitive(true);
         if !FRAMING.contains(&header_name.as_str()) && !reserved(&header_name) {
@@ -30,6 +35,11 @@ pub(super) fn request_headers(
     Ok(headers)
 }
 
-fn value(name: &str, text: &str) -> Result<HeaderValue, ConfigError> {
-    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ConfigError::HeaderValue { name: name.to_owned() })
+fn value(setting: Setting, name: &str, text: &str) -> Result<HeaderValue, ConfigError> {
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| ConfigError {
+        setting,
+        value: None,
+        problem: format!("the value of {name:?} cannot be sent"),
+        accepted: "text without control characters",
+    })
 }

@@ -13,7 +13,8 @@ use reqwest::redirect;
 use super::LONG_REQUEST_BYTES;
 use super::cause::{Cause, Status};
 use super::compression::Compression;
-use super::config::{ClientConfig, ConfigError, Protocol, Signal};
+use super::config::{ClientConfig, Protocol, Signal};
+use super::config_error::ConfigError;
 use super::deadline::Deadline;
 use super::endpoint::Endpoint;
 use super::failure::{Failure, root_cause, sources};
@@ -47,7 +48,7 @@ pub(super) struct Transport {
 impl Transport {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<Transport, ConfigError> {
         let Endpoint::Url(url) = endpoint else {
-            return Err(ConfigError::Tls { problem: "HTTP needs a URL".to_owned() });
+            return Err(tls::unusable("HTTP needs a URL"));
         };
         let (format, content_type) = match config.protocol {
             Protocol::HttpJson => (Format::Json, JSON),
@@ -67,8 +68,7 @@ impl Transport {
             }
             false => (None, tls::trusting_nobody()?),
         };
-        let client = client(settings, config.timeout)
-            .map_err(|error| ConfigError::Tls { problem: root_cause(&error).to_string() })?;
+        let client = client(settings, config.timeout).map_err(|error| tls::unusable(root_cause(&error)))?;
         Ok(Transport {
             tls,
             client: Mutex::new((0, client)),

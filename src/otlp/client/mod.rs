@@ -6,7 +6,7 @@ mod cause;
 mod channel;
 mod compression;
 mod config;
-mod credentials;
+mod config_error;
 mod deadline;
 mod dial;
 mod endpoint;
@@ -24,6 +24,7 @@ mod resolver;
 mod response;
 mod retry;
 mod rpc_status;
+mod secrets;
 mod tls;
 mod too_large;
 mod transcode;
@@ -40,7 +41,8 @@ use tokio::sync::watch;
 
 pub use cause::{Cause, Status};
 pub use compression::Compression;
-pub use config::{ClientConfig, ConfigError, Protocol, Signal, TlsFiles};
+pub use config::{ClientConfig, Protocol, Signal, TlsFiles};
+pub use config_error::ConfigError;
 pub use grpc_codes::GrpcCodes;
 
 pub(crate) use deadline::Deadline;
@@ -97,7 +99,7 @@ impl Client {
             }
         };
         let headers = config.headers.iter().map(|(_, value)| value.clone());
-        let in_endpoint = credentials::in_address(&config.endpoint);
+        let in_endpoint = secrets::credentials_in(&config.endpoint);
         let secrets: Vec<String> = headers.chain(in_endpoint).chain(proxy::secrets(&proxy::environment)).collect();
         Ok(Client {
             transport,

@@ -3,7 +3,7 @@
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::Url;
 
-use super::credentials;
+use super::secrets::credentials_in;
 
 /// The first that is set counts, even if it is empty, which means no proxy. gRPC's own variable comes first; HTTP's
 /// follow, for plaintext targets too, since the proxy's tunnel carries either.
@@ -33,7 +33,7 @@ pub(super) fn for_grpc(target: &Url, environment: &Environment) -> Option<Interc
 /// What must not be seen when a proxy or server quotes it.
 pub(super) fn secrets(environment: &Environment) -> Vec<String> {
     let proxies = PROXY.into_iter().chain(["all_proxy", "ALL_PROXY"]);
-    proxies.filter_map(environment).flat_map(|address| credentials::in_address(&address)).collect()
+    proxies.filter_map(environment).flat_map(|address| credentials_in(&address)).collect()
 }
 
 #[cfg(test)]

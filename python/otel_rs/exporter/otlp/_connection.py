@@ -21,6 +21,28 @@ _USER_AGENT = f"OTel-OTLP-Exporter-Python/{_native.__version__} (otel-rs)"
 _DEFAULT_MAX_REQUEST_SIZE = 64 * 1024 * 1024
 
 
+class ExporterConfig(NamedTuple):
+    """What the native exporter is made of; its settings have been checked."""
+
+    signal: Signal
+    protocol: str
+    endpoint: str
+    headers: list[tuple[str, str]]
+    timeout: float
+    """Seconds."""
+    compression: str
+    user_agent: str
+    certificate_file: str | None
+    client_key_file: str | None
+    client_certificate_file: str | None
+    max_data_points: int | None
+    """Of one request of metrics."""
+    max_request_size: int
+    """Bytes, before compression; 0 is no limit."""
+    retryable_codes: list[int] | None
+    """gRPC's, by number; None for the specification's."""
+
+
 class Connection(NamedTuple):
     native: _native.OtlpExporter
     endpoint: str
@@ -107,29 +129,27 @@ def _connect(
 ) -> Connection:
     if max_data_points is not None and max_data_points < 1:
         raise ValueError(f"max_export_batch_size is {max_data_points!r}; accepted: a number above zero, or None")
+    config = ExporterConfig(
+        signal=signal,
+        protocol=protocol,
+        endpoint=endpoint.value,
+        headers=list(headers.items()),
+        timeout=timeout,
+        compression=compression,
+        user_agent=_USER_AGENT,
+        certificate_file=tls.certificate and tls.certificate.value,
+        client_key_file=tls.client_key and tls.client_key.value,
+        client_certificate_file=tls.client_certificate and tls.client_certificate.value,
+        max_data_points=max_data_points,
+        max_request_size=max_request_size,
+        retryable_codes=retryable_codes,
+    )
     try:
-        native = _native.OtlpExporter(
-            signal,
-            protocol,
-            endpoint.value,
-            list(headers.items()),
-            timeout,
-            compression,
-            _USER_AGENT,
-            ca_file=tls.certificate and tls.certificate.value,
-            client_key_file=tls.client_key and tls.client_key.value,
-            client_certificate_file=tls.client_certificate and tls.client_certificate.value,
-            max_data_points=max_data_points,
-            max_request_size=max_request_size,
-            retryable_codes=retryable_codes,
-        )
-    except ValueError as error:
-        named = {
-            "endpoint": endpoint,
-            **{f"{name.replace('_', ' ')} file": file for name, file in tls._asdict().items()},
-        }
-        for name, setting in named.items():
-            if setting and setting.source.startswith("OTEL_") and str(error).startswith(f"invalid OTLP {name} "):
-                raise ValueError(f"{setting.source}: {error}") from None
+        native = _native.OtlpExporter(config)
+    except _native.ConfigError as error:
+        settings = {"endpoint": endpoint, **{f"{name}_file": file for name, file in tls._asdict().items()}}
+        setting = settings.get(error.setting)
+        if setting and setting.source.startswith("OTEL_"):
+            raise ValueError(f"{setting.source}: {error}") from None
         raise
     return Connection(native, endpoint.value, timeout)

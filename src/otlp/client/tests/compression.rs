@@ -63,5 +63,5 @@ fn grpc_does_not_know_deflate() {
     let mut config = config(Protocol::Grpc, ([127, 0, 0, 1], 1).into());
     config.compression = Compression::Deflate;
     let error = Client::new(&config).unwrap_err().to_string();
-    assert_eq!(error, "invalid OTLP compression deflate for gRPC; accepted: none, gzip, zstd");
+    assert_eq!(error, r#"compression is "deflate": gRPC has no such compression; accepted: none, gzip, zstd"#);
 }

@@ -253,10 +253,7 @@ async fn a_broken_rotation_keeps_what_was_there_and_is_reported() {
 
             server.server.stop().await;
             let reason = reason(export(&exporter).await);
-            assert_contains(
-                &reason,
-                "; the TLS files have changed but cannot be used as they are: invalid OTLP certificate",
-            );
+            assert_contains(&reason, "; the TLS files have changed but cannot be used as they are: certificate_file");
             assert_contains(&reason, "ca.pem");
         }
     })
@@ -332,10 +329,10 @@ fn unusable_files_are_named_without_their_contents() {
             (&broken, "it is not well-formed PEM"),
         ] {
             let text = error(path, None, None);
-            assert_contains(&text, &format!("invalid OTLP certificate file {path:?}: {problem}"));
+            assert_contains(&text, &format!("certificate_file is {path:?}: {problem}"));
             assert_contains(&text, "accepted: PEM with at least one CERTIFICATE");
             let text = error(&ca, Some(path), Some(&key));
-            assert_contains(&text, &format!("invalid OTLP client certificate file {path:?}: {problem}"));
+            assert_contains(&text, &format!("client_certificate_file is {path:?}: {problem}"));
         }
         for (path, problem) in [
             (&missing, "No such file"),
@@ -345,15 +342,15 @@ fn unusable_files_are_named_without_their_contents() {
             (&encrypted, "the key is encrypted"),
         ] {
             let text = error(&ca, Some(&certificate), Some(path));
-            assert_contains(&text, &format!("invalid OTLP client key file {path:?}: {problem}"));
+            assert_contains(&text, &format!("client_key_file is {path:?}: {problem}"));
             assert_contains(&text, "accepted: PEM with a PRIVATE KEY");
         }
         assert_contains(&error(&ca, None, Some(&key)), "it is given without a client certificate");
         let text = error(&ca, Some(&certificate), Some(&other_key));
-        assert_contains(&text, "invalid OTLP client certificate file");
+        assert_contains(&text, "client_certificate_file");
         assert_contains(&text, "KeyMismatch");
         let text = error(&ca, Some(&certificate), None);
-        assert_contains(&text, &format!("invalid OTLP client key file {certificate:?}"));
+        assert_contains(&text, &format!("client_key_file is {certificate:?}"));
     }
 }
 

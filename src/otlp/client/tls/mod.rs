@@ -11,7 +11,8 @@ use rustls::RootCertStore;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls_platform_verifier::BuilderVerifierExt;
 
-use super::config::{ConfigError, TlsFiles};
+use super::config::TlsFiles;
+use super::config_error::{ConfigError, Setting};
 
 /// How often, at most, an export looks whether the files have changed. Tests do not wait.
 const LOOK_INTERVAL: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 1 });
@@ -95,7 +96,7 @@ pub(super) fn trusting_nobody() -> Result<rustls::ClientConfig, ConfigError> {
 fn configure(files: &TlsFiles, alpn: &[u8]) -> Result<rustls::ClientConfig, ConfigError> {
     let builder = builder()?;
     let builder = match &files.ca_file {
-        None => builder.with_platform_verifier().map_err(invalid)?,
+        None => builder.with_platform_verifier().map_err(unusable)?,
         Some(path) => {
             let verifier = trust::Verifier::of(pem::ca_certificates(path)?, provider())
                 .map_err(|problem| pem::invalid_ca(path, problem))?;
@@ -122,11 +123,18 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 fn builder() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, ConfigError> {
-    rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(invalid)
+    rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(unusable)
 }
 
-fn invalid(error: rustls::Error) -> ConfigError {
-    ConfigError::Tls { problem: error.to_string() }
+/// An endpoint that TLS cannot be set up for.
+pub(super) fn unusable(problem: impl ToString) -> ConfigError {
+    let problem = format!("TLS cannot be set up: {}", problem.to_string());
+    ConfigError {
+        setting: Setting::Endpoint,
+        value: None,
+        problem,
+        accepted: "an endpoint without TLS, or certificates to trust",
+    }
 }
 
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::super::config::ConfigError;
+use super::super::config_error::{ConfigError, Setting};
 
 const ACCEPTED_CA: &str = "PEM with at least one CERTIFICATE";
 const ACCEPTED_CLIENT_CERTIFICATE: &str = "PEM with the client's CERTIFICATE first and its issuers' after it";
@@ -35,19 +35,19 @@ pub fn client_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
 }
 
 pub fn invalid_ca(path: &Path, problem: impl ToString) -> ConfigError {
-    invalid("certificate", path, problem, ACCEPTED_CA)
+    invalid(Setting::CertificateFile, path, problem, ACCEPTED_CA)
 }
 
 pub fn invalid_client_certificate(path: &Path, problem: impl ToString) -> ConfigError {
-    invalid("client certificate", path, problem, ACCEPTED_CLIENT_CERTIFICATE)
+    invalid(Setting::ClientCertificateFile, path, problem, ACCEPTED_CLIENT_CERTIFICATE)
 }
 
 pub fn invalid_key(path: &Path, problem: impl ToString) -> ConfigError {
-    invalid("client key", path, problem, ACCEPTED_KEY)
+    invalid(Setting::ClientKeyFile, path, problem, ACCEPTED_KEY)
 }
 
-fn invalid(file: &'static str, path: &Path, problem: impl ToString, accepted: &'static str) -> ConfigError {
-    ConfigError::TlsFile { file, path: path.to_owned(), problem: problem.to_string(), accepted }
+fn invalid(setting: Setting, path: &Path, problem: impl ToString, accepted: &'static str) -> ConfigError {
+    ConfigError { setting, value: Some(path.display().to_string()), problem: problem.to_string(), accepted }
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

@@ -33,10 +33,8 @@ impl Verifier {
 
 /// webpki finds this only after the certificate's validity in time, so that an expired one is not among them.
 fn is_authority_as_server(error: &Error) -> bool {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(other)) => format!("{:?}", other.0) == "CaUsedAsEndEntity",
-        _ => false,
-    }
+    let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 impl ServerCertVerifier for Verifier {

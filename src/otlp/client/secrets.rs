@@ -1,9 +1,22 @@
-//! The credentials in an address's user info, in all the forms in which a server may quote them.
+//! Secrets in addresses: the credentials of their user info, in all the forms in which a server may quote them, and
+//! addresses without them.
 
 use hyper_util::client::proxy::matcher::Matcher;
 
+/// `endpoint` without user info, query and fragment, even when it is no URL at all.
+pub(super) fn without_secrets(endpoint: &str) -> String {
+    let (scheme, rest) = match endpoint.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), endpoint),
+    };
+    // In text that does not parse, an @ may end user info that contains any other delimiter: cut at the last one first.
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}{rest}")
+}
+
 /// The password, or the user's name where it stands alone, as written and decoded, and the header made of both.
-pub(super) fn in_address(address: &str) -> Vec<String> {
+pub(super) fn credentials_in(address: &str) -> Vec<String> {
     let Some((user_info, _)) = address.rsplit_once('@') else { return Vec::new() };
     let user_info = user_info.rsplit_once("://").map_or(user_info, |(_, user_info)| user_info);
     let written = user_info.split_once(':').map_or(user_info, |(_, password)| password);
@@ -40,6 +53,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn secrets_are_cut_from_what_is_shown() {
+        for (endpoint, shown) in [
+            ("http://host:4318/v1/traces", "http://host:4318/v1/traces"),
+            ("http://user:secret@host/v1", "http://host/v1"),
+            ("http://us er:sec/r?t@host/v1", "http://host/v1"),
+            ("http://host/v1?api-key=secret#secret", "http://host/v1"),
+            ("user:secret@host", "host"),
+            ("host:4317", "host:4317"),
+            ("", ""),
+        ] {
+            assert_eq!(without_secrets(endpoint), shown);
+        }
+    }
+
+    #[test]
     fn all_forms_are_known() {
         for (address, credentials) in [
             ("http://user:pa55word@host:1/v1", vec!["pa55word", "pa55word", "Basic dXNlcjpwYTU1d29yZA=="]),
@@ -49,7 +77,7 @@ mod tests {
             ("http://host:1/v1", vec![]),
             ("", vec![]),
         ] {
-            assert_eq!(in_address(address), credentials, "{address}");
+            assert_eq!(credentials_in(address), credentials, "{address}");
         }
     }
 
