@@ -6,7 +6,7 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUST_SOURCES := $(shell find src -name '*.rs')
+RUST_SOURCES := $(shell find src crates -name '*.rs' -o -name Cargo.toml)
 PYTHON_SOURCES := $(shell find python -name '*.py')
 DEBUG := .cache/debug
 COLLECTOR := .cache/collector/otelcol
@@ -84,7 +84,7 @@ demo: $(VENV)/.extension ## run an instrumented Flask program against the built-
 
 test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the Collector if `make collector` was run)
 	$(need_cargo)$(need_cc)
-	cargo test --locked --no-default-features
+	cargo test --locked --workspace
 	$(BIN)/python -m pytest
 	$(BIN)/python tests/conformance/run.py
 
@@ -131,7 +131,7 @@ SANITIZED_TESTS := $(addprefix tests/test_,span.py readable_span.py context.py i
 sanitize: $(VENV)/.dev $(VENV)/.extension $(SANITIZE)/.extension ## run Rust tests and Python tests under AddressSanitizer; needs nightly Rust and GCC
 	$(need_cargo)$(need_cc)$(need_nightly)$(need_libasan)
 	CARGO_TARGET_DIR=$(SANITIZE)/target RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=1 \
-		cargo +nightly test --locked --no-default-features --target $(HOST) --lib --test fuzz
+		cargo +nightly test --locked --package otel-rs-core --target $(HOST) --lib --test fuzz
 	LD_PRELOAD=$(libasan) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONMALLOC=malloc \
 		PYTHONPATH=$(abspath $(SANITIZE)/package) $(BIN)/python -m pytest --timeout=300 $(SANITIZED_TESTS)
 
@@ -139,18 +139,18 @@ sanitize: $(VENV)/.dev $(VENV)/.extension $(SANITIZE)/.extension ## run Rust tes
 races: ## run the Rust tests under ThreadSanitizer; needs nightly Rust with its sources
 	$(need_cargo)$(need_cc)$(need_nightly)$(need_rust_src)
 	CARGO_TARGET_DIR=$(SANITIZE)/threads RUSTFLAGS=-Zsanitizer=thread \
-		cargo +nightly test -Zbuild-std --locked --no-default-features --target $(HOST) --lib -- --skip otlp::client
+		cargo +nightly test -Zbuild-std --locked --package otel-rs-core --package otel-rs-view --target $(HOST) --lib -- --skip client::
 
 # Modules without Python and without input and output. Files are only read for the seeds of the fuzz targets.
-MIRI_TESTS := fork:: published:: report:: pipeline::queue:: receiver::text:: \
-	$(addsuffix ::tests,$(addprefix otlp::,attributes batch counters log_record metric span split wire))
+MIRI_TESTS := process::fork:: process::published:: process::report:: batch_processor::queue:: export::counters:: \
+	export::split:: $(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record metric span wire))
 
 miri: ## run the Rust tests that do no input and output under Miri
 	$(need_cargo)$(need_cc)$(need_miri)
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
-		cargo +nightly miri test --locked --no-default-features --lib -- $(MIRI_TESTS)
+		cargo +nightly miri test --locked --package otel-rs-core --lib -- $(MIRI_TESTS)
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
-		cargo +nightly miri test --locked --no-default-features --test fuzz -- attributes json log_records metrics spans
+		cargo +nightly miri test --locked --package otel-rs-core --test fuzz -- attributes json log_records metrics spans
 
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector, and the long forms of the faults
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py tests/faults
@@ -170,10 +170,9 @@ conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with ot
 
 lint: $(VENV)/.dev ## check formatting, clippy, ruff and mypy
 	$(need_cargo)$(need_cc)$(need_rust_linters)
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

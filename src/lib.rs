@@ -1,49 +1,30 @@
 //! What Python sees, as a table of contents.
 
-pub mod descriptors;
-pub mod exit;
-pub mod fork;
-pub mod otlp;
-pub mod pipeline;
-pub mod published;
-pub mod receiver;
-pub mod report;
-pub mod runtime;
-pub mod sync;
-#[cfg(any(target_os = "linux", target_vendor = "apple"))]
-pub mod termination;
+mod convert;
+mod export;
+mod py;
+mod trace;
+mod view;
 
-#[cfg(feature = "python")]
-pub mod convert;
-#[cfg(feature = "python")]
-pub mod exporter;
-#[cfg(feature = "python")]
-pub mod exporter_config;
-#[cfg(feature = "python")]
-pub mod trace;
-#[cfg(feature = "python")]
-pub mod view;
-
-#[cfg(feature = "python")]
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use crate::exporter::OtlpExporter;
+    use crate::export::batch_processor::BatchProcessor;
     #[pymodule_export]
-    use crate::exporter_config::ConfigError;
+    use crate::export::config::ConfigError;
     #[pymodule_export]
-    use crate::trace::at_exit::{begin_exit, bounded_by_exit, finish_exit, flush_before_exit, flush_before_sigterm};
+    use crate::export::exporter::OtlpExporter;
     #[cfg(debug_assertions)]
     #[pymodule_export]
-    use crate::trace::boundary::injected::panic_in;
+    use crate::py::boundary::injected::panic_in;
+    #[pymodule_export]
+    use crate::py::exit::{begin_exit, bounded_by_exit, finish_exit, flush_before_exit, flush_before_sigterm};
     #[pymodule_export]
     use crate::trace::current_span::CurrentSpan;
     #[pymodule_export]
     use crate::trace::methods::look_up_methods;
     #[pymodule_export]
     use crate::trace::non_recording_span::NonRecordingSpan;
-    #[pymodule_export]
-    use crate::trace::pipeline::SpanPipeline;
     #[pymodule_export]
     use crate::trace::processors::Processors;
     #[pymodule_export]
@@ -57,8 +38,8 @@ mod _native {
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
         use pyo3::types::PyModuleMethods;
 
-        crate::trace::interpreter::must_be_the_main_one()?;
-        crate::fork::watch();
+        crate::py::interpreter::must_be_the_main_one()?;
+        otel_rs_core::process::watch_forks();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -6,10 +6,10 @@ use std::io::{self, IsTerminal, Write};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::receiver::{
+use crate::py::wait::SIGNAL_CHECK_INTERVAL;
+use otel_rs_view::{
     DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, Format, Paint, Receiver, ReceiverConfig, ReceiverError,
 };
-use crate::trace::signals::CHECK_INTERVAL;
 
 /// Run an OTLP receiver that prints what it is sent, until a signal's handler raises, or until its output is closed.
 ///
@@ -83,7 +83,7 @@ fn announce(protocol: &str, address: Option<std::net::SocketAddr>) {
 /// What a signal's handler raises. Python's handlers run on this thread, and only when they are let.
 async fn interrupt() -> PyErr {
     loop {
-        tokio::time::sleep(CHECK_INTERVAL).await;
+        tokio::time::sleep(SIGNAL_CHECK_INTERVAL).await;
         if let Err(raised) = Python::attach(|py| py.check_signals()) {
             return raised;
         }

@@ -1,6 +1,6 @@
 //! Answers of a peer that may send anything.
 
-use otel_rs::otlp::client::{Outcome, parsers};
+use otel_rs_core::client::{Outcome, parsers};
 
 use super::input::Input;
 

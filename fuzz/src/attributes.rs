@@ -1,7 +1,7 @@
 //! `otlp::attributes`: the newest of each key, in the order of setting, within the limit.
 
 use opentelemetry_proto::tonic::trace::v1::Span;
-use otel_rs::otlp::span::SPAN_ATTRIBUTES;
+use otel_rs_core::otlp::SPAN_ATTRIBUTES;
 use prost::Message;
 
 use super::input::Input;

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use otel_rs::otlp::json::to_string;
+use otel_rs_core::otlp::to_json;
 use prost::Message;
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -26,7 +26,7 @@ fn transcode<M: Message + Default + Serialize>(request: &[u8]) {
 }
 
 pub fn assert_is_json<M: Serialize>(message: &M) {
-    let json = to_string(message).expect("a message has nothing that JSON has not");
+    let json = to_json(message).expect("a message has nothing that JSON has not");
     assert!(!json.contains('\n'), "{json}");
     serde_json::from_str::<IgnoredAny>(&json).expect("what we write is JSON");
     // Not the deepest ones: serde_json stops at 128 levels, and prost at 100 of its own, which are fewer than JSON's.

@@ -2,8 +2,8 @@
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::{self as proto, ResourceLogs, ScopeLogs};
-use otel_rs::otlp::batch::Batch;
-use otel_rs::otlp::log_record::{LOG_RECORD_ATTRIBUTES, LogRecord};
+use otel_rs_core::otlp::Batch;
+use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use prost::Message;
 
 use super::input::Input;

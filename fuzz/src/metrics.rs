@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::{self as proto, metric::Data};
-use otel_rs::otlp::metric::{
+use otel_rs_core::otlp::{
     Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
-    Histogram, Kind, Metric, Metrics, NUMBER_POINT, Number, Point, PointFields, Points, ResourceMetrics, ScopeMetrics,
+    Histogram, Metric, MetricKind, Metrics, NUMBER_POINT, Number, Point, PointFields, Points, ResourceMetrics,
+    ScopeMetrics,
 };
 use prost::Message;
 
@@ -95,27 +96,28 @@ fn points_of(data: Option<&Data>) -> Vec<Data> {
 }
 
 fn read_metric(input: &mut Input<'_>) -> (Metric, proto::Metric) {
-    let kind = [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::ExponentialHistogram][input.below(4)];
+    let kind =
+        [MetricKind::Gauge, MetricKind::Sum, MetricKind::Histogram, MetricKind::ExponentialHistogram][input.below(4)];
     let (name, description, unit) = (input.text(), input.maybe(Input::text), input.maybe(Input::text));
     let (description, unit) = (description.unwrap_or_default(), unit.unwrap_or_default());
-    let temporality = if kind == Kind::Gauge { 0 } else { input.below(3) as u64 };
-    let is_monotonic = kind == Kind::Sum && input.flag();
+    let temporality = if kind == MetricKind::Gauge { 0 } else { input.below(3) as u64 };
+    let is_monotonic = kind == MetricKind::Sum && input.flag();
     let mut points = Points::default();
     let aggregation_temporality = temporality as i32;
     let count = input.below(8);
     let data = match kind {
-        Kind::Gauge => {
+        MetricKind::Gauge => {
             Data::Gauge(proto::Gauge { data_points: (0..count).map(|_| push_number(input, &mut points)).collect() })
         }
-        Kind::Sum => {
+        MetricKind::Sum => {
             let data_points = (0..count).map(|_| push_number(input, &mut points)).collect();
             Data::Sum(proto::Sum { data_points, aggregation_temporality, is_monotonic })
         }
-        Kind::Histogram => {
+        MetricKind::Histogram => {
             let data_points = (0..count).map(|_| push_histogram(input, &mut points)).collect();
             Data::Histogram(proto::Histogram { data_points, aggregation_temporality })
         }
-        Kind::ExponentialHistogram => {
+        MetricKind::ExponentialHistogram => {
             let data_points = (0..count).map(|_| push_exponential_histogram(input, &mut points)).collect();
             Data::ExponentialHistogram(proto::ExponentialHistogram { data_points, aggregation_temporality })
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1 as resource;
-use otel_rs::otlp::attributes::Attributes;
-use otel_rs::otlp::batch::{Resource, Scope};
+use otel_rs_core::otlp::Attributes;
+use otel_rs_core::otlp::{Resource, Scope};
 use prost::Message;
 
 use super::input::{Input, key_value};

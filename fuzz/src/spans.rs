@@ -5,11 +5,12 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{self as proto, ResourceSpans, ScopeSpans, span};
-use otel_rs::otlp::batch::{Batch, Scope};
-use otel_rs::otlp::span::{
-    EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, Span, StatusCode, flags, name_of, put_event, put_link,
+use otel_rs_core::export::split;
+use otel_rs_core::otlp::{Batch, Scope};
+use otel_rs_core::otlp::{
+    EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, Span, StatusCode, put_event, put_link, span_flags,
+    span_name,
 };
-use otel_rs::otlp::split;
 use prost::Message;
 
 use super::input::Input;
@@ -82,7 +83,7 @@ fn close(batch: &mut Batch, expected: &mut Vec<Sent>, max_request_bytes: usize) 
     let decoded = ExportTraceServiceRequest::decode(&*request).expect("what we write is well-formed");
     assert_is_json(&decoded);
     for (item, span) in split::items(&request).zip(decoded.resource_spans.iter().flat_map(spans_of)) {
-        assert_eq!(name_of(item), span.name);
+        assert_eq!(span_name(item), span.name);
     }
     let sent = flat(decoded);
     assert_halves(request, &sent);
@@ -156,7 +157,7 @@ fn read_span(input: &mut Input<'_>) -> (Vec<u8>, proto::Span) {
         span_id: span.span_id.to_be_bytes().into(),
         trace_state: trace_state.clone(),
         parent_span_id: span.parent_span_id.map(|id| id.to_be_bytes().into()).unwrap_or_default(),
-        flags: flags(span.parent_is_remote),
+        flags: span_flags(span.parent_is_remote),
         name: name.clone(),
         kind: span.kind.into(),
         start_time_unix_nano: span.start_time_unix_nano,
@@ -199,7 +200,7 @@ fn read_links(input: &mut Input<'_>) -> (Messages, Vec<span::Link>, u32) {
             trace_state,
             attributes: attributes.key_values(),
             dropped_attributes_count: attributes.dropped,
-            flags: flags(is_remote),
+            flags: span_flags(is_remote),
         }
     })
 }

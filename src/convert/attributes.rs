@@ -1,44 +1,23 @@
 //! Attributes set from Python: converted first, then put in place, so that no lock is held while Python code can run.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 
+use otel_rs_core::otlp::Attributes;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString};
 
-use crate::convert::log;
 use crate::convert::read::read;
-use crate::convert::text;
+use crate::convert::scratch::with_scratch;
 use crate::convert::value::{self, Fidelity};
-use crate::otlp::attributes::Attributes;
-use crate::trace::api::api;
-use crate::trace::exception;
+use crate::py::exception;
+use crate::py::log;
+use crate::py::text;
+use crate::py::upstream::upstream;
 
-thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Room that a thread keeps for the next conversion.
-const MAX_SCRATCH: usize = 64 * 1024;
-
-/// Lends an empty buffer that is usually allocated already. Converting may run Python code that comes here again on
-/// the same thread: that call gets a new one.
-#[inline]
-pub fn with_scratch<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-    // A thread that is ending has none left; it may still end a span.
-    let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
-    buffer.clear();
-    let result = use_it(&mut buffer);
-    if buffer.capacity() <= MAX_SCRATCH {
-        let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
-    }
-    result
-}
-
-/// Attributes, and beside them the Python values that their wire form does not hold to the full.
+/// Attributes in their wire form, and the Python values that the wire form cannot hold exactly.
 pub struct PyAttributes {
     pub wire: Attributes,
     /// Boxed, because there are next to never any.
@@ -53,7 +32,7 @@ impl PyAttributes {
         Self { wire: Attributes::new(field, limit), originals: None }
     }
 
-    /// Takes the originals out, to be kept beside a message made of the wire form.
+    /// Takes the originals out, to be kept with a message made of the wire form.
     pub fn take_originals(&mut self) -> Option<Box<Originals>> {
         self.originals.take()
     }
@@ -135,7 +114,7 @@ fn dict_of<'py>(attributes: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
     }
     let py = attributes.py();
     // Its own `items()` is Python code that takes a lock for each pair.
-    if attributes.get_type().is(api(py).ok()?.bounded_attributes.bind(py)) {
+    if attributes.get_type().is(upstream(py).ok()?.bounded_attributes.bind(py)) {
         return attributes.getattr(intern!(py, "_dict")).ok()?.cast_into_exact().ok();
     }
     None
@@ -193,7 +172,7 @@ pub fn each<'py>(
     let py = attributes.py();
     let mut pairs = || -> PyResult<u32> {
         if !value::is_mapping(attributes)? {
-            let message = format!("attributes must be a mapping, not {}", log::type_name(attributes));
+            let message = format!("attributes must be a mapping, not {}", text::type_name(attributes));
             return Err(pyo3::exceptions::PyTypeError::new_err(message));
         }
         if limit == Some(0) {

@@ -1,12 +1,14 @@
 //! Python objects as the plain values that messages are made of.
 
 use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use otel_rs_core::otlp::Number;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyString};
+use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
-use crate::convert::text::utf8;
-use crate::otlp::metric::Number;
+use crate::py::text::{shown, type_name, utf8};
+use crate::py::{interrupt, log};
 
 /// A text as it is, lone surrogates replaced; None as an empty one; `str()` of anything else.
 pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
@@ -35,4 +37,46 @@ pub fn number(object: &Bound<'_, PyAny>) -> PyResult<Number> {
         return Ok(Number::Int(int));
     }
     Ok(Number::Double(object.extract()?))
+}
+
+/// The current time, in nanoseconds since the epoch.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64)
+}
+
+/// A time in nanoseconds since the epoch; one that is no number is replaced by the current time, with a log line.
+#[inline]
+pub fn time_or_now(time: Option<&Bound<'_, PyAny>>) -> u64 {
+    time.map_or_else(now, self::time)
+}
+
+/// As `time_or_now`, for a time that is given.
+pub fn time(time: &Bound<'_, PyAny>) -> u64 {
+    if let Ok(nanos) = time.extract::<u64>() {
+        return nanos;
+    }
+    match time.extract::<f64>() {
+        // Negative times and NaN become zero, the epoch.
+        Ok(nanos) => nanos as u64,
+        Err(error) => {
+            interrupt::ignore(time.py(), error);
+            let message = format!("Invalid time of type `{}`, taking the current one.", type_name(time));
+            log::warning(time.py(), &message);
+            now()
+        }
+    }
+}
+
+/// A span's or event's name: the object itself if it is a text, else what stock sends for it, or `str` makes of it.
+pub fn name<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyString> {
+    let py = object.py();
+    if let Ok(text) = object.cast::<PyString>() {
+        text.clone()
+    } else if object.is_none() {
+        PyString::new(py, "")
+    } else if let Ok(bytes) = object.cast::<PyBytes>() {
+        PyString::new(py, &String::from_utf8_lossy(bytes.as_bytes()))
+    } else {
+        PyString::new(py, &shown(object))
+    }
 }

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
+use otel_rs_core::otlp::{Batch, Fields, LOG_RECORD_ATTRIBUTES, LogRecord, Scope, Value};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::convert::attributes::{PyAttributes, with_scratch};
+use crate::convert::attributes::PyAttributes;
 use crate::convert::fields::{nanos, text};
-use crate::convert::log;
 use crate::convert::scope::ScopeCache;
+use crate::convert::scratch::with_scratch;
 use crate::convert::value::put_body;
-use crate::otlp::batch::{Batch, Scope};
-use crate::otlp::log_record::{LOG_RECORD_ATTRIBUTES, LogRecord};
-use crate::otlp::wire::{Fields, Value};
-use crate::trace::exception;
+use crate::py::exception;
+use crate::py::log;
 
 /// Reads any iterable of ReadableLogRecords; one that cannot be encoded costs itself and a log line.
 ///

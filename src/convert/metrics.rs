@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use otel_rs_core::otlp::{
+    Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
+    Histogram, Metric, MetricKind, Metrics, NUMBER_POINT, Point, PointFields, Points, ResourceMetrics, ScopeMetrics,
+};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -9,14 +13,12 @@ use pyo3::types::{PyString, PyType};
 
 use crate::convert::attributes::PyAttributes;
 use crate::convert::fields::{nanos, number, text};
-use crate::convert::log;
-use crate::convert::once::get_or_make;
 use crate::convert::scope::{resource_of, scope_in};
-use crate::otlp::metric::{
-    Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
-    Histogram, Kind, Metric, Metrics, NUMBER_POINT, Point, PointFields, Points, ResourceMetrics, ScopeMetrics,
-};
-use crate::trace::exception;
+use crate::py::exception;
+use crate::py::log;
+use crate::py::once::get_or_make;
+use crate::py::text::type_name;
+use crate::py::upstream::{EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, SUM};
 
 /// Reads everything; what cannot be encoded costs itself and a log line.
 pub fn metrics(data: &Bound<'_, PyAny>) -> PyResult<Metrics> {
@@ -56,35 +58,33 @@ fn for_each<'py>(
 }
 
 /// The classes that say what a metric's data is.
-struct Kinds {
+struct MetricClasses {
     gauge: Py<PyType>,
     sum: Py<PyType>,
     histogram: Py<PyType>,
     exponential_histogram: Py<PyType>,
 }
 
-impl Kinds {
+impl MetricClasses {
     fn get(py: Python<'_>) -> PyResult<&'static Self> {
-        static KINDS: PyOnceLock<Kinds> = PyOnceLock::new();
-        get_or_make(py, &KINDS, || {
-            let module = py.import("opentelemetry.sdk.metrics.export")?;
-            let class = |name: &str| PyResult::Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind());
-            Ok(Kinds {
-                gauge: class("Gauge")?,
-                sum: class("Sum")?,
-                histogram: class("Histogram")?,
-                exponential_histogram: class("ExponentialHistogram")?,
+        static CLASSES: PyOnceLock<MetricClasses> = PyOnceLock::new();
+        get_or_make(py, &CLASSES, || {
+            Ok(MetricClasses {
+                gauge: GAUGE.class(py)?,
+                sum: SUM.class(py)?,
+                histogram: HISTOGRAM.class(py)?,
+                exponential_histogram: EXPONENTIAL_HISTOGRAM.class(py)?,
             })
         })
     }
 
-    fn of(&self, data: &Bound<'_, PyAny>) -> PyResult<Option<Kind>> {
+    fn of(&self, data: &Bound<'_, PyAny>) -> PyResult<Option<MetricKind>> {
         let py = data.py();
         for (class, kind) in [
-            (&self.gauge, Kind::Gauge),
-            (&self.histogram, Kind::Histogram),
-            (&self.sum, Kind::Sum),
-            (&self.exponential_histogram, Kind::ExponentialHistogram),
+            (&self.gauge, MetricKind::Gauge),
+            (&self.histogram, MetricKind::Histogram),
+            (&self.sum, MetricKind::Sum),
+            (&self.exponential_histogram, MetricKind::ExponentialHistogram),
         ] {
             if data.is_instance(class.bind(py))? {
                 return Ok(Some(kind));
@@ -101,30 +101,30 @@ fn metric<'py>(metric: &Bound<'py, PyAny>) -> PyResult<Metric> {
     let unit = attribute(intern!(py, "unit"))?;
     let head = Metric::head(&text(&name)?, &text(&description)?, &text(&unit)?);
     let data = attribute(intern!(py, "data"))?;
-    let Some(kind) = Kinds::get(py)?.of(&data)? else {
-        log::warning(py, &format!("unsupported data type {}", log::type_name(&data)));
+    let Some(kind) = MetricClasses::get(py)?.of(&data)? else {
+        log::warning(py, &format!("unsupported data type {}", type_name(&data)));
         let points = Points::default();
-        return Ok(Metric { head, kind: Kind::Gauge, temporality: 0, is_monotonic: false, points });
+        return Ok(Metric { head, kind: MetricKind::Gauge, temporality: 0, is_monotonic: false, points });
     };
     let mut points = Points::default();
     let what = format!("A data point of the metric `{}`", text(&name)?);
     for_each(&data.getattr(intern!(py, "data_points"))?, &what, |point| match kind {
-        Kind::Gauge | Kind::Sum => push_number(point, kind, &mut points),
-        Kind::Histogram => push_histogram(point, &mut points),
-        Kind::ExponentialHistogram => push_exponential_histogram(point, &mut points),
+        MetricKind::Gauge | MetricKind::Sum => push_number(point, kind, &mut points),
+        MetricKind::Histogram => push_histogram(point, &mut points),
+        MetricKind::ExponentialHistogram => push_exponential_histogram(point, &mut points),
     })?;
     let temporality = match kind {
-        Kind::Gauge => 0,
+        MetricKind::Gauge => 0,
         _ => data.getattr(intern!(py, "aggregation_temporality"))?.extract()?,
     };
-    let is_monotonic = kind == Kind::Sum && data.getattr(intern!(py, "is_monotonic"))?.is_truthy()?;
+    let is_monotonic = kind == MetricKind::Sum && data.getattr(intern!(py, "is_monotonic"))?.is_truthy()?;
     Ok(Metric { head, kind, temporality, is_monotonic, points })
 }
 
-fn push_number(point: &Bound<'_, PyAny>, kind: Kind, points: &mut Points) -> PyResult<()> {
+fn push_number(point: &Bound<'_, PyAny>, kind: MetricKind, points: &mut Points) -> PyResult<()> {
     let value = number(&point.getattr(intern!(point.py(), "value"))?)?;
     with_point(point, &NUMBER_POINT, |mut common| {
-        if kind == Kind::Gauge {
+        if kind == MetricKind::Gauge {
             // As the Python SDK: a gauge is of one time.
             common.start_time_unix_nano = 0;
         }

@@ -1,50 +1,11 @@
 //! The wire's values as Python ones, for whoever reads a span.
 
+use otel_rs_core::otlp::{Fields, Value, key_value_parts};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
-use crate::convert::attributes::{Originals, PyAttributes};
 use crate::convert::value::any_value;
-use crate::otlp::attributes::key_value_parts;
-use crate::otlp::wire::{Fields, Value};
-
-/// A copy of some attributes, taken under a lock, to be made Python objects of after it.
-pub struct Snapshot {
-    wire: Vec<u8>,
-    originals: Originals,
-}
-
-impl Snapshot {
-    pub fn of(py: Python<'_>, attributes: &PyAttributes) -> Self {
-        let mut wire = Vec::with_capacity(attributes.wire.wire_len());
-        attributes.wire.write(&mut wire);
-        let originals = attributes.originals().iter().map(|(key, value)| (key.clone(), value.clone_ref(py))).collect();
-        Self { wire, originals }
-    }
-
-    pub fn into_dict(self, py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
-        let dict = PyDict::new(py);
-        for (_, field) in Fields::of(&self.wire) {
-            if let Value::Bytes(key_value) = field {
-                put_key_value(&dict, key_value)?;
-            }
-        }
-        put_originals(&dict, self.originals)?;
-        Ok(dict)
-    }
-}
-
-/// Replaces what the wire form holds of some values by the values as they were set.
-pub fn put_originals(attributes: &Bound<'_, PyDict>, originals: Originals) -> PyResult<()> {
-    for (key, value) in originals {
-        // Dropped meanwhile for want of room, it stays dropped.
-        if attributes.contains(&*key)? {
-            attributes.set_item(&*key, value)?;
-        }
-    }
-    Ok(())
-}
 
 /// Sets one KeyValue message's pair in a dict.
 pub fn put_key_value(dict: &Bound<'_, PyDict>, key_value: &[u8]) -> PyResult<()> {

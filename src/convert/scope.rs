@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use otel_rs_core::otlp::{self, Resource, Scope, len_tag};
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::attributes::PyAttributes;
 use crate::convert::fields;
-use crate::otlp::batch::{Resource, Scope};
-use crate::otlp::wire::{self, len_tag};
 
 const RESOURCE_ATTRIBUTES: u8 = 1;
 const SCOPE_ATTRIBUTES: u8 = 3;
@@ -36,7 +35,7 @@ pub fn scope_in(resource: Arc<Resource>, scope: &Bound<'_, PyAny>) -> PyResult<A
     for (field, name) in [(1, "name"), (2, "version")] {
         let text = text_of(scope, name)?;
         if !text.is_empty() {
-            wire::put_bytes(&mut message, len_tag(field), text.as_bytes());
+            otlp::put_bytes(&mut message, len_tag(field), text.as_bytes());
         }
     }
     put_attributes(&scope.getattr(intern!(scope.py(), "attributes"))?, SCOPE_ATTRIBUTES, &mut message);

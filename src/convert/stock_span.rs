@@ -1,53 +1,44 @@
-//! Any ReadableSpan as a framed span: ours as it stands, a stock one read through its properties.
+//! A stock ReadableSpan as a framed span, read through its properties.
 
 use std::sync::Arc;
 
+use otel_rs_core::otlp::{self, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, Scope, StatusCode};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::attributes::PyAttributes;
-use crate::convert::log;
+use crate::convert::fields;
 use crate::convert::scope::ScopeCache;
-use crate::convert::text;
 use crate::convert::value::is_mapping;
-use crate::otlp::batch::Scope;
-use crate::otlp::span::{self as wire, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, StatusCode};
-use crate::trace::api::{Api, api, position};
-use crate::trace::call;
-use crate::trace::span::{Span, given_time, name_of};
+use crate::py::call;
+use crate::py::text;
+use crate::py::upstream::{Upstream, position, upstream};
 
-/// Appends the span to `out`, framed; returns who made it.
-pub fn frame_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<u8>) -> PyResult<Arc<Scope>> {
-    if let Ok(span) = span.cast::<Span>() {
-        return Ok(span.get().frame(span.py(), out));
-    }
-    frame_stock_span(span, scopes, out)
-}
-
-fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<u8>) -> PyResult<Arc<Scope>> {
+/// Appends the span to `out`, framed; returns its resource and scope.
+pub fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut Vec<u8>) -> PyResult<Arc<Scope>> {
     let py = span.py();
-    let api = api(py)?;
+    let upstream = upstream(py)?;
     let context = span.call_method0(intern!(py, "get_span_context"))?;
     let parent = span.getattr(intern!(py, "parent"))?;
     let parent = (!parent.is_none()).then_some(parent);
     let attributes = attributes_of(span, SPAN_ATTRIBUTES)?;
     let dropped = |name: &Bound<'_, PyString>| PyResult::Ok(span.getattr(name)?.extract().unwrap_or(0));
     let events = events(&span.getattr(intern!(py, "events"))?, dropped(intern!(py, "dropped_events"))?)?;
-    let links = links(api, &span.getattr(intern!(py, "links"))?, dropped(intern!(py, "dropped_links"))?)?;
+    let links = links(upstream, &span.getattr(intern!(py, "links"))?, dropped(intern!(py, "dropped_links"))?)?;
     let status = span.getattr(intern!(py, "status"))?;
     let (status, status_message) =
-        if status.is_none() { (StatusCode::Unset, None) } else { self::status(api, &status)? };
+        if status.is_none() { (StatusCode::Unset, None) } else { self::status(upstream, &status)? };
     let context = identifiers(&context)?;
     let parent = parent.map(|parent| identifiers(&parent)).transpose()?;
-    wire::Span {
+    otlp::Span {
         trace_id: context.trace_id,
         span_id: context.span_id,
         trace_state: &context.trace_state,
         parent_span_id: parent.as_ref().map(|parent| parent.span_id),
         parent_is_remote: parent.as_ref().is_some_and(|parent| parent.is_remote),
-        name: &text::utf8(&name_of(&span.getattr(intern!(py, "name"))?)),
-        kind: position(&api.kinds, &span.getattr(intern!(py, "kind"))?).unwrap_or(0) as u8 + 1,
+        name: &text::utf8(&fields::name(&span.getattr(intern!(py, "name"))?)),
+        kind: position(&upstream.kinds, &span.getattr(intern!(py, "kind"))?).unwrap_or(0) as u8 + 1,
         start_time_unix_nano: time(&span.getattr(intern!(py, "start_time"))?),
         end_time_unix_nano: time(&span.getattr(intern!(py, "end_time"))?),
         attributes: &attributes.wire,
@@ -93,9 +84,12 @@ pub fn identifiers(context: &Bound<'_, PyAny>) -> PyResult<Identifiers> {
 }
 
 /// An API Status, and its description if that is a text.
-pub fn status<'py>(api: &Api, status: &Bound<'py, PyAny>) -> PyResult<(StatusCode, Option<Bound<'py, PyString>>)> {
+pub fn status<'py>(
+    upstream: &Upstream,
+    status: &Bound<'py, PyAny>,
+) -> PyResult<(StatusCode, Option<Bound<'py, PyString>>)> {
     let py = status.py();
-    let code = position(&api.status_codes, &status.getattr(intern!(py, "status_code"))?);
+    let code = position(&upstream.status_codes, &status.getattr(intern!(py, "status_code"))?);
     let code = [StatusCode::Unset, StatusCode::Ok, StatusCode::Error][code.unwrap_or(0)];
     Ok((code, status.getattr(intern!(py, "description"))?.cast_into::<PyString>().ok()))
 }
@@ -108,9 +102,9 @@ pub fn events(all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
     for event in all.try_iter()? {
         let event = event?;
         let attributes = attributes_of(&event, EVENT_ATTRIBUTES)?;
-        let name = name_of(&event.getattr(intern!(py, "name"))?);
+        let name = fields::name(&event.getattr(intern!(py, "name"))?);
         framed.clear();
-        wire::put_event(
+        otlp::put_event(
             &mut framed,
             &text::utf8(&name),
             time(&event.getattr(intern!(py, "timestamp"))?),
@@ -123,14 +117,19 @@ pub fn events(all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
 }
 
 /// Links, as any iterable of them.
-pub fn links(api: &Api, all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
+pub fn links(upstream: &Upstream, all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
     let py = all.py();
     let mut links = Messages::new(None);
     let mut framed = Vec::new();
     for link in all.try_iter()? {
         let link = link?;
         framed.clear();
-        put_link(api, &link.getattr(intern!(py, "context"))?, &attributes_of(&link, LINK_ATTRIBUTES)?, &mut framed)?;
+        put_link(
+            upstream,
+            &link.getattr(intern!(py, "context"))?,
+            &attributes_of(&link, LINK_ATTRIBUTES)?,
+            &mut framed,
+        )?;
         links.push(&framed);
     }
     links.count_dropped(dropped);
@@ -138,14 +137,20 @@ pub fn links(api: &Api, all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messag
 }
 
 /// Appends a link to an API SpanContext. Ids that are out of range make the link useless, not the span.
-pub fn put_link(api: &Api, context: &Bound<'_, PyAny>, attributes: &PyAttributes, out: &mut Vec<u8>) -> PyResult<()> {
+pub fn put_link(
+    upstream: &Upstream,
+    context: &Bound<'_, PyAny>,
+    attributes: &PyAttributes,
+    out: &mut Vec<u8>,
+) -> PyResult<()> {
     let py = context.py();
     let trace_id = context.getattr(intern!(py, "trace_id"))?.extract().unwrap_or(0);
     let span_id = context.getattr(intern!(py, "span_id"))?.extract().unwrap_or(0);
     let is_remote = context.getattr(intern!(py, "is_remote"))?.is_truthy()?;
     let trace_state = context.getattr(intern!(py, "trace_state"))?;
-    let header = if trace_state.is(&api.default_trace_state) { String::new() } else { trace_state_header(context)? };
-    wire::put_link(out, trace_id, span_id, &header, is_remote, &attributes.wire);
+    let header =
+        if trace_state.is(&upstream.default_trace_state) { String::new() } else { trace_state_header(context)? };
+    otlp::put_link(out, trace_id, span_id, &header, is_remote, &attributes.wire);
     Ok(())
 }
 
@@ -162,7 +167,7 @@ fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
     if !trace_state.hasattr(intern!(py, "to_header"))? && is_mapping(&trace_state)? {
         let members = trace_state.call_method0(intern!(py, "items"))?.try_iter()?.map(|member| {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = member?.extract()?;
-            Ok(format!("{}={}", log::shown(&key), log::shown(&value)))
+            Ok(format!("{}={}", text::shown(&key), text::shown(&value)))
         });
         return Ok(members.collect::<PyResult<Vec<_>>>()?.join(","));
     }
@@ -171,5 +176,5 @@ fn trace_state_header(context: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// Nanoseconds; a span that has not ended has none.
 fn time(object: &Bound<'_, PyAny>) -> u64 {
-    if object.is_none() { 0 } else { given_time(object) }
+    if object.is_none() { 0 } else { fields::time(object) }
 }

@@ -1,15 +1,15 @@
 //! A Python value as an encoded AnyValue message, with the Python SDK's rules for what is accepted and how it is
 //! cleaned (`opentelemetry.attributes._clean_attribute_value`).
 
+use otel_rs_core::otlp::{self, fixed64_tag, len_tag, varint_tag};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySlice, PyString, PyTuple};
 
-use crate::convert::log;
-use crate::convert::once::get_or_make;
-use crate::convert::text;
-use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
+use crate::py::log;
+use crate::py::once::get_or_make;
+use crate::py::text;
 
 /// A receiver may refuse messages nested deeper than 100; a mapping takes three levels, the span's own place six.
 /// Deeper values are kept as text.
@@ -109,9 +109,9 @@ pub fn put_simple(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Ve
     if let Ok(flag) = value.cast_exact::<PyBool>() {
         put_bool(flag.is_true(), out);
     } else if let Ok(float) = value.cast_exact::<PyFloat>() {
-        wire::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
+        otlp::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
     } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-        wire::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
+        otlp::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
     } else {
         // `None` is the empty message.
         return value.is_none();
@@ -124,7 +124,7 @@ fn simple_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec
     // UTF-8 has at least as many bytes as characters, so this is short enough for sure. Lone surrogates have no UTF-8.
     match text.to_str() {
         Ok(utf8) if utf8.len() <= max_len.unwrap_or(MAX_BYTES) => {
-            wire::put_bytes(out, len_tag(any_value::STRING), utf8.as_bytes());
+            otlp::put_bytes(out, len_tag(any_value::STRING), utf8.as_bytes());
             true
         }
         _ => false,
@@ -158,7 +158,7 @@ fn put_bool(value: bool, out: &mut Vec<u8>) {
 
 fn put_int(value: i64, out: &mut Vec<u8>) {
     out.push(varint_tag(any_value::INT));
-    wire::put_varint(out, value as u64);
+    otlp::put_varint(out, value as u64);
 }
 
 /// Appends any value. Runs Python code where the value is not a plain one; fails only where that code raises, or the
@@ -186,14 +186,14 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
     } else if let Ok(int) = value.cast::<PyInt>() {
         return put_any_int(int, out);
     } else if let Ok(float) = value.cast::<PyFloat>() {
-        wire::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
+        otlp::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
-        wire::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
+        otlp::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
     } else if let Ok(text) = value.cast::<PyString>() {
         return Ok(put_text(text, nesting.max_len, out));
     } else if let Some(container) = Container::of(value)? {
         if nesting.ends_at(value) {
-            wire::put_bytes(out, len_tag(any_value::STRING), NOT_SHOWN.as_bytes());
+            otlp::put_bytes(out, len_tag(any_value::STRING), NOT_SHOWN.as_bytes());
             return Ok(Fidelity::Lossy);
         }
         return nesting.inside(value, |nesting| match container {
@@ -209,7 +209,7 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
                 "Invalid type `{}` for attribute value. Expected one of bool, str, None, bytes, int, float or a \
                  Mapping or Sequence of those types. Value's __str__ method will be called if it exists, otherwise \
                  the value will be replaced with None.",
-                log::type_name(value)
+                text::type_name(value)
             ),
         );
         if has_custom_str(value)? {
@@ -260,7 +260,7 @@ fn put_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8
         },
         _ => utf8,
     };
-    wire::put_bytes(out, len_tag(any_value::STRING), kept.as_bytes());
+    otlp::put_bytes(out, len_tag(any_value::STRING), kept.as_bytes());
     fidelity
 }
 
@@ -270,9 +270,9 @@ fn put_sequence(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u
     for item in value.try_iter()? {
         let item_start = out.len();
         fidelity = fidelity.and(put_nested(&item?, nesting, out)?);
-        wire::frame_from(out, item_start, len_tag(1));
+        otlp::frame_from(out, item_start, len_tag(1));
     }
-    wire::frame_from(out, start, len_tag(any_value::ARRAY));
+    otlp::frame_from(out, start, len_tag(any_value::ARRAY));
     Ok(fidelity)
 }
 
@@ -285,13 +285,13 @@ fn put_mapping(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8
     };
     for (key, item) in pairs {
         let item_start = out.len();
-        wire::put_bytes(out, len_tag(1), text::utf8(&key).as_bytes());
+        otlp::put_bytes(out, len_tag(1), text::utf8(&key).as_bytes());
         let value_start = out.len();
         fidelity = fidelity.and(put_nested(&item, nesting, out)?);
-        wire::frame_from(out, value_start, len_tag(2));
-        wire::frame_from(out, item_start, len_tag(1));
+        otlp::frame_from(out, value_start, len_tag(2));
+        otlp::frame_from(out, item_start, len_tag(1));
     }
-    wire::frame_from(out, start, len_tag(any_value::KVLIST));
+    otlp::frame_from(out, start, len_tag(any_value::KVLIST));
     Ok(fidelity)
 }
 
@@ -348,7 +348,7 @@ fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResu
 pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
     if !key.is_truthy()? {
         if log::warns(key.py()) {
-            let shown = log::shown(key);
+            let shown = text::shown(key);
             log::warning(
                 key.py(),
                 &format!("invalid attribute key `{shown}`. must be non-empty string. Dropping key from attributes."),
@@ -365,7 +365,7 @@ pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyS
         &format!(
             "Invalid type `{}` for attribute key `{}`, must be a str. Key's `__str__/__repr__` method will be called \
              if it exists, otherwise the key/value pair will be dropped.",
-            log::type_name(key),
+            text::type_name(key),
             text::utf8(&text)
         ),
     );

@@ -9,25 +9,31 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::trace::api::api;
-use crate::trace::boundary::contained;
-use crate::trace::context::{self, Token};
-use crate::trace::exception;
+use crate::py::boundary::contained;
+use crate::py::context::{self, Token};
+use crate::py::exception;
+use crate::py::thread_end::outlast_exit;
+use crate::py::upstream::upstream;
+use crate::trace::arguments::Flag;
+use crate::trace::classes;
 use crate::trace::methods;
-use crate::trace::span::{Span, is_error};
-use crate::trace::tracer::{Start, Tracer};
+use crate::trace::span::Span;
+use crate::trace::span::end::is_error;
+use crate::trace::start::{Start, start_contained};
+use crate::trace::tracer::Tracer;
 
-pub struct Arguments {
-    pub tracer: Py<Tracer>,
-    pub name: Py<PyAny>,
-    pub context: Option<Py<PyAny>>,
-    pub kind: Option<Py<PyAny>>,
-    pub attributes: Option<Py<PyAny>>,
-    pub links: Option<Py<PyAny>>,
-    pub start_time: Option<Py<PyAny>>,
-    pub record_exception: bool,
-    pub set_status_on_exception: bool,
-    pub end_on_exit: bool,
+/// The arguments of `start_as_current_span`.
+struct Arguments {
+    tracer: Py<Tracer>,
+    name: Py<PyAny>,
+    context: Option<Py<PyAny>>,
+    kind: Option<Py<PyAny>>,
+    attributes: Option<Py<PyAny>>,
+    links: Option<Py<PyAny>>,
+    start_time: Option<Py<PyAny>>,
+    record_exception: bool,
+    set_status_on_exception: bool,
+    end_on_exit: bool,
 }
 
 #[pyclass(frozen, module = "otel_rs._native")]
@@ -44,7 +50,7 @@ struct Entered {
 }
 
 impl CurrentSpan {
-    pub fn new(arguments: Arguments) -> Self {
+    fn new(arguments: Arguments) -> Self {
         Self { arguments, in_use: AtomicBool::new(false), entered: Mutex::new(None) }
     }
 
@@ -65,20 +71,20 @@ impl CurrentSpan {
             set_status_on_exception: self.arguments.set_status_on_exception,
         };
         let tracer = tracer.bind(py);
-        let span = if methods::are_looked_up() || !tracer.get_type().is(&api(py)?.our_tracer) {
+        let span = if methods::are_looked_up() || !tracer.get_type().is(classes::tracer(py)?) {
             start_by_method(tracer, &start)?
         } else {
-            Tracer::start_contained(tracer, &start)?
+            start_contained(tracer, &start)?
         };
-        let token = context::attach_span(py, api(py)?, &span)?;
+        let token = context::attach_span(py, upstream(py)?, &span)?;
         Ok((span, token))
     }
 
     fn leave(&self, py: Python<'_>, entered: Entered, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let api = api(py)?;
+        let upstream = upstream(py)?;
         let Entered { span, token } = entered;
         let span = span.bind(py);
-        context::detach(py, api, token);
+        context::detach(py, upstream, token);
         let ours = span.cast::<Span>().ok();
         let Arguments { record_exception, set_status_on_exception, end_on_exit, .. } = self.arguments;
         // The other spans that a tracer returns record nothing.
@@ -93,7 +99,9 @@ impl CurrentSpan {
         match ours {
             _ if !end_on_exit => Ok(()),
             // Not a subclass: no need to look its `end` up.
-            Some(ours) if span.get_type().is(&api.our_span) && !methods::are_looked_up() => Span::end_now(ours, None),
+            Some(ours) if span.get_type().is(classes::span(py)?) && !methods::are_looked_up() => {
+                Span::end_now(ours, None)
+            }
             _ => span.call_method0(intern!(py, "end")).map(drop),
         }
     }
@@ -105,7 +113,7 @@ fn start_by_method<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> 
     let arguments = PyDict::new(py);
     arguments.set_item("name", start.name)?;
     arguments.set_item("context", start.context)?;
-    arguments.set_item("kind", start.kind.unwrap_or(api(py)?.kinds[0].bind(py)))?;
+    arguments.set_item("kind", start.kind.unwrap_or(upstream(py)?.kinds[0].bind(py)))?;
     arguments.set_item("attributes", start.attributes)?;
     arguments.set_item("links", start.links.unwrap_or(PyTuple::empty(py).as_any()))?;
     arguments.set_item("start_time", start.start_time)?;
@@ -171,7 +179,7 @@ impl CurrentSpan {
     /// Decorates a function, a coroutine function included: every call gets a span of its own.
     fn __call__<'py>(&self, py: Python<'py>, function: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let a = &self.arguments;
-        let keywords = pyo3::types::PyDict::new(py);
+        let keywords = PyDict::new(py);
         keywords.set_item("context", &a.context)?;
         keywords.set_item("kind", &a.kind)?;
         keywords.set_item("attributes", &a.attributes)?;
@@ -182,5 +190,40 @@ impl CurrentSpan {
         keywords.set_item("end_on_exit", a.end_on_exit)?;
         let decorate = py.import("otel_rs.trace._decorator")?.getattr("in_span")?;
         decorate.call1((&a.tracer, &a.name, keywords, function))
+    }
+}
+
+#[pymethods]
+impl Tracer {
+    /// A context manager, also a decorator, that starts a span, makes it the current one, and ends it.
+    #[pyo3(signature = (name, context=None, kind=None, attributes=None, links=None, start_time=None,
+                        record_exception=Flag(true), set_status_on_exception=Flag(true), end_on_exit=Flag(true)))]
+    #[allow(clippy::too_many_arguments)]
+    fn start_as_current_span(
+        slf: &Bound<'_, Self>,
+        name: Py<PyAny>,
+        context: Option<Py<PyAny>>,
+        kind: Option<Py<PyAny>>,
+        attributes: Option<Py<PyAny>>,
+        links: Option<Py<PyAny>>,
+        start_time: Option<Py<PyAny>>,
+        record_exception: Flag,
+        set_status_on_exception: Flag,
+        end_on_exit: Flag,
+    ) -> CurrentSpan {
+        outlast_exit();
+        let tracer = slf.clone().unbind();
+        CurrentSpan::new(Arguments {
+            tracer,
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception: record_exception.0,
+            set_status_on_exception: set_status_on_exception.0,
+            end_on_exit: end_on_exit.0,
+        })
     }
 }

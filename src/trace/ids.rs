@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 
+use otel_rs_core::process;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use rand::rngs::{SmallRng, SysRng};
 use rand::{Rng, SeedableRng};
 
-use crate::fork;
-use crate::trace::call;
-use crate::trace::exception;
+use crate::py::call;
+use crate::py::exception;
+use crate::py::upstream::RANDOM_ID_GENERATOR;
 
 thread_local! {
     /// This thread's generator and the process it was seeded in: a forked child seeds anew, so that it does not
@@ -22,11 +23,11 @@ thread_local! {
 fn random<R>(draw: impl FnOnce(&mut SmallRng) -> R) -> R {
     // A thread that is ending has no generator left; it seeds one for each id.
     let mut generator = match GENERATOR.try_with(Cell::take).unwrap_or_default() {
-        Some((generation, generator)) if generation == fork::generation() => generator,
+        Some((generation, generator)) if generation == process::generation() => generator,
         _ => SmallRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| SmallRng::seed_from_u64(seed_without_system())),
     };
     let drawn = draw(&mut generator);
-    let _ = GENERATOR.try_with(|slot| slot.set(Some((fork::generation(), generator))));
+    let _ = GENERATOR.try_with(|slot| slot.set(Some((process::generation(), generator))));
     drawn
 }
 
@@ -73,7 +74,7 @@ pub enum IdGenerator {
 impl IdGenerator {
     /// Recognises upstream's own random generator; anything else, subclasses included, is called as Python.
     pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let stock = object.py().import("opentelemetry.sdk.trace.id_generator")?.getattr("RandomIdGenerator")?;
+        let stock = RANDOM_ID_GENERATOR.look_up(object.py())?;
         let is_stock = object.get_type().is(&stock) && !Self::is_patched(object, &stock)?;
         Ok(if is_stock { Self::Random } else { Self::Python(object.clone().unbind()) })
     }

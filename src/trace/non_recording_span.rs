@@ -4,7 +4,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
-use crate::trace::api::api;
+use crate::py::upstream::upstream;
 use crate::trace::span_context::SpanContext;
 
 /// See `opentelemetry.trace.NonRecordingSpan`; made by a tracer as an instance of `otel_rs.trace.NonRecordingSpan`.
@@ -22,7 +22,7 @@ impl NonRecordingSpan {
     }
 
     fn get_span_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(self.context.object(py, api(py)?)?.clone())
+        Ok(self.context.object(py, upstream(py)?)?.clone())
     }
 
     #[getter]
@@ -32,7 +32,7 @@ impl NonRecordingSpan {
 
     /// Copies and pickles are the API's own.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyType>, (Bound<'py, PyAny>,))> {
-        Ok((api(py)?.non_recording_span.clone_ref(py), (self.get_span_context(py)?,)))
+        Ok((upstream(py)?.non_recording_span.clone_ref(py), (self.get_span_context(py)?,)))
     }
 
     fn is_recording(&self) -> bool {

@@ -1,27 +1,27 @@
-//! Where a tracer's spans go: native pipelines, which take bytes, and Python processors, which take the span.
+//! Where a tracer's spans go: native batch processors, which take bytes, and Python processors, which take the span.
 
 use std::sync::Arc;
 
+use otel_rs_core::batch_processor;
+use otel_rs_core::process::Published;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::pipeline::Pipeline;
-use crate::published::Published;
-use crate::trace::call;
-use crate::trace::exception;
-use crate::trace::pipeline::SpanPipeline;
+use crate::export::batch_processor::BatchProcessor;
+use crate::py::call;
+use crate::py::exception;
 
 /// The processors of one provider, shared by its tracers.
 #[pyclass(frozen, module = "otel_rs._native")]
 pub struct Processors {
-    lists: Published<Lists>,
+    lists: Published<ProcessorLists>,
 }
 
 #[derive(Default)]
-pub struct Lists {
-    pub pipelines: Vec<Arc<Pipeline>>,
+pub struct ProcessorLists {
+    pub native: Vec<Arc<batch_processor::BatchProcessor>>,
     pub python: Vec<Py<PyAny>>,
 }
 
@@ -29,13 +29,13 @@ pub struct Lists {
 impl Processors {
     #[new]
     fn new() -> Self {
-        Self { lists: Published::new(Lists::default()) }
+        Self { lists: Published::new(ProcessorLists::default()) }
     }
 
     /// Replaces them all. Spans under way see the new ones at their next step.
-    fn set(&self, pipelines: Vec<PyRef<'_, SpanPipeline>>, python: Vec<Py<PyAny>>) {
-        let pipelines = pipelines.iter().map(|pipeline| Arc::clone(pipeline.inner())).collect();
-        self.lists.set(Lists { pipelines, python });
+    fn set(&self, native: Vec<PyRef<'_, BatchProcessor>>, python: Vec<Py<PyAny>>) {
+        let native = native.iter().map(|processor| Arc::clone(processor.inner())).collect();
+        self.lists.set(ProcessorLists { native, python });
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -45,12 +45,12 @@ impl Processors {
 
 impl Processors {
     #[inline]
-    pub fn lists(&self) -> &Lists {
+    pub fn lists(&self) -> &ProcessorLists {
         self.lists.get()
     }
 }
 
-impl Lists {
+impl ProcessorLists {
     pub fn on_start(&self, span: &Bound<'_, PyAny>, context: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = span.py();
         let names = PyTuple::new(py, [intern!(py, "parent_context")])?;

@@ -4,8 +4,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::trace::api::{Api, position};
-use crate::trace::call;
+use crate::py::call;
+use crate::py::upstream::{Name, PARENT_BASED_SAMPLERS, RATIO_SAMPLERS, STATIC_SAMPLERS, Upstream, position};
 use crate::trace::span_context::SpanContext;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub enum Decision {
 }
 
 impl Decision {
-    fn of(py: Python<'_>, api: &Api, object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        match position(&api.decisions, object) {
+    fn of(py: Python<'_>, upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        match position(&upstream.decisions, object) {
             Some(at) => Ok([Self::Drop, Self::RecordOnly, Self::RecordAndSample][at]),
             // A look-alike: ask it.
             None if object.call_method0(intern!(py, "is_sampled"))?.is_truthy()? => Ok(Self::RecordAndSample),
@@ -46,7 +46,7 @@ pub struct ParentBased {
 }
 
 /// What a sampler is asked about.
-pub struct Question<'a, 'py> {
+pub struct SamplingParameters<'a, 'py> {
     pub context: Option<&'a Bound<'py, PyAny>>,
     pub parent: Option<&'a SpanContext>,
     pub trace_id: u128,
@@ -57,7 +57,7 @@ pub struct Question<'a, 'py> {
 }
 
 /// What a sampler answers.
-pub struct Sampling<'py> {
+pub struct SamplingResult<'py> {
     pub decision: Decision,
     /// The span's first attributes.
     pub attributes: Option<Bound<'py, PyAny>>,
@@ -66,20 +66,18 @@ pub struct Sampling<'py> {
 }
 
 impl Sampler {
-    pub fn of(api: &Api, object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub fn of(upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
-        let stock = py.import("opentelemetry.sdk.trace.sampling")?;
-        let kind = object.get_type();
-        let is_one_of =
-            |names: &[&str]| names.iter().any(|name| stock.getattr(*name).is_ok_and(|class| kind.is(&class)));
-        if is_one_of(&["StaticSampler", "_AlwaysOn", "_AlwaysOff"]) {
-            return Ok(Self::Static(Decision::of(py, api, &object.getattr("_decision")?)?));
+        let class = object.get_type();
+        let is_one_of = |names: &[Name]| names.iter().any(|name| name.look_up(py).is_ok_and(|known| class.is(&known)));
+        if is_one_of(&STATIC_SAMPLERS) {
+            return Ok(Self::Static(Decision::of(py, upstream, &object.getattr("_decision")?)?));
         }
-        if is_one_of(&["TraceIdRatioBased"]) {
+        if is_one_of(&RATIO_SAMPLERS) {
             return Ok(Self::TraceIdRatio { bound: object.getattr("bound")?.extract()? });
         }
-        if is_one_of(&["ParentBased", "ParentBasedTraceIdRatio", "_ParentBasedAlwaysOn", "_ParentBasedAlwaysOff"]) {
-            let part = |name: &str| Self::of(api, &object.getattr(name)?);
+        if is_one_of(&PARENT_BASED_SAMPLERS) {
+            let part = |name: &str| Self::of(upstream, &object.getattr(name)?);
             return Ok(Self::ParentBased(Box::new(ParentBased {
                 root: part("_root")?,
                 remote_parent_sampled: part("_remote_parent_sampled")?,
@@ -105,23 +103,28 @@ impl Sampler {
         }
     }
 
-    pub fn sample<'py>(&self, py: Python<'py>, api: &Api, question: &Question<'_, 'py>) -> PyResult<Sampling<'py>> {
+    pub fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        upstream: &Upstream,
+        parameters: &SamplingParameters<'_, 'py>,
+    ) -> PyResult<SamplingResult<'py>> {
         let decision = match self {
             Self::Static(decision) => *decision,
             Self::TraceIdRatio { bound } => {
-                if u128::from(question.trace_id as u64) < *bound {
+                if u128::from(parameters.trace_id as u64) < *bound {
                     Decision::RecordAndSample
                 } else {
                     Decision::Drop
                 }
             }
-            Self::ParentBased(samplers) => return samplers.choose(question.parent).sample(py, api, question),
-            Self::Python(object) => return ask(py, api, object.bind(py), question),
+            Self::ParentBased(samplers) => return samplers.choose(parameters.parent).sample(py, upstream, parameters),
+            Self::Python(object) => return should_sample(py, upstream, object.bind(py), parameters),
         };
-        Ok(Sampling {
+        Ok(SamplingResult {
             decision,
-            attributes: question.attributes.cloned(),
-            trace_state: question
+            attributes: parameters.attributes.cloned(),
+            trace_state: parameters
                 .parent
                 .and_then(|parent| parent.trace_state.as_ref())
                 .map(|state| state.clone_ref(py)),
@@ -143,22 +146,22 @@ impl ParentBased {
     }
 }
 
-fn ask<'py>(
+fn should_sample<'py>(
     py: Python<'py>,
-    api: &Api,
+    upstream: &Upstream,
     sampler: &Bound<'py, PyAny>,
-    question: &Question<'_, 'py>,
-) -> PyResult<Sampling<'py>> {
-    let Question { context, trace_id, name, kind, attributes, links, .. } = question;
+    parameters: &SamplingParameters<'_, 'py>,
+) -> PyResult<SamplingResult<'py>> {
+    let SamplingParameters { context, trace_id, name, kind, attributes, links, .. } = parameters;
     let none = py.None().into_bound(py);
     let trace_id = trace_id.into_pyobject(py)?.into_any();
     let arguments = [sampler, context.unwrap_or(&none), &trace_id, name, kind, attributes.unwrap_or(&none), links];
     let result = call::method(intern!(py, "should_sample"), arguments, None)?;
     let attributes = result.getattr(intern!(py, "attributes"))?;
     let trace_state = result.getattr(intern!(py, "trace_state"))?;
-    let has_state = !trace_state.is_none() && !trace_state.is(&api.default_trace_state);
-    Ok(Sampling {
-        decision: Decision::of(py, api, &result.getattr(intern!(py, "decision"))?)?,
+    let has_state = !trace_state.is_none() && !trace_state.is(&upstream.default_trace_state);
+    Ok(SamplingResult {
+        decision: Decision::of(py, upstream, &result.getattr(intern!(py, "decision"))?)?,
         attributes: (!attributes.is_none()).then_some(attributes),
         trace_state: has_state.then(|| trace_state.unbind()),
     })

@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
-use crate::convert::once::get_or_make;
-use crate::trace::api::Api;
-use crate::trace::call;
-use crate::trace::thread_end::outlast_exit;
+use crate::py::call;
+use crate::py::once::get_or_make;
+use crate::py::thread_end::outlast_exit;
+use crate::py::upstream::Upstream;
 
 pub const SAMPLED: u8 = 0x01;
 pub const RANDOM_TRACE_ID: u8 = 0x02;
@@ -40,20 +40,20 @@ impl SpanContext {
     }
 
     /// The identity in an API object; None if it is not valid.
-    pub fn of_object(py: Python<'_>, api: &Api, object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        if api.span_context_is_tuple
-            && object.get_type().is(&api.span_context)
+    pub fn of_object(py: Python<'_>, upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        if upstream.span_context_is_tuple
+            && object.get_type().is(&upstream.span_context)
             && let Ok(fields) = object.cast::<PyTuple>()
         {
             // What the properties read, without calling them.
-            return Self::of_fields(py, api, object, |at, _| fields.get_item(at));
+            return Self::of_fields(py, upstream, object, |at, _| fields.get_item(at));
         }
-        Self::of_fields(py, api, object, |_, name| object.getattr(name))
+        Self::of_fields(py, upstream, object, |_, name| object.getattr(name))
     }
 
     fn of_fields<'py>(
         py: Python<'py>,
-        api: &Api,
+        upstream: &Upstream,
         object: &Bound<'py, PyAny>,
         field: impl Fn(usize, &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Self>> {
@@ -61,7 +61,7 @@ impl SpanContext {
             return Ok(None);
         }
         let trace_state = field(4, intern!(py, "trace_state"))?;
-        let has_state = !trace_state.is_none() && !trace_state.is(&api.default_trace_state);
+        let has_state = !trace_state.is_none() && !trace_state.is(&upstream.default_trace_state);
         Ok(Some(Self {
             trace_id: field(0, intern!(py, "trace_id"))?.extract()?,
             span_id: field(1, intern!(py, "span_id"))?.extract()?,
@@ -96,19 +96,19 @@ impl SpanContext {
     }
 
     /// The API's object, made at the first call.
-    pub fn object<'py>(&self, py: Python<'py>, api: &Api) -> PyResult<&Bound<'py, PyAny>> {
-        Ok(get_or_make(py, self.cell(), || self.make_object(py, api))?.bind(py))
+    pub fn object<'py>(&self, py: Python<'py>, upstream: &Upstream) -> PyResult<&Bound<'py, PyAny>> {
+        Ok(get_or_make(py, self.cell(), || self.make_object(py, upstream))?.bind(py))
     }
 
-    fn make_object(&self, py: Python<'_>, api: &Api) -> PyResult<Py<PyAny>> {
+    fn make_object(&self, py: Python<'_>, upstream: &Upstream) -> PyResult<Py<PyAny>> {
         outlast_exit();
-        let flags = match api.known_trace_flags.get(usize::from(self.flags)) {
+        let flags = match upstream.known_trace_flags.get(usize::from(self.flags)) {
             Some(flags) => flags.clone_ref(py),
-            None => api.trace_flags.bind(py).call1((self.flags,))?.unbind(),
+            None => upstream.trace_flags.bind(py).call1((self.flags,))?.unbind(),
         };
-        let trace_state = self.trace_state.as_ref().unwrap_or(&api.default_trace_state);
-        let class = api.span_context.bind(py);
-        if !api.span_context_is_tuple {
+        let trace_state = self.trace_state.as_ref().unwrap_or(&upstream.default_trace_state);
+        let class = upstream.span_context.bind(py);
+        if !upstream.span_context_is_tuple {
             let arguments = (self.trace_id, self.span_id, self.is_remote, flags, trace_state);
             return Ok(class.call1(arguments)?.unbind());
         }

@@ -79,7 +79,7 @@ def native_processors(processor: sdk.SpanProcessor) -> _native.Processors:
     return processors
 
 
-def _pipeline_of(processor: sdk.SpanProcessor) -> _native.SpanPipeline | None:
+def _pipeline_of(processor: sdk.SpanProcessor) -> _native.BatchProcessor | None:
     """The pipeline that may be fed in the processor's place, or None if its own methods have to be called."""
     from otel_rs.trace.export import BatchSpanProcessor  # imports this package
 

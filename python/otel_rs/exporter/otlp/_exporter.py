@@ -86,7 +86,7 @@ class NativeSpanExporter(NativeExporter, SpanExporter):
         """Sends the spans and waits for the outcome, retries included, with the GIL released."""
         if self._takes_no_more():
             return SpanExportResult.FAILURE
-        return SpanExportResult.SUCCESS if self._native.export(spans) else SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS if self._native.export_spans(spans) else SpanExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         """Takes no more spans; an export under way goes on, but is not tried again."""

@@ -35,7 +35,7 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
             if not all(_is_of_log_export(record) for record in batch):
                 self._takes_no_more()
             return LogRecordExportResult.FAILURE
-        return LogRecordExportResult.SUCCESS if self._native.export(batch) else LogRecordExportResult.FAILURE
+        return LogRecordExportResult.SUCCESS if self._native.export_logs(batch) else LogRecordExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         """Takes no more records; an export under way goes on, but is not tried again."""

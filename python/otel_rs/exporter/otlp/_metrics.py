@@ -68,7 +68,7 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
         """
         if self._takes_no_more():
             return MetricExportResult.FAILURE
-        return MetricExportResult.SUCCESS if self._native.export(metrics_data) else MetricExportResult.FAILURE
+        return MetricExportResult.SUCCESS if self._native.export_metrics(metrics_data) else MetricExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Takes no more metrics; an export under way goes on, but is not tried again."""

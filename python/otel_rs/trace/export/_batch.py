@@ -88,9 +88,9 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         elif max_concurrent_exports <= 0:
             raise ValueError("max_concurrent_exports must be a positive integer.")
         measured = parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)
-        self._pipeline: _native.SpanPipeline | None = None
+        self._pipeline: _native.BatchProcessor | None = None
         if native := native_exporter(span_exporter):
-            self._pipeline = _native.SpanPipeline(
+            self._pipeline = _native.BatchProcessor(
                 native,
                 max_queue_size,
                 schedule_delay_millis,

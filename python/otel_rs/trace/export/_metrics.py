@@ -15,7 +15,7 @@ from otel_rs.exporter.otlp._exporter_metrics import METER, Told, tell_on_collect
 class PipelineMetrics:
     """``otel.sdk.processor.span.*`` of a pipeline."""
 
-    def __init__(self, pipeline: _native.SpanPipeline, meter_provider: MeterProvider | None, capacity: int) -> None:
+    def __init__(self, pipeline: _native.BatchProcessor, meter_provider: MeterProvider | None, capacity: int) -> None:
         self._pipeline = pipeline
         self._told = Told(pipeline.processed()[:3])
         provider = meter_provider or get_meter_provider()
@@ -38,6 +38,6 @@ class PipelineMetrics:
                 self._metrics.drop_items(after_shutdown, "already_shutdown")
 
 
-def _pipeline_of(metrics: weakref.ref[PipelineMetrics]) -> _native.SpanPipeline | None:
+def _pipeline_of(metrics: weakref.ref[PipelineMetrics]) -> _native.BatchProcessor | None:
     this = metrics()
     return this._pipeline if this else None

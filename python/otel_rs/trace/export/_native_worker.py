@@ -17,7 +17,7 @@ class NativeBatchProcessor:
     def __init__(
         self,
         exporter: SpanExporter,
-        pipeline: _native.SpanPipeline,
+        pipeline: _native.BatchProcessor,
         metrics: PipelineMetrics | None,
     ) -> None:
         self._exporter = exporter
@@ -26,7 +26,7 @@ class NativeBatchProcessor:
         self._is_shut_down = False
 
     def emit(self, data: ReadableSpan) -> None:
-        self._pipeline.push(data)
+        self._pipeline.push_span(data)
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         # Whoever calls it again waits too: a signal or another thread may have begun it.

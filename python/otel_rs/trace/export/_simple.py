@@ -25,4 +25,4 @@ class SimpleSpanProcessor(sdk.SimpleSpanProcessor):
         elif span.context and span.context.trace_flags.sampled:
             # No instrumentation sees what a native exporter does, so there is none to be suppressed meanwhile.
             self._metrics.finish_items(1)
-            native.export((span,))
+            native.export_spans((span,))

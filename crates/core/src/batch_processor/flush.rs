@@ -1,0 +1,66 @@
+//! Starting the worker, and waiting for what it exports.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::queue::Ticket;
+use super::registry::{LIVE, lock};
+use super::state::BatchProcessorState;
+use super::worker;
+use crate::process::fork::generation;
+use crate::process::report::{Kind, Level, report};
+use crate::process::runtime::{self, Running};
+use crate::process::sync::Ordering;
+
+impl BatchProcessorState {
+    /// Starts the worker if it is not there. Without it, or a thread for it, spans wait in their bounds; the next batch
+    /// tries again.
+    pub fn start(self: &Arc<Self>) {
+        if self.started.load(Ordering::Acquire) && !runtime::lacks_thread() {
+            return;
+        }
+        let problem = match runtime::running() {
+            Ok(Running { handle, no_thread }) => {
+                if !self.started.swap(true, Ordering::AcqRel) {
+                    handle.spawn(worker::run(Arc::clone(self)));
+                    let mut live = lock(&LIVE);
+                    live.retain(|state| state.strong_count() > 0);
+                    live.push(Arc::downgrade(self));
+                }
+                no_thread
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = problem {
+            report(Level::Error, Kind::NoThread, self.exporter.source(), || {
+                format!("The export thread can't be started, spans wait in the queue for a flush: {error}")
+            });
+        }
+    }
+
+    pub fn start_flush(self: &Arc<Self>) -> Ticket {
+        let ticket = self.queue.request_flush();
+        if !self.queue.is_empty() {
+            self.start();
+        }
+        self.wake.notify_one();
+        ticket
+    }
+
+    pub fn start_shutdown(self: &Arc<Self>) -> Ticket {
+        self.queue.close();
+        self.draining.send_replace(true);
+        self.start_flush()
+    }
+
+    pub fn wait(self: &Arc<Self>, ticket: Ticket, until: Instant) -> bool {
+        if ticket.generation != generation() {
+            return true;
+        }
+        if !self.started.load(Ordering::Acquire) && !self.queue.is_empty() {
+            self.start();
+        }
+        let is_done = || self.queue.is_done(ticket).then_some(());
+        runtime::wait_for(until, || self.queue.wait(ticket, until).then_some(()), is_done).is_some()
+    }
+}

@@ -1,0 +1,21 @@
+//! From ended spans to exports: bounded batches, a worker, exact counts.
+
+mod config;
+mod counters;
+mod flush;
+mod process_end;
+mod processor;
+mod queue;
+mod registry;
+mod state;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use config::BatchProcessorConfig;
+pub use counters::{Counts, Processed};
+pub use process_end::finish_dropped;
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+pub use process_end::{flush_before_exit, flush_before_sigterm};
+pub use processor::BatchProcessor;
+pub use queue::Ticket;

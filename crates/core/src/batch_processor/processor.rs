@@ -1,0 +1,115 @@
+//! The batch processor itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::config::BatchProcessorConfig;
+use super::counters::{Counts, Processed};
+use super::queue::{Pushed, Ticket};
+use super::registry::{DROPPED, lock};
+use super::state::BatchProcessorState;
+use crate::export::exporter::Exporter;
+use crate::otlp::Scope;
+use crate::process::fork::PerProcess;
+use crate::process::report::{Kind, Level, report};
+use crate::process::sync::{AtomicBool, Ordering};
+
+/// Takes framed spans from any thread and exports them on the runtime's thread.
+pub struct BatchProcessor {
+    config: BatchProcessorConfig,
+    pub(super) exporter: Arc<Exporter>,
+    state: PerProcess<Arc<BatchProcessorState>>,
+    /// Outlives a fork: what was shut down before it stays so in the child.
+    closed: AtomicBool,
+}
+
+impl BatchProcessor {
+    pub fn new(config: BatchProcessorConfig, exporter: Arc<Exporter>) -> Self {
+        Self { config, exporter, state: PerProcess::new(), closed: AtomicBool::new(false) }
+    }
+
+    fn state(&self) -> &Arc<BatchProcessorState> {
+        self.state.get_or_make(|| {
+            let closed = self.closed.load(Ordering::Acquire);
+            Arc::new(BatchProcessorState::new(self.config.clone(), Arc::clone(&self.exporter), closed))
+        })
+    }
+
+    /// Takes one span, framed by `otlp::span::Span::frame`. Never blocks: where there is no room the span is dropped
+    /// and counted.
+    pub fn push(&self, scope: &Arc<Scope>, framed: &[u8]) {
+        let state = self.state();
+        match state.queue.push(scope, framed) {
+            Pushed::Waits => {}
+            Pushed::First => state.start(),
+            Pushed::BatchReady => {
+                state.start();
+                state.wake.notify_one();
+            }
+            Pushed::Full => {
+                let dropped = state.counters.queue_full();
+                report(Level::Warning, Kind::QueueFull, self.exporter.source(), || {
+                    let BatchProcessorConfig { max_queue_size, max_queue_bytes, .. } = self.config;
+                    format!(
+                        "Queue full ({max_queue_size} spans or {max_queue_bytes} bytes), dropping spans: {dropped} so far"
+                    )
+                });
+            }
+            Pushed::Closed => {
+                state.counters.after_shutdown();
+                report(Level::Warning, Kind::AfterShutdown, self.exporter.source(), || {
+                    "BatchSpanProcessor is already shut down, dropping spans".into()
+                });
+            }
+        }
+    }
+
+    /// Asks for everything taken so far to be exported now.
+    pub fn start_flush(&self) -> Ticket {
+        self.state().start_flush()
+    }
+
+    /// Takes no more spans, and asks for everything taken so far to be exported, each batch tried once.
+    pub fn start_shutdown(&self) -> Ticket {
+        self.closed.store(true, Ordering::Release);
+        self.state().start_shutdown()
+    }
+
+    /// Waits until what the ticket stands for has been tried, or the time is up. Blocks this thread.
+    pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
+        self.state().wait(ticket, until)
+    }
+
+    /// Gives up what is left after `start_shutdown`: it is counted as dropped, and an export under way is broken off.
+    pub fn abandon(&self) {
+        self.state().abandon();
+    }
+
+    pub fn is_shut_down(&self) -> bool {
+        self.state().queue.is_closed()
+    }
+
+    pub fn counts(&self) -> Counts {
+        let state = self.state();
+        state.counters.read(state.queue.created())
+    }
+
+    pub fn processed(&self) -> Processed {
+        let state = self.state();
+        let (created, waiting) = state.queue.created_and_waiting();
+        state.counters.processed(created, waiting)
+    }
+}
+
+impl Drop for BatchProcessor {
+    /// A processor that was forgotten rather than shut down still delivers what it took.
+    fn drop(&mut self) {
+        let Some(state) = self.state.get() else { return };
+        state.start_shutdown();
+        let mut dropped = lock(&DROPPED);
+        dropped.retain(|state| !state.queue.is_all_done());
+        if !state.queue.is_all_done() {
+            dropped.push(Arc::clone(state));
+        }
+    }
+}

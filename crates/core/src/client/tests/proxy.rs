@@ -1,0 +1,147 @@
+//! HTTP proxies named by the environment, each test's client in a process of its own.
+
+use super::relay::Proxy;
+use super::*;
+
+const USER: &str = "Basic dXNlcjpwYTU1d29yZA==";
+
+/// No resolver knows these names: only the proxy can.
+fn child_config(protocol: Protocol) -> ClientConfig {
+    let mut config = config(protocol, ([127, 0, 0, 1], 1).into());
+    config.endpoint = match protocol {
+        Protocol::Grpc => "http://collector.invalid:4317".to_owned(),
+        _ => "http://collector.invalid:4318/v1/traces".to_owned(),
+    };
+    config
+}
+
+fn with_credentials(proxy: &Proxy) -> String {
+    format!("http://user:pa55word@{}", proxy.address)
+}
+
+#[tokio::test]
+async fn grpc_calls_go_through_a_tunnel() {
+    let config = child_config(Protocol::Grpc);
+    if is_child() {
+        return assert_eq!(export_once(&config).await, delivered());
+    }
+    bounded(async {
+        let server = Willing::start(Protocol::Grpc).await;
+        for variable in ["grpc_proxy", "https_proxy", "HTTPS_PROXY", "http_proxy"] {
+            let proxy = Proxy::start(server.address(), 200).await;
+            let test = "client::tests::proxy::grpc_calls_go_through_a_tunnel";
+            in_a_process_with(test, &[(variable, with_credentials(&proxy)), ("no_proxy", String::new())]).await;
+            let head = &proxy.heads()[0];
+            assert!(head.starts_with("CONNECT collector.invalid:4317 HTTP/1.1\r\n"), "{head}");
+            assert_contains(head, &format!("Proxy-Authorization: {USER}\r\n"));
+        }
+        assert_eq!(server.count(), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn http_requests_go_to_the_proxy() {
+    let config = child_config(Protocol::HttpProtobuf);
+    if is_child() {
+        return assert_eq!(export_once(&config).await, delivered());
+    }
+    bounded(async {
+        let server = Willing::start(Protocol::HttpProtobuf).await;
+        let proxy = Proxy::start(server.address(), 200).await;
+        let test = "client::tests::proxy::http_requests_go_to_the_proxy";
+        in_a_process_with(test, &[("http_proxy", with_credentials(&proxy)), ("no_proxy", String::new())]).await;
+        let head = &proxy.heads()[0];
+        assert!(head.starts_with("POST http://collector.invalid:4318/v1/traces HTTP/1.1\r\n"), "{head}");
+        assert_contains(&head.to_lowercase(), &format!("proxy-authorization: {USER}\r\n").to_lowercase());
+        assert_eq!(server.count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_proxy_is_heeded() {
+    if is_child() {
+        for protocol in PROTOCOLS {
+            // The proxy's own address, which is a server's: reached without the proxy.
+            let variable = if protocol == Protocol::Grpc { "TEST_GRPC" } else { "TEST_HTTP" };
+            let address = std::env::var(variable).unwrap().parse().unwrap();
+            assert_eq!(export_once(&config(protocol, address)).await, delivered());
+        }
+        return;
+    }
+    bounded(async {
+        let grpc = Willing::start(Protocol::Grpc).await;
+        let http = Willing::start(Protocol::HttpProtobuf).await;
+        let dead = format!("http://{}", closed_port().await);
+        let test = "client::tests::proxy::no_proxy_is_heeded";
+        let variables = [
+            ("http_proxy", dead.clone()),
+            ("https_proxy", dead),
+            ("no_proxy", "elsewhere, 127.0.0.0/8".to_owned()),
+            ("TEST_GRPC", grpc.address().to_string()),
+            ("TEST_HTTP", http.address().to_string()),
+        ];
+        in_a_process_with(test, &variables).await;
+        assert_eq!((grpc.count(), http.count()), (1, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_is_reported_without_its_credentials() {
+    if is_child() {
+        let mut config = child_config(Protocol::Grpc);
+        config.timeout = Duration::from_millis(300);
+        let shown = format!("{:?} {}", Client::new(&config).unwrap(), reason(export_once(&config).await));
+        assert_contains(&shown, "cannot connect: tunnel error: proxy authorization required");
+        config.endpoint = "https://collector.invalid:4318/v1/traces".to_owned();
+        config.protocol = Protocol::HttpProtobuf;
+        let shown = shown + &format!("{:?} {}", Client::new(&config).unwrap(), reason(export_once(&config).await));
+        assert_contains(&shown, "proxy authorization required");
+        assert!(!shown.contains("pa55") && !shown.contains("dXNlcjpw"), "{shown}");
+        return;
+    }
+    bounded(async {
+        let proxy = Proxy::start(closed_port().await, 407).await;
+        let test = "client::tests::proxy::a_proxy_that_refuses_is_reported_without_its_credentials";
+        in_a_process_with(test, &[("https_proxy", with_credentials(&proxy)), ("no_proxy", String::new())]).await;
+        assert!(proxy.heads().len() >= 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_the_server_through_the_tunnel() {
+    const TEST: &str = "client::tests::proxy::tls_is_spoken_with_the_server_through_the_tunnel";
+    if is_child() {
+        for protocol in PROTOCOLS {
+            let mut config = child_config(protocol);
+            config.endpoint = config.endpoint.replace("http://", "https://");
+            config.tls.ca_file = Some(std::env::var_os("TEST_CA").unwrap().into());
+            assert_eq!(export_once(&config).await, delivered());
+        }
+        return;
+    }
+    bounded(async {
+        let authority = certificates::Authority::new();
+        let identity = authority.server(&["collector.invalid"]);
+        let (_keep, server_config) = watch::channel(identity.server_config(None));
+        let folder = Folder::new();
+        let ca = folder.write("ca.pem", &authority.pem());
+        // One server for both: it speaks HTTP/1 and HTTP/2, and gRPC looks at the trailers alone.
+        let headers = [("content-type", "application/grpc"), ("grpc-status", "0")];
+        let server = collector::http(move |_| Some(collector::answer(200, &headers, ""))).await;
+        let tls = relay::tls(server.address, server_config).await;
+        let proxy = Proxy::start(tls, 200).await;
+        let variables = [
+            ("https_proxy", with_credentials(&proxy)),
+            ("no_proxy", String::new()),
+            ("TEST_CA", ca.display().to_string()),
+        ];
+        in_a_process_with(TEST, &variables).await;
+        assert_eq!(server.count(), 3);
+        assert!(proxy.heads().iter().all(|head| head.starts_with("CONNECT collector.invalid:")));
+    })
+    .await;
+}

@@ -1,0 +1,8 @@
+//! otel-rs without Python: what is sent, and how. That pyo3 is not among the dependencies proves that exporting cannot take
+//! the GIL.
+
+pub mod batch_processor;
+pub mod client;
+pub mod export;
+pub mod otlp;
+pub mod process;

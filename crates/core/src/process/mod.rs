@@ -1,0 +1,16 @@
+//! The process: what a fork leaves behind, the thread that exports, and how a process ends.
+
+mod descriptors;
+pub(crate) mod exit;
+pub(crate) mod fork;
+mod published;
+pub(crate) mod report;
+pub(crate) mod runtime;
+pub(crate) mod sync;
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+pub(crate) mod termination;
+
+pub use exit::{begin_exit, bound_by_exit, left_of_exit};
+pub use fork::{PerProcess, generation, watch_forks};
+pub use published::Published;
+pub use report::{Level, Report, are_reports_waiting, take_reports};

@@ -1,0 +1,48 @@
+//! The interpreter's exit, as `otel_rs._exit` tells of it.
+
+use std::time::{Duration, Instant};
+
+use otel_rs_core::batch_processor;
+use otel_rs_core::process;
+use pyo3::prelude::*;
+
+use crate::py::log;
+
+/// The limit of an exit that no thread announced with `begin_exit`.
+const UNANNOUNCED_EXIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The exit has begun: nothing here waits for longer than this from now on.
+#[pyfunction]
+pub fn begin_exit(timeout_millis: u64) {
+    process::begin_exit(Duration::from_millis(timeout_millis));
+}
+
+/// The timeout, or what is left of the exit's.
+#[pyfunction]
+pub fn bounded_by_exit(timeout_millis: f64) -> f64 {
+    process::left_of_exit().map_or(timeout_millis, |left| timeout_millis.min(left.as_secs_f64() * 1e3))
+}
+
+/// The exit ends: waits for what processors that were forgotten still export.
+#[pyfunction]
+pub fn finish_exit(py: Python<'_>) {
+    py.detach(|| batch_processor::finish_dropped(process::bound_by_exit(Instant::now() + UNANNOUNCED_EXIT_TIMEOUT)));
+    log::drain_reports(py);
+}
+
+/// Where SIGTERM would kill this process at once, it does so once what waits has been exported, or after the timeout.
+/// Without threads or file descriptors left for that it stays as it was.
+#[pyfunction]
+pub fn flush_before_sigterm(timeout_millis: u64) {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    let _ = batch_processor::flush_before_sigterm(Duration::from_millis(timeout_millis));
+    let _ = timeout_millis;
+}
+
+/// C's `exit` waits until what waits has been exported, or for the timeout; if not, as above.
+#[pyfunction]
+pub fn flush_before_exit(timeout_millis: u64) {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    let _ = batch_processor::flush_before_exit(Duration::from_millis(timeout_millis));
+    let _ = timeout_millis;
+}

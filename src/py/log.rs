@@ -1,0 +1,106 @@
+//! Lines for Python's `logging`. Logging may run any handler, so it is never done under a Rust lock; what a handler
+//! raises is not the application's business.
+
+use std::cell::Cell;
+
+use otel_rs_core::process::{self, Level};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyString;
+
+use crate::py::call;
+use crate::py::interrupt;
+use crate::py::once::get_or_make;
+use crate::py::thread_end::outlast_exit;
+
+/// The logger of everything that is said on the application's threads about spans.
+const TRACE_LOGGER: &str = "otel_rs.trace";
+/// The logger of what is reported from the pipeline and by exporters.
+const EXPORT_LOGGER: &str = "otel_rs.export";
+/// The logger of everything that is said while log records are exported, which no exporter of ours exports again.
+pub const LOG_EXPORT_LOGGER: &str = "otel_rs.export.logs";
+
+thread_local! {
+    static EXPORTING_LOGS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs an export of log records: what is said meanwhile on this thread goes to `LOG_EXPORT_LOGGER`.
+pub fn exporting_logs<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            EXPORTING_LOGS.set(self.0);
+        }
+    }
+    let _before = Restore(EXPORTING_LOGS.replace(true));
+    work()
+}
+
+fn logger<'py>(py: Python<'py>, cell: &'static PyOnceLock<Py<PyAny>>, name: &str) -> PyResult<&'py Bound<'py, PyAny>> {
+    let make = || Ok(py.import("logging")?.call_method1("getLogger", (name,))?.unbind());
+    Ok(get_or_make(py, cell, make)?.bind(py))
+}
+
+fn trace_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    logger(py, &LOGGER, TRACE_LOGGER)
+}
+
+fn export_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    logger(py, &LOGGER, EXPORT_LOGGER)
+}
+
+fn log_export_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    logger(py, &LOGGER, LOG_EXPORT_LOGGER)
+}
+
+#[cold]
+pub fn warning(py: Python<'_>, message: &str) {
+    let logger = if EXPORTING_LOGS.get() { log_export_logger(py) } else { trace_logger(py) };
+    say(py, logger, Level::Warning, message);
+}
+
+/// Whether a warning would be heard: asked where saying it takes Python code of the user's.
+pub fn warns(py: Python<'_>) -> bool {
+    const WARNING: u8 = 30;
+    let heard = trace_logger(py).and_then(|logger| logger.call_method1(intern!(py, "isEnabledFor"), (WARNING,)));
+    heard.and_then(|heard| heard.is_truthy()).unwrap_or(true)
+}
+
+fn say<'py>(py: Python<'py>, logger: PyResult<&Bound<'py, PyAny>>, level: Level, message: &str) {
+    let method = match level {
+        Level::Warning => intern!(py, "warning"),
+        Level::Error => intern!(py, "error"),
+    };
+    let said = logger.and_then(|logger| {
+        call::method(method, [logger, intern!(py, "%s").as_any(), PyString::new(py, message).as_any()], None)
+    });
+    ignore_error_of(py, said);
+}
+
+/// What a handler raises is dropped, but not an interrupt that came meanwhile.
+fn ignore_error_of(py: Python<'_>, logged: PyResult<Bound<'_, PyAny>>) {
+    if let Err(error) = logged {
+        interrupt::ignore(py, error);
+    }
+}
+
+/// Hands what the pipeline reported to `logging`, on a thread that may.
+#[inline]
+pub fn drain_reports(py: Python<'_>) {
+    if process::are_reports_waiting() {
+        drain(py);
+    }
+}
+
+#[cold]
+fn drain(py: Python<'_>) {
+    outlast_exit();
+    for report in process::take_reports() {
+        let logger = if report.of_log_export { log_export_logger(py) } else { export_logger(py) };
+        say(py, logger, report.level, &report.message);
+    }
+}

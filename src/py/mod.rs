@@ -1,0 +1,15 @@
+//! Being in Python: what every part of the extension stands on.
+
+pub mod boundary;
+pub mod call;
+pub mod context;
+pub mod exception;
+pub mod exit;
+pub mod interpreter;
+pub mod interrupt;
+pub mod log;
+pub mod once;
+pub mod text;
+pub mod thread_end;
+pub mod upstream;
+pub mod wait;

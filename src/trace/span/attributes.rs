@@ -1,0 +1,140 @@
+//! Attributes of a span.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::convert::attributes;
+use crate::py::boundary::contained;
+use crate::py::upstream::upstream;
+use crate::py::{exception, log, text};
+use crate::trace::span::Span;
+use crate::trace::span::part::Part;
+
+impl Span {
+    /// The usual case; false if key or value are not plain, or the span has ended.
+    #[inline]
+    fn set_plain_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> bool {
+        let put = attributes::with_plain(key, value, self.limits().span_value_len, |put| {
+            let mut state = self.lock();
+            (state.end_time.is_none() && state.parts.is_none()).then(|| put(&mut state.attributes))
+        });
+        match put {
+            Some(Some(put)) => {
+                put.log(key.py());
+                true
+            }
+            Some(None) | None => false,
+        }
+    }
+
+    #[cold]
+    fn set_any_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) {
+        let py = key.py();
+        if self.has_ended() {
+            return log::warning(py, "Setting attribute on ended span.");
+        }
+        if let Some(held) = self.part(py, Part::Attributes) {
+            if let Err(error) = held.bind(py).set_item(key, value) {
+                exception::swallow(py, "An attribute was not set", error);
+            }
+            return;
+        }
+        let key = match key.cast::<PyString>() {
+            Ok(key) if key.len().is_ok_and(|len| len > 0) => key.clone(),
+            _ => {
+                self.count_dropped_attributes(1);
+                if log::warns(py) {
+                    let shown = text::shown(key);
+                    log::warning(
+                        py,
+                        &format!("invalid key `{shown}`. must be non-empty string. Dropping key from attributes."),
+                    );
+                }
+                return;
+            }
+        };
+        if self.limits().span_attributes == Some(0) {
+            return self.count_dropped_attributes(1);
+        }
+        match attributes::convert(key, value, self.limits().span_value_len) {
+            Some(converted) => self.put(py, converted),
+            None => self.count_dropped_attributes(1),
+        }
+    }
+
+    fn count_dropped_attributes(&self, count: u32) {
+        let mut state = self.lock();
+        if count > 0 && state.end_time.is_none() {
+            state.attributes.wire.count_dropped(count);
+        }
+    }
+
+    fn put(&self, py: Python<'_>, converted: attributes::Converted<'_>) {
+        let (put, held, unused) = {
+            let mut state = self.lock();
+            match (state.end_time, state.held(Part::Attributes)) {
+                (None, None) => (Some(converted.put_into(&mut state.attributes)), None, None),
+                (None, Some(held)) => (None, Some(held.clone_ref(py)), Some(converted)),
+                (Some(_), _) => (None, None, Some(converted)),
+            }
+        };
+        match (put, held, unused) {
+            (Some(put), ..) => put.log(py),
+            (_, Some(held), Some(converted)) => {
+                if let Err(error) = converted.set_in(held.bind(py)) {
+                    exception::swallow(py, "An attribute was not set", error);
+                }
+            }
+            _ => log::warning(py, "Setting attribute on ended span."),
+        }
+    }
+}
+
+#[pymethods]
+impl Span {
+    /// Sets one attribute; a key set before moves to the end. Invalid keys and values cost one log line.
+    fn set_attribute(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let work = || {
+            if !self.set_plain_attribute(key, value) {
+                self.set_any_attribute(key, value);
+            }
+            Ok(())
+        };
+        contained(py, "set_attribute", work, || Ok(()))
+    }
+
+    /// Sets all attributes of a mapping.
+    fn set_attributes(&self, py: Python<'_>, attributes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let work = || {
+            if self.has_ended() {
+                log::warning(py, "Setting attribute on ended span.");
+                return Ok(());
+            }
+            if let Some(held) = self.part(py, Part::Attributes) {
+                let update = if held.bind(py).is_instance(upstream(py)?.bounded_attributes.bind(py))? {
+                    intern!(py, "_set_items")
+                } else {
+                    intern!(py, "update")
+                };
+                if let Err(error) = held.call_method1(py, update, (attributes,)) {
+                    exception::swallow(py, "Attributes were not set", error);
+                }
+                return Ok(());
+            }
+            let value_len = self.limits().span_value_len;
+            let dropped = attributes::each(attributes, self.limits().span_attributes, |key, value| {
+                if self.set_plain_attribute(&key, &value) {
+                    return;
+                }
+                match attributes::convert(key, &value, value_len) {
+                    Some(converted) => self.put(py, converted),
+                    None => self.count_dropped_attributes(1),
+                }
+            });
+            self.count_dropped_attributes(dropped);
+            Ok(())
+        };
+        contained(py, "set_attributes", work, || Ok(()))
+    }
+}

@@ -1,0 +1,65 @@
+//! The span as it goes to batch processors and exporters.
+
+use std::sync::Arc;
+
+use otel_rs_core::otlp::{self, Scope};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use crate::convert::fields;
+use crate::py::{exception, text};
+use crate::trace::span::Span;
+use crate::trace::span::part::Part;
+use crate::trace::span_context::SAMPLED;
+
+impl Span {
+    pub fn is_sampled(&self, py: Python<'_>) -> PyResult<bool> {
+        match self.part(py, Part::Context) {
+            None => Ok(self.context.is_sampled()),
+            Some(context) => {
+                let flags: u8 = context.getattr(py, intern!(py, "trace_flags"))?.extract(py)?;
+                Ok(flags & SAMPLED != 0)
+            }
+        }
+    }
+
+    /// Appends the span to `out` as batch processors and exporters take it; returns its resource and scope.
+    pub fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) -> Arc<Scope> {
+        // What may run Python code comes before the lock.
+        let overrides = self.overrides(py);
+        let trace_state = self.context.trace_state_header(py).unwrap_or_else(|error| {
+            exception::swallow(py, "A trace state was not exported", error);
+            String::new()
+        });
+        let (name, message) = {
+            let state = self.lock();
+            (state.name.clone_ref(py), state.status_message.as_ref().map(|message| message.clone_ref(py)))
+        };
+        let name = fields::name(name.bind(py));
+        let name = text::utf8(&name);
+        let message = message.as_ref().map(|message| text::utf8(message.bind(py)));
+        let state = self.lock();
+        let mut span = otlp::Span {
+            trace_id: self.context.trace_id,
+            span_id: self.context.span_id,
+            trace_state: &trace_state,
+            parent_span_id: self.parent.as_ref().map(|parent| parent.span_id),
+            parent_is_remote: self.parent.as_ref().is_some_and(|parent| parent.is_remote),
+            name: &name,
+            kind: self.kind + 1,
+            start_time_unix_nano: self.start_time,
+            end_time_unix_nano: state.end_time.unwrap_or_default(),
+            attributes: &state.attributes.wire,
+            events: state.events.as_ref().map(|events| &events.messages),
+            links: state.links.as_ref().map(|links| &links.messages),
+            status: state.status,
+            status_message: message.as_deref().unwrap_or_default(),
+        };
+        if let Some(overrides) = &overrides {
+            overrides.apply(&mut span);
+        }
+        span.frame(out);
+        drop(state);
+        overrides.and_then(|overrides| overrides.scope).unwrap_or_else(|| Arc::clone(&self.origin.scope))
+    }
+}

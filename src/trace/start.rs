@@ -1,0 +1,263 @@
+//! Starts spans, in named steps: parent, sampler, and a span that is recorded or one that is not.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use crate::convert::fields::time_or_now;
+use crate::py::boundary::contained;
+use crate::py::upstream::{GET_CURRENT_SPAN, NON_RECORDING_SPAN, Upstream, position, upstream};
+use crate::py::{call, context, exception, log};
+use crate::trace::arguments::Flag;
+use crate::trace::classes;
+use crate::trace::fork::refresh_after_fork;
+use crate::trace::non_recording_span::NonRecordingSpan;
+use crate::trace::sampler::{Decision, SamplingParameters, SamplingResult};
+use crate::trace::span::Span;
+use crate::trace::span::part::Part;
+use crate::trace::span::state::SpanState;
+use crate::trace::span_context::{RANDOM_TRACE_ID, SAMPLED, SpanContext};
+use crate::trace::tracer::{Settings, Tracer};
+
+/// The arguments of `start_span`, borrowed.
+pub struct Start<'a, 'py> {
+    pub name: &'a Bound<'py, PyAny>,
+    pub context: Option<&'a Bound<'py, PyAny>>,
+    pub kind: Option<&'a Bound<'py, PyAny>>,
+    pub attributes: Option<&'a Bound<'py, PyAny>>,
+    pub links: Option<&'a Bound<'py, PyAny>>,
+    pub start_time: Option<&'a Bound<'py, PyAny>>,
+    pub record_exception: bool,
+    pub set_status_on_exception: bool,
+}
+
+/// Starts a span whatever happens: if we fail, the application goes on with one that does nothing.
+pub fn start_contained<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let py = tracer.py();
+    contained(py, "start_span", || start_span(tracer, start), || disabled_span(py, start.context))
+}
+
+fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    let py = tracer.py();
+    let upstream = upstream(py)?;
+    refresh_after_fork(py);
+    let settings = tracer.get().settings();
+    if !tracer.get().is_enabled() {
+        return disabled_span(py, start.context);
+    }
+    let parent = parent_of(py, upstream, start.context)?;
+    let ids = &settings.id_generator.native;
+    let (trace_id, is_random) = match &parent {
+        Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0),
+        None => ids.trace_id(py),
+    };
+    let sampling = sample(py, upstream, settings, start, parent.as_ref(), trace_id)?;
+    let mut flags = if sampling.decision == Decision::RecordAndSample { SAMPLED } else { 0 };
+    if is_random {
+        flags |= RANDOM_TRACE_ID;
+    }
+    let context = SpanContext::local(trace_id, ids.span_id(py), flags, sampling.trace_state);
+    let end_metrics = record_start(py, upstream, tracer.get(), parent.as_ref(), sampling.decision);
+    if sampling.decision == Decision::Drop {
+        return classes::new_non_recording_span(py, NonRecordingSpan { context });
+    }
+    let attributes = sampling.attributes;
+    new_recording_span(tracer, upstream, settings, start, Beginning { context, parent, attributes, end_metrics })
+}
+
+/// The context of the span that is current in the given context, or in the current one.
+#[inline]
+fn parent_of<'py>(
+    py: Python<'py>,
+    upstream: &Upstream,
+    context: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<SpanContext>> {
+    let span = match context {
+        Some(context) => context::span_in(upstream, context)?,
+        None => context::span_in(upstream, &context::current(py, upstream)?)?,
+    };
+    match &span {
+        Some(span) => parent_context(py, upstream, span),
+        None => Ok(None),
+    }
+}
+
+/// Asks the sampler. One that raises costs the span, not the application.
+#[inline]
+fn sample<'py>(
+    py: Python<'py>,
+    upstream: &Upstream,
+    settings: &Settings,
+    start: &Start<'_, 'py>,
+    parent: Option<&SpanContext>,
+    trace_id: u128,
+) -> PyResult<SamplingResult<'py>> {
+    let no_links;
+    let links = match start.links {
+        Some(links) => links,
+        None => {
+            no_links = PyTuple::empty(py).into_any();
+            &no_links
+        }
+    };
+    let parameters = SamplingParameters {
+        context: start.context,
+        parent,
+        trace_id,
+        name: start.name,
+        kind: start.kind.unwrap_or(upstream.kinds[0].bind(py)),
+        attributes: start.attributes,
+        links,
+    };
+    Ok(settings.sampler.native.sample(py, upstream, &parameters).unwrap_or_else(|error| {
+        exception::swallow(py, "The sampler raised, the span is not sampled", error);
+        let trace_state = parent.and_then(|parent| parent.trace_state.as_ref());
+        let trace_state = trace_state.map(|state| state.clone_ref(py));
+        SamplingResult { decision: Decision::Drop, attributes: None, trace_state }
+    }))
+}
+
+/// What the first steps found out about a span.
+struct Beginning<'py> {
+    context: SpanContext,
+    parent: Option<SpanContext>,
+    /// As the sampler returned them.
+    attributes: Option<Bound<'py, PyAny>>,
+    end_metrics: Option<Py<PyAny>>,
+}
+
+fn new_recording_span<'py>(
+    tracer: &Bound<'py, Tracer>,
+    upstream: &Upstream,
+    settings: &Settings,
+    start: &Start<'_, 'py>,
+    beginning: Beginning<'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = tracer.py();
+    let limits = tracer.get().limits();
+    let kind = start.kind.map_or(Some(0), |kind| position(&upstream.kinds, kind));
+    let mut state = SpanState::new(start.name.clone().unbind(), limits.span_attributes);
+    if let Some(attributes) = &beginning.attributes
+        && !attributes.is_none()
+    {
+        state.attributes.extend(attributes, limits.span_value_len);
+    }
+    let mut span = Span {
+        tracer: tracer.clone().unbind(),
+        origin: Arc::clone(&settings.origin),
+        context: beginning.context,
+        parent: beginning.parent,
+        kind: kind.unwrap_or_else(|| unknown_kind(py)) as u8,
+        start_time: 0,
+        record_exception: start.record_exception,
+        set_status_on_exception: start.set_status_on_exception,
+        end_metrics: beginning.end_metrics,
+        has_parts: AtomicBool::new(false),
+        state: Mutex::new(state),
+    };
+    if let Some(links) = start.links
+        && let Err(error) = span.add_links(py, upstream, links)
+    {
+        exception::swallow(py, "The links were dropped", error);
+    }
+    // The clock is read last, so that the span does not measure our own work.
+    span.start_time = time_or_now(start.start_time);
+    let span = classes::new_span(py, span)?.into_any();
+    let processors = tracer.get().processors();
+    if !processors.python.is_empty() {
+        processors.on_start(&span, start.context)?;
+    }
+    Ok(span)
+}
+
+/// The context of a parent span; None if it is not a span, or not a valid one.
+#[inline]
+fn parent_context(py: Python<'_>, upstream: &Upstream, span: &Bound<'_, PyAny>) -> PyResult<Option<SpanContext>> {
+    let native = match span.cast::<Span>() {
+        Ok(span) if span.get().part(py, Part::Context).is_some() => None,
+        Ok(span) => Some(&span.get().context),
+        Err(_) => span.cast::<NonRecordingSpan>().ok().map(|span| &span.get().context),
+    };
+    if let Some(context) = native {
+        return Ok(context.is_valid().then(|| context.clone_ref(py)));
+    }
+    let context = if span.get_type().is(&upstream.non_recording_span) {
+        // What a propagator puts there for a remote parent: its `get_span_context` returns this.
+        span.getattr(intern!(py, "_context"))?
+    } else if span.is_instance(upstream.span.bind(py))? {
+        call::method(intern!(py, "get_span_context"), [span], None)?
+    } else {
+        return Ok(None);
+    };
+    if context.is_none() {
+        return Ok(None);
+    }
+    if !context.is_instance(upstream.span_context.bind(py))? {
+        return Err(PyTypeError::new_err("parent_span_context must be a SpanContext or None."));
+    }
+    SpanContext::of_object(py, upstream, &context)
+}
+
+/// A span that passes on the parent's context and records nothing.
+fn disabled_span<'py>(py: Python<'py>, context: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    let parent = GET_CURRENT_SPAN.look_up(py)?.call1((context,))?.call_method0("get_span_context")?;
+    NON_RECORDING_SPAN.look_up(py)?.call1((parent,))
+}
+
+/// Counts the start in the SDK's own metrics, where they are on; returns what is called at the end.
+#[inline]
+fn record_start(
+    py: Python<'_>,
+    upstream: &Upstream,
+    tracer: &Tracer,
+    parent: Option<&SpanContext>,
+    decision: Decision,
+) -> Option<Py<PyAny>> {
+    let metrics = tracer.metrics()?;
+    let record = || {
+        let parent = parent.map(|parent| parent.object(py, upstream)).transpose()?;
+        metrics.call_method1(py, "start_span", (parent, &upstream.decisions[decision as usize]))
+    };
+    record().map_err(|error| exception::swallow(py, "The SDK's own metrics raised", error)).ok()
+}
+
+#[cold]
+fn unknown_kind(py: Python<'_>) -> usize {
+    log::warning(py, "Invalid span kind, expected a SpanKind; INTERNAL is taken.");
+    0
+}
+
+#[pymethods]
+impl Tracer {
+    /// Starts a span without making it the current one.
+    #[pyo3(signature = (name, context=None, kind=None, attributes=None, links=None, start_time=None,
+                        record_exception=Flag(true), set_status_on_exception=Flag(true)))]
+    #[allow(clippy::too_many_arguments)]
+    fn start_span<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+        kind: Option<&Bound<'py, PyAny>>,
+        attributes: Option<&Bound<'py, PyAny>>,
+        links: Option<&Bound<'py, PyAny>>,
+        start_time: Option<&Bound<'py, PyAny>>,
+        record_exception: Flag,
+        set_status_on_exception: Flag,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let start = Start {
+            name,
+            context,
+            kind,
+            attributes,
+            links,
+            start_time,
+            record_exception: record_exception.0,
+            set_status_on_exception: set_status_on_exception.0,
+        };
+        start_contained(slf, &start)
+    }
+}
