@@ -1,7 +1,7 @@
 //! Runs the models of `tests/model`, and sees that they find faults.
 //!
 //! `cargo test` builds the program, as all examples, and `cargo test --test model` does not: `cargo build --example model`
-//! first. For more orders than here: `cargo run --no-default-features --example model NAME 100000`.
+//! first. For more orders than here: `cargo run --example model NAME 100000`.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -16,7 +16,7 @@ fn run(arguments: &[&str]) -> Output {
     // Its warnings: that it knows the strictest memory order only (Miri knows the others), and drops its statics.
     command.args(arguments).env("SHUTTLE_SILENCE_WARNINGS", "1");
     command.output().unwrap_or_else(|error| {
-        panic!("{}: {error}; `cargo build --no-default-features --example model` makes it", program.display())
+        panic!("{}: {error}; `cargo build --example model` makes it", program.display())
     })
 }
 

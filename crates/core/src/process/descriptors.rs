@@ -15,7 +15,6 @@ mod elsewhere {
 }
 
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code)]
 mod linux {
     use std::fs;
     use std::io::{self, Write};
@@ -87,12 +86,14 @@ mod linux {
         }
     }
 
+    #[allow(unsafe_code)]
     fn close(descriptor: RawFd) {
         // SAFETY: the descriptors were the parent's runtime's, of which the child uses nothing.
         unsafe { libc::close(descriptor) };
     }
 
     /// Whether the descriptor is of this kind, as /proc names it.
+    #[allow(unsafe_code)]
     fn is(kind: &[u8], descriptor: RawFd) -> bool {
         let path = path("/proc/self/fd/", descriptor);
         let mut name = [0; 64];
@@ -109,6 +110,7 @@ mod linux {
     }
 
     /// Whether it is the socket or pipe of this inode.
+    #[allow(unsafe_code)]
     fn is_connection(descriptor: RawFd, inode: u64) -> bool {
         // SAFETY: `fstat` fills the local variable, all of whose bit patterns are valid.
         let stat = unsafe {
@@ -136,6 +138,7 @@ mod linux {
         })
     }
 
+    #[allow(unsafe_code)]
     fn read_info(epoll: RawFd, info: &mut [u8; INFO_LEN]) -> usize {
         let path = path("/proc/self/fdinfo/", epoll);
         // SAFETY: the path ends with a zero; `read` is given no more than the room there is.
