@@ -32,7 +32,7 @@ pub fn view(py: Python<'_>, grpc: Option<String>, http: Option<String>, json: bo
     };
     let (raised, outcome) = py.detach(|| run(config));
     match raised {
-        // It has ended the receiver, which was its purpose.
+        // Ctrl-C is the way to end the receiver.
         Some(error) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => return Err(error),
         _ => {}
     }
@@ -80,7 +80,7 @@ fn announce(protocol: &str, address: Option<std::net::SocketAddr>) {
     }
 }
 
-/// What a signal's handler raises. Python's handlers run on this thread, and only when they are let.
+/// What a signal's handler raises. Python's handlers run on this thread, and only when we call `check_signals`.
 async fn interrupt() -> PyErr {
     loop {
         tokio::time::sleep(SIGNAL_CHECK_INTERVAL).await;

@@ -55,7 +55,7 @@ impl PyAttributes {
         if let Some(original) = original {
             let originals = self.originals.get_or_insert_default();
             originals.push((key.into(), original));
-            // Those whose attribute had to go are many by now: let go of them as well.
+            // Many belong to attributes that were evicted by now: drop those.
             if originals.len() > 2 * self.wire.len() + 8 {
                 let kept = self.wire.iter().filter(|attribute| attribute.lossy).map(|attribute| attribute.key);
                 let kept: HashSet<&str> = kept.collect();
@@ -72,7 +72,7 @@ impl PyAttributes {
             if self.extend_simple(&dict, value_len) {
                 return;
             }
-            // Something in there is not plain; start again the general way.
+            // Something is not plain: start again the general way.
             self.wire.clear();
         }
         let limit = self.wire.limit();
@@ -107,7 +107,7 @@ impl PyAttributes {
     }
 }
 
-/// The dict that a mapping is, or keeps its pairs in.
+/// The dict that a mapping is, or that it wraps.
 fn dict_of<'py>(attributes: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
     if let Ok(dict) = attributes.cast_exact::<PyDict>() {
         return Some(dict.clone());
@@ -120,8 +120,8 @@ fn dict_of<'py>(attributes: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
     None
 }
 
-/// Converts a plain pair, one that needs no Python code for it, and gives `put` what puts it in place; None if the pair
-/// is not plain. Where most attributes go by: nothing is allocated on the way.
+/// Converts a pair that needs no Python code for it, and calls `put` with what puts it in place; None if the pair
+/// is not plain. Most attributes come this way: it allocates nothing.
 #[inline]
 pub fn with_plain<R>(
     key: &Bound<'_, PyAny>,
@@ -148,7 +148,8 @@ fn each_simple(
     let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
     #[allow(unsafe_code)]
     // SAFETY: `dict` is a dict. The references are borrowed from it, and it cannot change meanwhile: `take` runs no
-    // Python code before it returns false, and in a free-threaded interpreter the caller holds the dict's critical section.
+    // Python code before it returns false, and in a free-threaded interpreter the caller holds the dict's critical
+    // section.
     unsafe {
         while ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) != 0 {
             let key = Borrowed::from_ptr(py, key);
@@ -163,7 +164,7 @@ fn each_simple(
 }
 
 /// Calls `take` for each pair of a mapping, its keys cleaned as upstream does it in mappings, and returns how many were
-/// dropped; a mapping that is none, or raises, costs one log line. Where no attribute at all is taken, all are dropped.
+/// dropped. What is no mapping, or raises, costs one log line. With a limit of zero all are dropped.
 pub fn each<'py>(
     attributes: &Bound<'py, PyAny>,
     limit: Option<usize>,
@@ -214,7 +215,7 @@ pub struct Converted<'py> {
     original: Option<Py<PyAny>>,
 }
 
-/// What came of putting an attribute in place; to be dealt with after the lock is released.
+/// The result of putting an attribute in place; to be handled after the lock is released.
 #[must_use]
 pub struct Put {
     in_room: bool,
@@ -236,7 +237,7 @@ impl Put {
 
 impl Converted<'_> {
     pub fn put_into(self, attributes: &mut PyAttributes) -> Put {
-        // Both conversions to text were made sure of by `convert`.
+        // `convert` has made sure that both are UTF-8.
         let key = self.key.to_str().unwrap_or_default();
         attributes.put(key, hash(&self.key), &self.value, self.original)
     }
@@ -252,7 +253,7 @@ impl<'py> Converted<'py> {
     }
 }
 
-/// Converts a value, keeping the original where the wire form loses something. None, and one log line, if Python code
+/// Converts a value, and keeps the original if the wire form loses something. None, and one log line, if Python code
 /// of the value raised.
 pub fn convert<'py>(
     key: Bound<'py, PyString>,

@@ -21,7 +21,7 @@ pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
     }
 }
 
-/// Nanoseconds; what is none becomes the epoch.
+/// Nanoseconds; anything that is no number becomes the epoch.
 pub fn nanos(object: &Bound<'_, PyAny>) -> u64 {
     object.extract::<u64>().or_else(|_| object.extract::<f64>().map(|nanos| nanos as u64)).unwrap_or(0)
 }

@@ -17,7 +17,7 @@ use crate::py::log;
 
 /// Reads any iterable of ReadableLogRecords; one that cannot be encoded costs itself and a log line.
 ///
-/// What log exporters logged about themselves is left out: a failure would be exported, fail, and so on for ever.
+/// Leaves out what log exporters log about themselves: a failure would be exported, fail, and so on for ever.
 pub fn log_records(records: &Bound<'_, PyAny>) -> PyResult<Batch> {
     let mut batch = Batch::default();
     let scopes = ScopeCache::default();
@@ -77,7 +77,7 @@ fn frame<'py>(readable: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
         attributes: &attributes.wire,
         dropped_attributes: dropped.saturating_add(attributes.wire.dropped()),
         flags: field(intern!(py, "trace_flags"))?.extract().unwrap_or(0),
-        // Zero is no id, and neither is what does not fit.
+        // Zero is no id, and neither is a number that does not fit.
         trace_id: field(intern!(py, "trace_id"))?.extract().ok().filter(|id| *id != 0),
         span_id: field(intern!(py, "span_id"))?.extract().ok().filter(|id| *id != 0),
         event_name: &text(&event_name)?,

@@ -125,7 +125,7 @@ fn push_number(point: &Bound<'_, PyAny>, kind: MetricKind, points: &mut Points) 
     let value = number(&point.getattr(intern!(point.py(), "value"))?)?;
     with_point(point, &NUMBER_POINT, |mut common| {
         if kind == MetricKind::Gauge {
-            // As the Python SDK: a gauge is of one time.
+            // As the Python SDK does: a gauge has no start time.
             common.start_time_unix_nano = 0;
         }
         points.push_number(&common, value);

@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 use crate::convert::attributes::{Originals, PyAttributes};
 use crate::convert::read::put_key_value;
 
-/// A copy of some attributes, taken under a lock, to be made Python objects of after it.
+/// A copy of some attributes, taken under a lock, from which Python objects are made after it.
 pub struct Snapshot {
     wire: Vec<u8>,
     originals: Originals,
@@ -33,10 +33,10 @@ impl Snapshot {
     }
 }
 
-/// Replaces what the wire form holds of some values by the values as they were set.
+/// Puts in the original values of attributes that the wire form does not hold exactly.
 pub fn put_originals(attributes: &Bound<'_, PyDict>, originals: Originals) -> PyResult<()> {
     for (key, value) in originals {
-        // Dropped meanwhile for want of room, it stays dropped.
+        // An attribute that was evicted meanwhile stays so.
         if attributes.contains(&*key)? {
             attributes.set_item(&*key, value)?;
         }

@@ -64,7 +64,7 @@ fn attributes_of(object: &Bound<'_, PyAny>, field: u8) -> PyResult<PyAttributes>
     Ok(converted)
 }
 
-/// What an API SpanContext says of a span.
+/// The fields of an API SpanContext.
 pub struct Identifiers {
     pub trace_id: u128,
     pub span_id: u64,
@@ -136,7 +136,7 @@ pub fn links(upstream: &Upstream, all: &Bound<'_, PyAny>, dropped: u32) -> PyRes
     Ok(links)
 }
 
-/// Appends a link to an API SpanContext. Ids that are out of range make the link useless, not the span.
+/// Appends a link to an API SpanContext. Ids that are out of range become zero.
 pub fn put_link(
     upstream: &Upstream,
     context: &Bound<'_, PyAny>,

@@ -15,21 +15,22 @@ use crate::py::text;
 /// Deeper values are kept as text.
 const MAX_DEPTH: usize = 30;
 
-/// Values in one attribute or body, nested ones included. Containers that share others can unfold to far more than they are.
+/// Values in one attribute or body, nested ones included. Containers that share others can unfold to far more than they
+/// are.
 const MAX_VALUES: usize = 1_000_000;
 
 /// Bytes in one attribute, as much as a queue holds by default.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
-/// What stands for a container that is too deep, or in itself. Its own text could be of any length.
+/// Replaces a container that is nested too deep or contains itself; its own text could be of any length.
 const NOT_SHOWN: &str = "...";
 
-/// What is said about keys that are no texts and values that are of no type of OTLP's.
+/// How to treat keys that are not text and values that OTLP has no type for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rules {
     /// As `opentelemetry.attributes` cleans them, with its warnings.
     Attribute,
-    /// A log record's body, which may be anything: their text is taken.
+    /// As a log record's body, which may be anything: takes their text.
     Body,
 }
 
@@ -57,7 +58,7 @@ impl Nesting {
         Ok(())
     }
 
-    /// Whether a container is too deep to be taken apart, or in itself.
+    /// Whether a container is nested too deep, or contains itself.
     fn ends_at(&self, container: &Bound<'_, PyAny>) -> bool {
         self.within.len() >= MAX_DEPTH || self.within.contains(&(container.as_ptr() as usize))
     }
@@ -121,7 +122,8 @@ pub fn put_simple(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Ve
 
 #[inline]
 fn simple_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8>) -> bool {
-    // UTF-8 has at least as many bytes as characters, so this is short enough for sure. Lone surrogates have no UTF-8.
+    // UTF-8 has at least as many bytes as characters, so a text of so few bytes is short enough. Lone surrogates have
+    // no UTF-8.
     match text.to_str() {
         Ok(utf8) if utf8.len() <= max_len.unwrap_or(MAX_BYTES) => {
             otlp::put_bytes(out, len_tag(any_value::STRING), utf8.as_bytes());
@@ -147,7 +149,7 @@ fn simple_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> bool {
 fn as_i64(int: &Bound<'_, PyInt>) -> Option<i64> {
     let mut overflow = 0;
     #[allow(unsafe_code)]
-    // SAFETY: `int` is an int, so the call cannot fail but by overflow, which it tells without an exception.
+    // SAFETY: `int` is an int, so the call can only fail by overflow, which it reports without an exception.
     let value = unsafe { pyo3::ffi::PyLong_AsLongLongAndOverflow(int.as_ptr(), &mut overflow) };
     (overflow == 0).then_some(value)
 }
@@ -161,13 +163,13 @@ fn put_int(value: i64, out: &mut Vec<u8>) {
     otlp::put_varint(out, value as u64);
 }
 
-/// Appends any value. Runs Python code where the value is not a plain one; fails only where that code raises, or the
-/// value unfolds beyond all bounds.
+/// Appends any value. Runs Python code if the value is not a plain one; fails only if that code raises, or the
+/// value unfolds beyond the limits.
 pub fn put_value(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     put_nested(value, &mut Nesting::new(max_len, Rules::Attribute), out)
 }
 
-/// Appends what somebody logged: as `put_value`, but anything has its place.
+/// Appends the body of a log record: as `put_value`, but any object is accepted.
 pub fn put_body(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
     put_nested(value, &mut Nesting::new(None, Rules::Body), out).map(|_| ())
 }
@@ -304,8 +306,8 @@ fn items_as_text<'py>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<(Bound<'py, P
     mapping.call_method0("items")?.try_iter()?.map(pair).collect()
 }
 
-/// The value as upstream keeps it: texts cut, sequences as tuples, mappings copied. For the few that the wire form does
-/// not hold to the full.
+/// The value as upstream keeps it: texts cut, sequences as tuples, mappings copied. For the few that the wire form
+/// cannot hold exactly.
 pub fn clean<'py>(value: &Bound<'py, PyAny>, max_len: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
     clean_nested(value, &mut Nesting::new(max_len, Rules::Attribute))
 }
@@ -344,7 +346,7 @@ fn clean_nested<'py>(value: &Bound<'py, PyAny>, nesting: &mut Nesting) -> PyResu
     if has_custom_str(value)? { Ok(value.str()?.into_any()) } else { Ok(py.None().into_bound(py)) }
 }
 
-/// The key of a mapping as text, or None if the pair has to go.
+/// The key of a mapping as text, or None if the pair is dropped.
 pub fn clean_key<'py>(key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
     if !key.is_truthy()? {
         if log::warns(key.py()) {
@@ -384,7 +386,7 @@ pub fn clean_items<'py>(
     failed: impl Fn(PyErr) -> PyResult<()>,
 ) -> PyResult<CleanItems<'py>> {
     let py = mapping.py();
-    // A list, so that a value whose conversion changes the mapping does no harm.
+    // A list, since converting a value may change the mapping.
     let items = py.get_type::<PyList>().call1((mapping.call_method0("items")?,))?;
     let mut pairs = Vec::new();
     let (mut dropped, mut all_texts) = (0, true);

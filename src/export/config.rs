@@ -1,4 +1,4 @@
-//! An exporter's configuration as Python hands it over, and what Python is told of one that cannot be used.
+//! An exporter's configuration as Python hands it over, and the error for one that cannot be used.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The OTLP exporters' native part: a connection to a receiver for one signal, as Python holds it.
+//! The OTLP exporters' native part, as Python holds it.
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
@@ -46,7 +46,7 @@ impl OtlpExporter {
         Ok(Self::of(Exporter::that_sends_nothing(config.client()?), &config))
     }
 
-    /// Takes no more. True at the first call.
+    /// From now on nothing is accepted. True at the first call.
     fn shutdown(&self) -> bool {
         self.inner.shut_down()
     }
@@ -65,7 +65,7 @@ impl OtlpExporter {
         self.max_request_size.map(NonZeroUsize::get)
     }
 
-    /// What became of what was given to it, by pipelines and by `export`.
+    /// What became of the items that batch processors and `export_...` handed over.
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let Exports { exported, rejected, failed, dropped, in_flight, bytes } = self.inner.counts();
         let retries = self.inner.retries();
@@ -104,8 +104,8 @@ impl OtlpExporter {
         self.max_data_points
     }
 
-    /// Encodes data by `requests`, sends each request, and waits for the outcomes with the GIL released. True if all were
-    /// delivered.
+    /// Encodes data by `requests`, sends each request, and waits for the outcomes with the GIL released. True if all
+    /// were delivered.
     pub fn export(&self, py: Python<'_>, requests: impl FnOnce() -> PyResult<Vec<Request>>) -> PyResult<bool> {
         let export = || {
             let mut all_delivered = true;

@@ -7,8 +7,8 @@ use crate::export::exporter::{OtlpExporter, Request};
 
 #[pymethods]
 impl OtlpExporter {
-    /// Exports MetricsData, in as many requests as it takes, and waits for the outcomes with the GIL released. What cannot
-    /// be encoded costs itself and a log line.
+    /// Exports MetricsData, in as many requests as it takes, and waits for the outcomes with the GIL released. What
+    /// cannot be encoded costs itself and a log line.
     fn export_metrics(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.export(py, || {
             let metrics = metrics(data)?;

@@ -1,4 +1,4 @@
-//! The border between the application and us: what happens here stays here.
+//! The border between the application and us: no panic and no exception of ours crosses it.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use crate::py::thread_end::outlast_exit;
 use crate::py::{interrupt, log};
 
 /// Runs the body of an API call. A panic becomes a log line and `fallback`; an interrupt (KeyboardInterrupt, what a
-/// signal's handler raised) that came while telemetry's own mishaps were being dealt with is passed on after it.
+/// signal's handler raised) that arrived while we were handling an error of our own is raised afterwards.
 #[inline]
 pub fn contained<R>(
     py: Python<'_>,
@@ -18,7 +18,7 @@ pub fn contained<R>(
     fallback: impl FnOnce() -> PyResult<R>,
 ) -> PyResult<R> {
     outlast_exit();
-    // An interrupt that is under way further out is not for this call to raise.
+    // An interrupt that an outer call keeps is for that call to raise.
     let outer = interrupt::take_interrupt(py);
     let work = || {
         #[cfg(debug_assertions)]

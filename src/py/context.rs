@@ -76,7 +76,7 @@ impl NoCollections {
     #[inline]
     #[allow(unsafe_code)]
     fn while_alive(upstream: &Upstream) -> Self {
-        // SAFETY: the thread is attached, as everybody is who has the API's objects; it sets a flag.
+        // SAFETY: the thread is attached, since it holds a reference to the API's objects; the call sets a flag.
         Self { were_on: upstream.allocations_collect && unsafe { ffi::PyGC_Disable() } != 0 }
     }
 }
@@ -131,6 +131,6 @@ pub fn detach(py: Python<'_>, upstream: &Upstream, token: Token) {
         }
         drop(PyErr::take(py));
     }
-    // The token belongs to another context (a generator closed late, another runtime): upstream's words for it.
+    // The token belongs to another context (a generator closed late, another runtime): upstream logs that.
     let _ = DETACH.look_up(py).and_then(|detach| detach.call1((&token.0,)));
 }

@@ -1,4 +1,4 @@
-//! The interpreter's exit, as `otel_rs._exit` tells of it.
+//! The interpreter's exit, which `otel_rs.exit` announces.
 
 use std::time::{Duration, Instant};
 
@@ -23,15 +23,15 @@ pub fn bounded_by_exit(timeout_millis: f64) -> f64 {
     process::left_of_exit().map_or(timeout_millis, |left| timeout_millis.min(left.as_secs_f64() * 1e3))
 }
 
-/// The exit ends: waits for what processors that were forgotten still export.
+/// The exit ends: waits for what processors that nobody shut down still export.
 #[pyfunction]
 pub fn finish_exit(py: Python<'_>) {
     py.detach(|| batch_processor::finish_dropped(process::bound_by_exit(Instant::now() + UNANNOUNCED_EXIT_TIMEOUT)));
     log::drain_reports(py);
 }
 
-/// Where SIGTERM would kill this process at once, it does so once what waits has been exported, or after the timeout.
-/// Without threads or file descriptors left for that it stays as it was.
+/// Where SIGTERM would kill this process at once, it first exports what is queued, for no longer than the timeout.
+/// Nothing changes if there are no threads or file descriptors left for that.
 #[pyfunction]
 pub fn flush_before_sigterm(timeout_millis: u64) {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
@@ -39,7 +39,7 @@ pub fn flush_before_sigterm(timeout_millis: u64) {
     let _ = timeout_millis;
 }
 
-/// C's `exit` waits until what waits has been exported, or for the timeout; if not, as above.
+/// C's `exit` first exports what is queued, for no longer than the timeout. Nothing changes if that cannot be set up.
 #[pyfunction]
 pub fn flush_before_exit(timeout_millis: u64) {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]

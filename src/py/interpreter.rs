@@ -4,7 +4,7 @@ use pyo3::exceptions::PyImportError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-/// A subinterpreter ends in a way that no native wait survives, and objects must not wander between interpreters.
+/// A subinterpreter may end while we wait natively, and our cached objects belong to one interpreter.
 #[allow(unsafe_code)]
 pub fn must_be_the_main_one() -> PyResult<()> {
     // SAFETY: the thread is attached, since it imports the module; neither call fails.

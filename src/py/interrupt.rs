@@ -1,5 +1,5 @@
-//! Interrupts (KeyboardInterrupt, what a signal's handler raised) that come while we are in telemetry code: kept until the API
-//! call is done, and then raised in the application.
+//! Interrupts (KeyboardInterrupt, what a signal's handler raised) that come while we are in telemetry code: kept until
+//! the API call is done, and then raised in the application.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ thread_local! {
 /// Interrupts kept on all threads, so that the usual case is one load.
 static KEPT: AtomicUsize = AtomicUsize::new(0);
 
-/// Drops an exception that says nothing new, and keeps an interrupt.
+/// Drops an exception, and keeps it if it is an interrupt.
 #[cold]
 pub fn ignore(py: Python<'_>, error: PyErr) {
     if !error.is_instance_of::<PyException>(py) {
@@ -23,7 +23,7 @@ pub fn ignore(py: Python<'_>, error: PyErr) {
     }
 }
 
-/// Keeps an interrupt until the API call is done. Of several the first counts.
+/// Keeps an interrupt until the API call is done. If there are several, the first is kept.
 #[cold]
 pub fn keep_interrupt(py: Python<'_>, error: PyErr) {
     let greenlet = Greenlet::current(py);
@@ -37,7 +37,7 @@ pub fn keep_interrupt(py: Python<'_>, error: PyErr) {
     });
 }
 
-/// The interrupt that came while this thread was in here, if any.
+/// The interrupt that arrived during this thread's API call, if any.
 #[inline]
 pub fn take_interrupt(py: Python<'_>) -> Option<PyErr> {
     if KEPT.load(Ordering::Relaxed) == 0 { None } else { take_kept(py) }
@@ -53,7 +53,8 @@ fn take_kept(py: Python<'_>) -> Option<PyErr> {
     })
 }
 
-/// Which of a thread's greenlets runs (gevent, eventlet); they take turns within our calls too. Zero without them.
+/// Which of a thread's greenlets runs (gevent, eventlet), since they may switch within our calls. Zero without
+/// greenlets.
 #[derive(PartialEq)]
 struct Greenlet(usize);
 

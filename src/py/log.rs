@@ -1,5 +1,5 @@
 //! Lines for Python's `logging`. Logging may run any handler, so it is never done under a Rust lock; what a handler
-//! raises is not the application's business.
+//! raises does not reach the application.
 
 use std::cell::Cell;
 
@@ -14,18 +14,18 @@ use crate::py::interrupt;
 use crate::py::once::get_or_make;
 use crate::py::thread_end::outlast_exit;
 
-/// The logger of everything that is said on the application's threads about spans.
+/// The logger of what we log about spans on the application's threads.
 const TRACE_LOGGER: &str = "otel_rs.trace";
-/// The logger of what is reported from the pipeline and by exporters.
+/// The logger of what is reported from the batch processor and by exporters.
 const EXPORT_LOGGER: &str = "otel_rs.export";
-/// The logger of everything that is said while log records are exported, which no exporter of ours exports again.
+/// The logger of what we log while log records are exported. Our exporters do not export its records.
 pub const LOG_EXPORT_LOGGER: &str = "otel_rs.export.logs";
 
 thread_local! {
     static EXPORTING_LOGS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs an export of log records: what is said meanwhile on this thread goes to `LOG_EXPORT_LOGGER`.
+/// Runs an export of log records: what this thread logs meanwhile goes to `LOG_EXPORT_LOGGER`.
 pub fn exporting_logs<R>(work: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -63,7 +63,7 @@ pub fn warning(py: Python<'_>, message: &str) {
     say(py, logger, Level::Warning, message);
 }
 
-/// Whether a warning would be heard: asked where saying it takes Python code of the user's.
+/// Whether a warning would be logged: asked before formatting one that runs the user's code.
 pub fn warns(py: Python<'_>) -> bool {
     const WARNING: u8 = 30;
     let heard = trace_logger(py).and_then(|logger| logger.call_method1(intern!(py, "isEnabledFor"), (WARNING,)));
@@ -81,14 +81,14 @@ fn say<'py>(py: Python<'py>, logger: PyResult<&Bound<'py, PyAny>>, level: Level,
     ignore_error_of(py, said);
 }
 
-/// What a handler raises is dropped, but not an interrupt that came meanwhile.
+/// Drops what a logging handler raised, and keeps an interrupt.
 fn ignore_error_of(py: Python<'_>, logged: PyResult<Bound<'_, PyAny>>) {
     if let Err(error) = logged {
         interrupt::ignore(py, error);
     }
 }
 
-/// Hands what the pipeline reported to `logging`, on a thread that may.
+/// Logs what the export thread reported, on a thread that may call Python.
 #[inline]
 pub fn drain_reports(py: Python<'_>) {
     if process::are_reports_waiting() {

@@ -1,9 +1,9 @@
 //! Daemon threads at the interpreter's exit.
 //!
-//! CPython before 3.14 ends a daemon thread that wants the GIL while the interpreter exits with `pthread_exit`. On glibc
-//! that unwinds the stack, and frames of Rust cannot be unwound by anything but a panic: the process would abort. Here
-//! such a thread is put to sleep before anything is unwound, as CPython 3.14 does itself. It holds neither the GIL nor a
-//! lock of ours, and nobody waits for it. Elsewhere (musl, macOS) `pthread_exit` unwinds nothing.
+//! CPython before 3.14 ends a daemon thread that wants the GIL while the interpreter exits with `pthread_exit`. On
+//! glibc that unwinds the stack, and frames of Rust cannot be unwound by anything but a panic: the process would abort.
+//! Here such a thread is put to sleep before anything is unwound, as CPython 3.14 does itself. It holds neither the GIL
+//! nor a lock of ours, and nobody waits for it. Elsewhere (musl, macOS) `pthread_exit` unwinds nothing.
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub fn outlast_exit() {}

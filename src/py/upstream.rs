@@ -1,5 +1,5 @@
-//! The one table of the names of `opentelemetry-api` and `opentelemetry-sdk` that we look up, and the objects among them
-//! that the hot path compares with or makes, looked up once.
+//! The one table of the names of `opentelemetry-api` and `opentelemetry-sdk` that we look up, and the objects among
+//! them that the hot path compares with or makes, looked up once.
 
 use pyo3::PyTypeInfo;
 use pyo3::ffi;
@@ -9,8 +9,8 @@ use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::py::once::get_or_make;
 
-/// A name of a module. It is looked up when it is asked for, so that no import of ours depends on another's order, and a
-/// function that somebody has replaced is the one that is called.
+/// A name of a module. It is looked up when it is used, so that the order of imports does not matter, and a
+/// function that somebody has replaced is the one we call.
 pub struct Name {
     module: &'static str,
     name: &'static str,
@@ -84,7 +84,7 @@ pub struct Upstream {
     pub span: Py<PyType>,
     pub non_recording_span: Py<PyType>,
     pub span_context: Py<PyType>,
-    /// `SpanContext` is the tuple of six that it was when this was written, so that it can be made as one.
+    /// `SpanContext` is the tuple of six fields that we know, so that we can make it as a tuple.
     pub span_context_is_tuple: bool,
     pub trace_flags: Py<PyType>,
     /// `TraceFlags` by value: none, sampled, random, both.
@@ -165,8 +165,8 @@ pub fn position<const N: usize>(members: &[Py<PyAny>; N], object: &Bound<'_, PyA
     members.iter().position(|member| member.is(object))
 }
 
-/// The class, or the native one that it should derive from: somebody may have put another in its place, and objects are
-/// made as what they should be.
+/// The class, or the native one if somebody has put a class in its place that does not derive from it: making an object
+/// of a foreign class would be unsound.
 pub fn subclass_or<T: PyTypeInfo>(class: &Bound<'_, PyType>) -> Py<PyType> {
     let native = class.py().get_type::<T>();
     if class.is_subclass(&native).unwrap_or(false) { class.clone().unbind() } else { native.unbind() }

@@ -1,4 +1,4 @@
-//! The one loop that waits: without the GIL, and with an eye on signals.
+//! The one loop that waits: without the GIL, and checking for signals.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 /// How long a wait goes on before it lets pending signal handlers run.
 pub const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Calls `wait_until` without the GIL, until it has an outcome; None if the deadline passes first. Python's signal handlers
-/// run in between, and what one raises ends the wait.
+/// Calls `wait_until` without the GIL, until it has an outcome; None if the deadline passes first. Python's signal
+/// handlers run in between, and what one raises ends the wait.
 pub fn wait<T: Send>(
     py: Python<'_>,
     deadline: Instant,

@@ -1,5 +1,5 @@
-//! The Python classes of native spans, which derive from the API's and the SDK's span classes so that every isinstance check
-//! in the wild holds.
+//! The Python classes of native spans, which derive from the API's and the SDK's span classes so that every isinstance
+//! check in the wild holds.
 
 use pyo3::impl_::pymethods::tp_new_impl;
 use pyo3::prelude::*;

@@ -149,7 +149,7 @@ impl CurrentSpan {
         }
         match self.start(py) {
             Ok((span, token)) => {
-                // Nothing is replaced: `in_use` keeps everybody else out.
+                // Nothing is replaced: `in_use` excludes all others.
                 *self.entered() = Some(Entered { span: span.clone().unbind(), token });
                 Ok(span)
             }

@@ -1,4 +1,4 @@
-//! The export of spans: ours as they stand, stock ones read through their properties.
+//! The export of spans: ours are framed directly, stock ones are read through their properties.
 
 use std::sync::Arc;
 
@@ -37,8 +37,8 @@ fn batch(spans: &Bound<'_, PyAny>) -> PyResult<Batch> {
 
 #[pymethods]
 impl OtlpExporter {
-    /// Exports ReadableSpans, and waits for the outcome with the GIL released. What cannot be encoded costs itself and a log
-    /// line.
+    /// Exports ReadableSpans, and waits for the outcome with the GIL released. What cannot be encoded costs itself and
+    /// a log line.
     fn export_spans(&self, py: Python<'_>, spans: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.export(py, || Ok(vec![Request::of(batch(spans)?)]))
     }

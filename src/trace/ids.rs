@@ -21,7 +21,7 @@ thread_local! {
 
 /// xoshiro256++: its 256 bits of state keep the sequences of many processes apart.
 fn random<R>(draw: impl FnOnce(&mut SmallRng) -> R) -> R {
-    // A thread that is ending has no generator left; it seeds one for each id.
+    // A thread that is ending has lost its generator, and seeds one for each id.
     let mut generator = match GENERATOR.try_with(Cell::take).unwrap_or_default() {
         Some((generation, generator)) if generation == process::generation() => generator,
         _ => SmallRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| SmallRng::seed_from_u64(seed_without_system())),
@@ -128,7 +128,7 @@ impl IdGenerator {
     }
 }
 
-/// A generator that raises, or whose ids are out of range, does not keep the span from being made.
+/// If a generator raises, or its id is out of range, the span gets a random id.
 fn or_ours<T>(py: Python<'_>, theirs: PyResult<T>, ours: impl FnOnce() -> T) -> T {
     theirs.unwrap_or_else(|error| {
         exception::swallow(py, "The id generator failed, a random id is taken", error);

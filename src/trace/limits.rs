@@ -1,4 +1,4 @@
-//! How much of what a span keeps.
+//! How much a span keeps.
 
 use pyo3::prelude::*;
 

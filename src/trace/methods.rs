@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 
 static REPLACED: AtomicBool = AtomicBool::new(false);
 
-/// Somebody has put a method of their own on one of our classes or objects, as tracing tools and tests do: from now on
-/// they are looked up.
+/// Somebody has replaced a method of one of our classes or objects, as tracing tools and tests do: from now on
+/// we look methods up.
 #[pyfunction]
 pub fn look_up_methods() {
     REPLACED.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A span that is not sampled: it hands its identity on and does nothing else.
+//! A span that is not sampled: it passes its context on and does nothing else.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -30,7 +30,7 @@ impl NonRecordingSpan {
         self.get_span_context(py)
     }
 
-    /// Copies and pickles are the API's own.
+    /// Copying and pickling give the API's own `NonRecordingSpan`.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Py<PyType>, (Bound<'py, PyAny>,))> {
         Ok((upstream(py)?.non_recording_span.clone_ref(py), (self.get_span_context(py)?,)))
     }

@@ -32,7 +32,7 @@ impl Processors {
         Self { lists: Published::new(ProcessorLists::default()) }
     }
 
-    /// Replaces them all. Spans under way see the new ones at their next step.
+    /// Replaces all processors. A span that has started uses the new ones from its next step on.
     fn set(&self, native: Vec<PyRef<'_, BatchProcessor>>, python: Vec<Py<PyAny>>) {
         let native = native.iter().map(|processor| Arc::clone(processor.inner())).collect();
         self.lists.set(ProcessorLists { native, python });
@@ -70,7 +70,7 @@ impl ProcessorLists {
         self.each(py, "on_end", |p| call::method(intern!(py, "on_end"), [p, span], None));
     }
 
-    /// One processor that raises does not keep the span from the others.
+    /// If one processor raises, the others still get the span.
     fn each<'py>(
         &self,
         py: Python<'py>,

@@ -1,5 +1,5 @@
-//! The span. Its attributes, events and links are kept in their wire form; `end` frames them for the batch processors, and no
-//! Python object goes further than that.
+//! The span. Its attributes, events and links are kept in their wire form; `end` frames them for the batch processors,
+//! and no Python object goes further than that.
 
 mod attributes;
 mod copied;

@@ -1,4 +1,4 @@
-//! A span's identity: numbers for the hot path, and the API's `SpanContext` object once somebody asks for it.
+//! A span's context: numbers for the hot path, and the API's `SpanContext` object once somebody asks for it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -24,7 +24,7 @@ pub struct SpanContext {
     pub is_remote: bool,
     /// None stands for the API's empty default.
     pub trace_state: Option<Py<PyAny>>,
-    /// Shared with the children that have it as their parent's, so that it is one object for them all.
+    /// Shared with the children, whose parent it is, so that all have the same object.
     object: OnceLock<Arc<PyOnceLock<Py<PyAny>>>>,
 }
 
@@ -39,13 +39,13 @@ impl SpanContext {
         Self { trace_id, span_id, flags, is_remote: false, trace_state, object: OnceLock::new() }
     }
 
-    /// The identity in an API object; None if it is not valid.
+    /// The context that an API object holds; None if it is not valid.
     pub fn of_object(py: Python<'_>, upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         if upstream.span_context_is_tuple
             && object.get_type().is(&upstream.span_context)
             && let Ok(fields) = object.cast::<PyTuple>()
         {
-            // What the properties read, without calling them.
+            // Reads the tuple's fields without calling their properties.
             return Self::of_fields(py, upstream, object, |at, _| fields.get_item(at));
         }
         Self::of_fields(py, upstream, object, |_, name| object.getattr(name))

@@ -29,7 +29,7 @@ pub struct Tracer {
     scopes: ScopeCache,
 }
 
-/// What upstream lets be replaced while spans are started.
+/// What upstream allows to be replaced while spans are started.
 #[derive(Clone)]
 pub struct Settings {
     pub sampler: Arc<Recognized<Sampler>>,
@@ -146,7 +146,7 @@ impl Tracer {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.metrics)?;
-        // Settings that followed one another share what did not change; the collector must see it once.
+        // Successive settings share what did not change; the garbage collector must visit it once.
         let mut seen: Vec<*const ()> = Vec::new();
         let mut is_first = |part: *const ()| {
             let is_first = !seen.contains(&part);

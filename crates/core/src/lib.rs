@@ -1,5 +1,5 @@
-//! otel-rs without Python: what is sent, and how. That pyo3 is not among the dependencies proves that exporting cannot take
-//! the GIL.
+//! otel-rs without Python: what is sent, and how. That pyo3 is not among the dependencies proves that exporting cannot
+//! take the GIL.
 
 pub mod batch_processor;
 pub mod client;

@@ -1,7 +1,7 @@
 //! Runs the models of `tests/model`, and sees that they find faults.
 //!
-//! `cargo test` builds the program, as all examples, and `cargo test --test model` does not: `cargo build --example model`
-//! first. For more orders than here: `cargo run --example model NAME 100000`.
+//! `cargo test` builds the program, as all examples, and `cargo test --test model` does not: `cargo build --example
+//! model` first. For more orders than here: `cargo run --example model NAME 100000`.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -15,9 +15,9 @@ fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(&program);
     // Its warnings: that it knows the strictest memory order only (Miri knows the others), and drops its statics.
     command.args(arguments).env("SHUTTLE_SILENCE_WARNINGS", "1");
-    command.output().unwrap_or_else(|error| {
-        panic!("{}: {error}; `cargo build --example model` makes it", program.display())
-    })
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}; `cargo build --example model` makes it", program.display()))
 }
 
 fn holds(model: &str) {
@@ -55,7 +55,7 @@ models! {
     what_waits_is_bounded_in_bytes
     shutdown_delivers_and_ends_the_worker
     abandoning_ends_every_wait
-    a_forgotten_pipeline_delivers
+    a_forgotten_processor_delivers
     readers_see_what_was_published
     threads_agree_on_the_value_of_a_process
 }

@@ -12,7 +12,7 @@ use crate::trace::span::Span;
 use crate::trace::span::part::Part;
 
 impl Span {
-    /// The usual case; false if key or value are not plain, or the span has ended.
+    /// Handles the usual case; false if key or value are not plain, or the span has ended.
     #[inline]
     fn set_plain_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> bool {
         let put = attributes::with_plain(key, value, self.limits().span_value_len, |put| {

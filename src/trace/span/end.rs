@@ -53,7 +53,7 @@ impl Span {
         Ok(())
     }
 
-    /// `end`, for callers that are a boundary themselves.
+    /// `end`, for callers that are inside `contained` already.
     pub fn end_now(slf: &Bound<'_, Self>, end_time: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
         let span = slf.get();
@@ -83,7 +83,7 @@ impl Span {
             processors.on_ending(slf.as_any());
             processors.on_end(slf.as_any());
         }
-        // Last: a Python processor may be there to keep something from being exported.
+        // Last: a Python processor may remove what must not be exported.
         if span.is_sampled(py)? && !processors.native.is_empty() {
             with_scratch(|framed| {
                 let scope = span.frame(py, framed);

@@ -21,7 +21,7 @@ use crate::trace::span::part::Part;
 use crate::trace::span::state::{ReadSide, Recorded};
 
 impl Span {
-    /// The links given at the start. One that is of no use costs itself.
+    /// The links given at the start. A link that cannot be used is dropped alone.
     pub fn add_links(&self, py: Python<'_>, upstream: &Upstream, links: &Bound<'_, PyAny>) -> PyResult<()> {
         if !links.is_truthy()? {
             return Ok(());
@@ -56,7 +56,7 @@ impl Span {
             Some(attributes) if attributes.is_truthy()? => Some(attributes),
             _ => None,
         };
-        // What is no mapping is ignored, with a log line.
+        // `extend` ignores what is no mapping, with a log line.
         let has_attributes = attributes.map_or(Ok(false), is_mapping)?;
         let is_valid = context.getattr(intern!(py, "is_valid"))?.is_truthy()?;
         if !is_valid && !has_attributes && !context.getattr(intern!(py, "trace_state"))?.is_truthy()? {
@@ -182,7 +182,7 @@ impl Span {
             {
                 exception::swallow(py, "Attributes ignored", error);
             }
-            // Through the method, which a subclass may have its own of.
+            // By calling the method, since a subclass may override it.
             let names = ["name", "attributes", "timestamp"].map(|name| PyString::intern(py, name));
             let names = PyTuple::new(py, names)?;
             let none = py.None().into_bound(py);

@@ -25,7 +25,7 @@ impl Span {
 
     /// Appends the span to `out` as batch processors and exporters take it; returns its resource and scope.
     pub fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) -> Arc<Scope> {
-        // What may run Python code comes before the lock.
+        // All that may run Python code comes before the lock.
         let overrides = self.overrides(py);
         let trace_state = self.context.trace_state_header(py).unwrap_or_else(|error| {
             exception::swallow(py, "A trace state was not exported", error);

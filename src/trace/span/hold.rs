@@ -1,4 +1,4 @@
-//! Containers of a span as Python objects, which they stay.
+//! Containers of a span that become Python objects, and stay so.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use crate::trace::span::part::Part;
 use crate::trace::span::state::SpanState;
 
 impl Span {
-    /// The attributes as upstream's `BoundedAttributes`, which they stay.
+    /// Turns the attributes into upstream's `BoundedAttributes` for good.
     pub fn hold_attributes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         outlast_exit();
         loop {
@@ -43,7 +43,7 @@ impl Span {
         }
     }
 
-    /// The events or links as upstream's `BoundedList` of them, which they stay.
+    /// Turns the events or links into upstream's `BoundedList` for good.
     pub fn hold_list<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyAny>> {
         outlast_exit();
         loop {
@@ -68,7 +68,7 @@ impl Span {
         }
     }
 
-    /// Makes the object the part, unless another thread has done so with its own. The wire form stays behind it: a
+    /// Makes the object the part, unless another thread has been faster. The wire form is kept: a
     /// thread that is about to frame the span may have seen no part yet.
     fn hold(&self, state: &mut SpanState, part: Part, object: &Bound<'_, PyAny>) -> bool {
         let place = &mut state.parts.get_or_insert_default().0[part as usize];

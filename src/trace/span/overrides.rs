@@ -1,4 +1,4 @@
-//! What a span's parts change of it on the wire.
+//! What a span's parts change on the wire.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

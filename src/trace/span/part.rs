@@ -1,6 +1,6 @@
 //! Parts of a span that Python code has taken hold of, or put in place, through the names that upstream keeps to itself
-//! (`span._attributes["k"] = ...`, `span._resource = ...`), as processors in the wild do. Such a part is a Python object
-//! from then on, upstream's own kind of it; the others stay in their wire form.
+//! (`span._attributes["k"] = ...`, `span._resource = ...`), as processors in the wild do. Such a part is a Python
+//! object from then on, upstream's own kind of it; the others stay in their wire form.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -39,7 +39,7 @@ impl Parts {
     }
 }
 
-/// `dropped` of upstream's bounded containers; what is none of them has dropped nothing.
+/// `dropped` of upstream's bounded containers; 0 for anything else.
 pub fn dropped(container: &Bound<'_, PyAny>) -> u32 {
     container.getattr_opt(intern!(container.py(), "dropped")).ok().flatten().and_then(|d| d.extract().ok()).unwrap_or(0)
 }

@@ -18,13 +18,13 @@ impl Span {
 }
 
 impl Span {
-    /// The events or links; where there are none, none are made.
+    /// The events or links.
     fn list<'py>(&self, py: Python<'py>, part: Part) -> PyResult<Bound<'py, PyTuple>> {
         let held = self.part(py, part);
         if held.is_none() && self.lock().recorded(part).is_none() {
             return Ok(PyTuple::empty(py));
         }
-        // Those who read an event may write to it.
+        // Whoever reads an event may change it.
         self.hold_list(py, part)?.try_iter()?.collect::<PyResult<Vec<_>>>().and_then(|all| PyTuple::new(py, all))
     }
 

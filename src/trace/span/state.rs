@@ -20,7 +20,7 @@ pub struct SpanState {
     pub links: Option<Box<Recorded>>,
     pub status: StatusCode,
     pub status_message: Option<Py<PyString>>,
-    /// What is a Python object rather than in its wire form; next to no span has any.
+    /// Parts that are Python objects instead of their wire form; hardly any span has one.
     pub parts: Option<Box<Parts>>,
 }
 
@@ -87,7 +87,8 @@ impl Recorded {
         (self.messages.len(), self.messages.dropped())
     }
 
-    /// Adds to the list, which is made with its first entry. What it returns had to go; to be dropped after the lock.
+    /// Adds to the list, which is made with its first entry. Returns the entry that it evicts, to be dropped after the
+    /// lock.
     #[must_use]
     pub fn push(
         list: &mut Option<Box<Self>>,

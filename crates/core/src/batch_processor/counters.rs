@@ -12,10 +12,10 @@ pub(super) struct Counters {
     given_up: AtomicU64,
 }
 
-/// A reading of a pipeline's counters, in spans.
+/// A reading of a batch processor's counters, in spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Ended spans that reached the pipeline.
+    /// Ended spans that reached the batch processor.
     pub created: u64,
     /// Accepted by the receiver.
     pub exported: u64,
@@ -31,7 +31,7 @@ pub struct Counts {
     pub in_flight: u64,
 }
 
-/// What a processor's metrics tell, in spans.
+/// What a processor's metrics show, in spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Processed {
     /// Handed to the exporter.
@@ -63,8 +63,8 @@ impl Counters {
         let Exports { exported, rejected, failed, dropped, in_flight, .. } = self.exports.read();
         let dropped = dropped + self.dropped_unexported().iter().sum::<u64>();
         let done = exported + rejected + failed + dropped;
-        // The counters are read one after the other while spans end: what was counted since `created` was read is not
-        // pending, and has been created too.
+        // The counters are read one after the other while spans end: spans counted after `created` was read are not
+        // pending, and have been created too.
         let created = created.max(done);
         let pending = created - done;
         Counts { created, exported, rejected, failed, dropped, pending, in_flight: in_flight.min(pending) }

@@ -18,7 +18,8 @@ use crate::process::report::{Kind, Level, report};
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 use crate::process::termination;
 
-/// At the end of the process: waits for what dropped pipelines still export, and gives up what is left at the deadline.
+/// At the end of the process: waits for what dropped batch processors still export, and gives up what is left at the
+/// deadline.
 pub fn finish_dropped(until: Instant) {
     let dropped = std::mem::take(&mut *lock(&DROPPED));
     for state in dropped {
@@ -32,7 +33,7 @@ pub fn finish_dropped(until: Instant) {
     }
 }
 
-/// Exports, from the runtime's own thread, what every pipeline has taken so far, each batch tried once.
+/// Exports, from the runtime's own thread, what every batch processor has taken so far, each batch tried once.
 #[cfg(unix)]
 async fn flush_all(timeout: Duration) {
     let states: Vec<_> = lock(&LIVE).iter().filter_map(Weak::upgrade).collect();
@@ -50,12 +51,12 @@ async fn flush_all(timeout: Duration) {
     .await;
 }
 
-/// How often `flush_all` looks whether it is done.
+/// How often `flush_all` checks whether it is done.
 #[cfg(unix)]
 const FLUSH_CHECK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// From now on SIGTERM waits until all batch processors have exported, `timeout` at most. Does nothing where the signal is
-/// handled or ignored.
+/// From now on SIGTERM waits until all batch processors have exported, `timeout` at most. Does nothing where the signal
+/// is handled or ignored.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 pub fn flush_before_sigterm(timeout: Duration) -> io::Result<()> {
     termination::flush_before_sigterm(timeout, |timeout| Box::pin(flush_all(timeout)))

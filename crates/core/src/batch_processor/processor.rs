@@ -75,12 +75,12 @@ impl BatchProcessor {
         self.state().start_shutdown()
     }
 
-    /// Waits until what the ticket stands for has been tried, or the time is up. Blocks this thread.
+    /// Waits until all spans of the ticket have been tried, or the time is up. Blocks this thread.
     pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
         self.state().wait(ticket, until)
     }
 
-    /// Gives up what is left after `start_shutdown`: it is counted as dropped, and an export under way is broken off.
+    /// Gives up what is left after `start_shutdown`: it is counted as dropped, and an export under way is cancelled.
     pub fn abandon(&self) {
         self.state().abandon();
     }
@@ -102,7 +102,7 @@ impl BatchProcessor {
 }
 
 impl Drop for BatchProcessor {
-    /// A processor that was forgotten rather than shut down still delivers what it took.
+    /// A processor that is dropped without a shutdown still delivers what it took.
     fn drop(&mut self) {
         let Some(state) = self.state.get() else { return };
         state.start_shutdown();

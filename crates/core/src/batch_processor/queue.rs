@@ -9,8 +9,8 @@ use crate::otlp::{Batch, Scope};
 use crate::process::fork::generation;
 use crate::process::sync::{Condvar, Mutex, MutexGuard};
 
-/// However short a request a receiver refuses as too large: batches do not become smaller than this for it. What it
-/// refuses below that is split when it is refused.
+/// Batches do not become smaller than this, however short a request the receiver refuses as too large. What it
+/// refuses below that is split after the refusal.
 const MIN_LEARNED_REQUEST_BYTES: usize = 64 * 1024;
 
 /// What a flush waits for: all spans taken before it.
@@ -41,9 +41,9 @@ struct Inner {
     /// Spans offered, and taken. A span's number is how many were taken before it.
     created: u64,
     taken: u64,
-    /// Batches handed out, in the order of their spans, until all before them are done with as well.
+    /// Batches handed out, in the order of their spans, until all before them are done as well.
     handed_out: VecDeque<(End, bool)>,
-    /// All spans below this number are done with.
+    /// All spans below this number are done.
     done: u64,
     closed: bool,
 }
@@ -54,7 +54,7 @@ pub(super) struct End(u64);
 
 pub(super) enum Pushed {
     Waits,
-    /// The first of an open batch: the worker has to be there, if only for its timer.
+    /// The first of an open batch: the worker must run, if only for its timer.
     First,
     BatchReady,
     Full,
@@ -72,7 +72,7 @@ impl Queue {
         }
     }
 
-    /// No code that could panic half-way runs under the lock, so a poisoned one is as good as any.
+    /// No code that could panic half-way runs under the lock, so a poisoned lock is still consistent.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|e| e.into_inner())
     }
@@ -106,7 +106,7 @@ impl Queue {
         }
     }
 
-    /// The next batch to export, and the name by which to say that it is done with; the open one only if it is `due`,
+    /// The next batch to export, and the name by which to report it as done; the open batch only if it is `due`,
     /// or at the end.
     pub fn next(&self, due: bool) -> Option<(Batch, End)> {
         let mut inner = self.lock();
@@ -121,7 +121,7 @@ impl Queue {
         Some((batch, end))
     }
 
-    /// Says that a batch handed out by `next` came to an end, well or not. Batches may do so in any order.
+    /// A batch handed out by `next` is done, delivered or not. Batches may be done in any order.
     pub fn done(&self, end: End) {
         let mut inner = self.lock();
         if let Some((_, done)) = inner.handed_out.iter_mut().find(|(handed_out, _)| *handed_out == end) {
@@ -132,7 +132,7 @@ impl Queue {
         self.progress.notify_all();
     }
 
-    /// Closes the open batch, so that what comes later neither delays what was taken so far nor is waited for.
+    /// Closes the open batch, so that later spans neither delay the earlier ones nor are waited for.
     pub fn request_flush(&self) -> Ticket {
         let mut inner = self.lock();
         inner.seal();
@@ -146,7 +146,7 @@ impl Queue {
         inner.max_request_bytes = inner.max_request_bytes.min(learned);
     }
 
-    /// Blocks until all spans of the ticket are done with; false if the time is up before.
+    /// Blocks until all spans of the ticket are done; false if the time is up before.
     pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
         let mut inner = self.lock();
         while inner.done < ticket.taken {
@@ -185,7 +185,7 @@ impl Queue {
         inner.closed && inner.spans == 0
     }
 
-    /// Throws away what waits, and says how many spans that was.
+    /// Discards what waits, and returns how many spans that was.
     pub fn clear(&self) -> usize {
         let mut inner = self.lock();
         let spans = std::mem::take(&mut inner.spans);

@@ -1,4 +1,4 @@
-//! The batch processors of this process that somebody has to wait for at its end.
+//! The batch processors of this process whose exports its end waits for.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -7,9 +7,9 @@ use crate::process::fork::PerProcess;
 
 pub(super) type List<T> = PerProcess<Mutex<Vec<T>>>;
 
-/// Pipelines that have a worker.
+/// Batch processors that have a worker.
 pub(super) static LIVE: List<Weak<BatchProcessorState>> = PerProcess::new();
-/// Pipelines that were dropped before all that they took was exported.
+/// Batch processors that were dropped before everything they took was exported.
 pub(super) static DROPPED: List<Arc<BatchProcessorState>> = PerProcess::new();
 
 pub(super) fn lock<T: Send>(list: &'static List<T>) -> MutexGuard<'static, Vec<T>> {

@@ -1,4 +1,4 @@
-//! What a batch processor has in one process.
+//! A batch processor's state in one process.
 
 use std::sync::Arc;
 

@@ -69,11 +69,11 @@ fn exporter(endpoint: &str) -> Exporter {
     exporter.unwrap()
 }
 
-fn pipeline(address: std::net::SocketAddr, config: BatchProcessorConfig) -> BatchProcessor {
+fn processor(address: std::net::SocketAddr, config: BatchProcessorConfig) -> BatchProcessor {
     BatchProcessor::new(config, Arc::new(exporter(&format!("http://{address}/v1/traces"))))
 }
 
-/// A pipeline whose requests are answered by a function, with a destination of its own for the reports.
+/// A batch processor whose requests are answered by a function, with a destination of its own for the reports.
 fn answered_by<F>(
     name: &str,
     config: BatchProcessorConfig,
@@ -135,9 +135,9 @@ fn names_in(request: &[u8]) -> Vec<String> {
     split::items(request).map(|item| span_name(item).into_owned()).collect()
 }
 
-fn flush(pipeline: &BatchProcessor) {
-    let ticket = pipeline.start_flush();
-    assert!(pipeline.wait(ticket, soon()));
+fn flush(processor: &BatchProcessor) {
+    let ticket = processor.start_flush();
+    assert!(processor.wait(ticket, soon()));
 }
 
 /// Everything that was created is in one of the others, and nothing is under way.
@@ -173,25 +173,25 @@ fn soon() -> Instant {
 #[test]
 fn flush_delivers_everything_in_batches() {
     let receiver = Receiver::start(StatusCode::OK);
-    let pipeline = pipeline(receiver.address, config(100, 10));
+    let processor = processor(receiver.address, config(100, 10));
     let scope = scope();
     for _ in 0..25 {
-        pipeline.push(&scope, FRAMED);
+        processor.push(&scope, FRAMED);
     }
-    let ticket = pipeline.start_flush();
-    assert!(pipeline.wait(ticket, soon()));
+    let ticket = processor.start_flush();
+    assert!(processor.wait(ticket, soon()));
     assert_eq!(*receiver.batches.lock().unwrap(), [10, 10, 5]);
     let expected = Counts { created: 25, exported: 25, ..Counts::default() };
-    assert_eq!(pipeline.counts(), expected);
+    assert_eq!(processor.counts(), expected);
 }
 
 #[test]
 fn a_full_batch_goes_without_a_flush() {
     let receiver = Receiver::start(StatusCode::OK);
-    let pipeline = pipeline(receiver.address, config(100, 10));
+    let processor = processor(receiver.address, config(100, 10));
     let scope = scope();
     for _ in 0..10 {
-        pipeline.push(&scope, FRAMED);
+        processor.push(&scope, FRAMED);
     }
     let deadline = soon();
     while receiver.spans() < 10 {
@@ -204,8 +204,8 @@ fn a_full_batch_goes_without_a_flush() {
 fn little_goes_after_the_schedule_delay() {
     let receiver = Receiver::start(StatusCode::OK);
     let config = BatchProcessorConfig { schedule_delay: Duration::from_millis(10), ..config(100, 10) };
-    let pipeline = pipeline(receiver.address, config);
-    pipeline.push(&scope(), FRAMED);
+    let processor = processor(receiver.address, config);
+    processor.push(&scope(), FRAMED);
     let deadline = soon();
     while receiver.spans() < 1 {
         assert!(Instant::now() < deadline);
@@ -217,13 +217,13 @@ fn little_goes_after_the_schedule_delay() {
 fn what_does_not_fit_is_dropped_and_counted() {
     // Nothing listens there: the spans stay.
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let by_number = pipeline(nowhere, config(4, 100));
+    let by_number = processor(nowhere, config(4, 100));
     let scope = scope();
     for _ in 0..10 {
         by_number.push(&scope, FRAMED);
     }
     assert_eq!((by_number.counts().dropped, by_number.counts().pending), (6, 4));
-    let by_bytes = pipeline(nowhere, BatchProcessorConfig { max_queue_bytes: 3 * FRAMED.len(), ..config(100, 100) });
+    let by_bytes = processor(nowhere, BatchProcessorConfig { max_queue_bytes: 3 * FRAMED.len(), ..config(100, 100) });
     for _ in 0..10 {
         by_bytes.push(&scope, FRAMED);
     }
@@ -235,49 +235,49 @@ fn what_does_not_fit_is_dropped_and_counted() {
 #[test]
 fn failed_exports_are_counted() {
     let receiver = Receiver::start(StatusCode::BAD_REQUEST);
-    let pipeline = pipeline(receiver.address, config(100, 10));
-    pipeline.push(&scope(), FRAMED);
-    let ticket = pipeline.start_flush();
-    assert!(pipeline.wait(ticket, soon()));
-    assert_eq!((pipeline.counts().failed, pipeline.counts().exported), (1, 0));
+    let processor = processor(receiver.address, config(100, 10));
+    processor.push(&scope(), FRAMED);
+    let ticket = processor.start_flush();
+    assert!(processor.wait(ticket, soon()));
+    assert_eq!((processor.counts().failed, processor.counts().exported), (1, 0));
 }
 
 #[test]
 fn shutdown_delivers_and_then_takes_nothing() {
     let receiver = Receiver::start(StatusCode::OK);
-    let pipeline = pipeline(receiver.address, config(100, 10));
+    let processor = processor(receiver.address, config(100, 10));
     let scope = scope();
     for _ in 0..15 {
-        pipeline.push(&scope, FRAMED);
+        processor.push(&scope, FRAMED);
     }
-    let ticket = pipeline.start_shutdown();
-    assert!(pipeline.wait(ticket, soon()));
-    pipeline.push(&scope, FRAMED);
-    let counts = pipeline.counts();
+    let ticket = processor.start_shutdown();
+    assert!(processor.wait(ticket, soon()));
+    processor.push(&scope, FRAMED);
+    let counts = processor.counts();
     assert_eq!((counts.exported, counts.dropped, counts.pending), (15, 1, 0));
-    assert!(pipeline.is_shut_down());
+    assert!(processor.is_shut_down());
 }
 
 #[test]
 fn a_wait_keeps_its_deadline() {
     // Accepts connections (the kernel does) and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let pipeline = pipeline(silent.local_addr().unwrap(), config(100, 10));
-    pipeline.push(&scope(), FRAMED);
+    let processor = processor(silent.local_addr().unwrap(), config(100, 10));
+    processor.push(&scope(), FRAMED);
     let started = Instant::now();
-    let ticket = pipeline.start_flush();
-    assert!(!pipeline.wait(ticket, started + Duration::from_millis(50)));
+    let ticket = processor.start_flush();
+    assert!(!processor.wait(ticket, started + Duration::from_millis(50)));
     assert!(started.elapsed() < Duration::from_secs(4));
-    let counts = pipeline.counts();
+    let counts = processor.counts();
     assert_eq!((counts.pending, counts.created), (1, 1));
 }
 
 #[test]
-fn a_dropped_pipeline_still_delivers() {
+fn a_dropped_processor_still_delivers() {
     let receiver = Receiver::start(StatusCode::OK);
-    let pipeline = pipeline(receiver.address, config(100, 10));
-    pipeline.push(&scope(), FRAMED);
-    drop(pipeline);
+    let processor = processor(receiver.address, config(100, 10));
+    processor.push(&scope(), FRAMED);
+    drop(processor);
     let deadline = soon();
     while receiver.spans() < 1 {
         assert!(Instant::now() < deadline);
@@ -307,30 +307,30 @@ fn takes_up_to(
 #[test]
 fn what_the_receiver_finds_too_large_goes_in_parts() {
     let taken = Arc::default();
-    let pipeline = answered_by("parts", config(1000, 100), takes_up_to(2000, &taken));
+    let processor = answered_by("parts", config(1000, 100), takes_up_to(2000, &taken));
     let scope = scope();
     let names: Vec<String> = (0..100).map(|number| format!("{number:0100}")).collect();
-    names.iter().for_each(|name| pipeline.push(&scope, &named(name)));
-    flush(&pipeline);
+    names.iter().for_each(|name| processor.push(&scope, &named(name)));
+    flush(&processor);
     let taken = taken.lock().unwrap();
     assert_eq!(taken.concat(), names);
     assert!(taken.iter().all(|part| (5..=13).contains(&part.len())), "about the half that fits: {taken:?}");
-    assert_eq!(pipeline.counts(), Counts { created: 100, exported: 100, ..Counts::default() });
+    assert_eq!(processor.counts(), Counts { created: 100, exported: 100, ..Counts::default() });
 }
 
 #[test]
 fn a_span_that_is_too_large_alone_is_dropped_by_name() {
     let taken = Arc::default();
-    let pipeline = answered_by("alone", config(1000, 100), takes_up_to(3000, &taken));
+    let processor = answered_by("alone", config(1000, 100), takes_up_to(3000, &taken));
     let scope = scope();
     let large = "large".repeat(1000);
     for name in ["a", "b", &large, "c", "d", "e"] {
-        pipeline.push(&scope, &named(name));
+        processor.push(&scope, &named(name));
     }
-    flush(&pipeline);
+    flush(&processor);
     assert_eq!(taken.lock().unwrap().concat(), ["a", "b", "c", "d", "e"]);
-    assert_settled(pipeline.counts());
-    assert_eq!((pipeline.counts().exported, pipeline.counts().dropped), (5, 1));
+    assert_settled(processor.counts());
+    assert_eq!((processor.counts().exported, processor.counts().dropped), (5, 1));
     let lines = said("largelarge");
     let [line] = &lines[..] else { panic!("{lines:?}") };
     let expected =
@@ -342,39 +342,39 @@ fn a_span_that_is_too_large_alone_is_dropped_by_name() {
 fn a_receiver_that_finds_everything_too_large_gets_each_span_alone_once() {
     let requests = Arc::new(AtomicUsize::new(0));
     let counting = Arc::clone(&requests);
-    let pipeline = answered_by("nothing-fits", config(1000, 100), move |_| {
+    let processor = answered_by("nothing-fits", config(1000, 100), move |_| {
         counting.fetch_add(1, Ordering::Relaxed);
         std::future::ready(too_large("whatever its size"))
     });
     let scope = scope();
-    (0..100).for_each(|_| pipeline.push(&scope, FRAMED));
-    flush(&pipeline);
-    assert_eq!(pipeline.counts(), Counts { created: 100, dropped: 100, ..Counts::default() });
+    (0..100).for_each(|_| processor.push(&scope, FRAMED));
+    flush(&processor);
+    assert_eq!(processor.counts(), Counts { created: 100, dropped: 100, ..Counts::default() });
     let requests = requests.load(Ordering::Relaxed);
     assert!((100..=110).contains(&requests), "{requests}");
     assert_eq!(said("whatever its size").len(), 1);
 }
 
 #[test]
-fn a_pipeline_learns_what_its_receiver_takes() {
+fn a_processor_learns_what_its_receiver_takes() {
     let taken = Arc::default();
-    let pipeline = answered_by("learns", config(10_000, 1000), takes_up_to(150 * 1024, &taken));
+    let processor = answered_by("learns", config(10_000, 1000), takes_up_to(150 * 1024, &taken));
     let scope = scope();
     let span = named(&"x".repeat(1000));
     for _ in 0..2 {
-        (0..500).for_each(|_| pipeline.push(&scope, &span));
-        flush(&pipeline);
+        (0..500).for_each(|_| processor.push(&scope, &span));
+        flush(&processor);
     }
-    let refused = pipeline.exporter.counts().bytes as usize - 1000 * span.len();
+    let refused = processor.exporter.counts().bytes as usize - 1000 * span.len();
     let batch = 500 * span.len();
     assert!((batch..=batch * 2 + 100).contains(&refused), "the first time in two steps, then no more: {refused}");
-    assert_eq!(pipeline.counts().exported, 1000);
+    assert_eq!(processor.counts().exported, 1000);
     assert!(taken.lock().unwrap().len() <= 4 + 5);
 }
 
 #[test]
 fn parts_have_their_own_outcomes() {
-    let pipeline = answered_by("own-outcomes", config(1000, 8), |request: Bytes| {
+    let processor = answered_by("own-outcomes", config(1000, 8), |request: Bytes| {
         std::future::ready(match names_in(&request)[..] {
             [ref name] if name == "x0" => delivered(),
             [ref name] if name == "x1" => Outcome::Delivered { rejected: 1, message: "x1 is bad".into() },
@@ -384,11 +384,11 @@ fn parts_have_their_own_outcomes() {
         })
     });
     let scope = scope();
-    (0..8).for_each(|number| pipeline.push(&scope, &named(&format!("x{}", number % 4))));
-    flush(&pipeline);
+    (0..8).for_each(|number| processor.push(&scope, &named(&format!("x{}", number % 4))));
+    flush(&processor);
     let expected = Counts { created: 8, exported: 2, rejected: 2, dropped: 2, failed: 2, ..Counts::default() };
-    assert_eq!(pipeline.counts(), expected);
-    let exports = pipeline.exporter.counts();
+    assert_eq!(processor.counts(), expected);
+    let exports = processor.exporter.counts();
     assert_eq!((exports.exported, exports.rejected, exports.dropped, exports.failed), (2, 2, 2, 2));
 }
 
@@ -396,14 +396,14 @@ fn parts_have_their_own_outcomes() {
 fn batches_are_closed_before_a_request_would_be_too_long() {
     let taken = Arc::default();
     let config = BatchProcessorConfig { max_request_bytes: 2000, ..config(1000, 100) };
-    let pipeline = answered_by("closed", config, takes_up_to(2000, &taken));
+    let processor = answered_by("closed", config, takes_up_to(2000, &taken));
     let scope = scope();
-    (0..100).for_each(|_| pipeline.push(&scope, &named(&"x".repeat(100))));
-    flush(&pipeline);
-    assert_eq!(pipeline.counts().exported, 100);
+    (0..100).for_each(|_| processor.push(&scope, &named(&"x".repeat(100))));
+    flush(&processor);
+    assert_eq!(processor.counts().exported, 100);
     let sizes: Vec<usize> = taken.lock().unwrap().iter().map(Vec::len).collect();
     assert!(sizes.len() <= 10 && sizes[..sizes.len() - 1].iter().all(|size| *size >= 11), "{sizes:?}");
-    assert_eq!(pipeline.exporter.counts().dropped, 0);
+    assert_eq!(processor.exporter.counts().dropped, 0);
 }
 
 // --- Several exports at a time ---------------------------------------------------------------------------------------
@@ -449,18 +449,18 @@ fn as_many_exports_as_allowed_are_under_way() {
     for allowed in [1, 2, 5] {
         let gate = Gate::new();
         let config = BatchProcessorConfig { max_concurrent_exports: allowed, ..config(1000, 10) };
-        let pipeline = answered_by("gate", config, gate.answer());
+        let processor = answered_by("gate", config, gate.answer());
         let scope = scope();
-        (0..100).for_each(|_| pipeline.push(&scope, FRAMED));
+        (0..100).for_each(|_| processor.push(&scope, FRAMED));
         gate.wait_for(allowed);
-        let counts = pipeline.counts();
+        let counts = processor.counts();
         assert_eq!((counts.in_flight, counts.pending), (10 * allowed as u64, 100));
-        assert_eq!(pipeline.processed().queue_size, 100 - 10 * allowed as u64);
+        assert_eq!(processor.processed().queue_size, 100 - 10 * allowed as u64);
         gate.open.send_replace(true);
-        flush(&pipeline);
+        flush(&processor);
         assert_eq!(gate.most_inside.load(Ordering::SeqCst), allowed);
-        assert_eq!(pipeline.counts(), Counts { created: 100, exported: 100, ..Counts::default() });
-        assert_eq!(pipeline.processed(), Processed { processed: 100, ..Processed::default() });
+        assert_eq!(processor.counts(), Counts { created: 100, exported: 100, ..Counts::default() });
+        assert_eq!(processor.processed(), Processed { processed: 100, ..Processed::default() });
     }
 }
 
@@ -470,45 +470,45 @@ fn a_flush_waits_for_its_own_spans_and_no_others() {
     let (hold, pass) = (gate.answer(), Gate { open: watch::Sender::new(true), ..Gate::new() });
     let pass = pass.answer();
     let config = BatchProcessorConfig { max_concurrent_exports: 2, ..config(1000, 10) };
-    let pipeline = answered_by("own-spans", config, move |request: Bytes| match &names_in(&request)[0][..] {
+    let processor = answered_by("own-spans", config, move |request: Bytes| match &names_in(&request)[0][..] {
         "hold" => hold(request),
         _ => pass(request),
     });
     let scope = scope();
-    pipeline.push(&scope, &named("first"));
-    let first = pipeline.start_flush();
-    pipeline.push(&scope, &named("hold"));
-    let held = pipeline.start_flush();
-    pipeline.push(&scope, &named("last"));
-    let last = pipeline.start_flush();
-    assert!(pipeline.wait(first, soon()));
+    processor.push(&scope, &named("first"));
+    let first = processor.start_flush();
+    processor.push(&scope, &named("hold"));
+    let held = processor.start_flush();
+    processor.push(&scope, &named("last"));
+    let last = processor.start_flush();
+    assert!(processor.wait(first, soon()));
     gate.wait_for(1);
     let deadline = soon();
-    while pipeline.counts().exported < 2 {
+    while processor.counts().exported < 2 {
         assert!(Instant::now() < deadline, "the last overtakes the one that is held");
         std::thread::yield_now();
     }
     for ticket in [held, last] {
-        assert!(!pipeline.wait(ticket, Instant::now()));
+        assert!(!processor.wait(ticket, Instant::now()));
     }
     gate.open.send_replace(true);
-    assert!(pipeline.wait(last, soon()));
-    assert_settled(pipeline.counts());
+    assert!(processor.wait(last, soon()));
+    assert_settled(processor.counts());
 }
 
 #[test]
 fn giving_up_breaks_off_all_exports_under_way() {
     let gate = Gate::new();
     let config = BatchProcessorConfig { max_concurrent_exports: 3, ..config(1000, 10) };
-    let pipeline = answered_by("given-up", config, gate.answer());
+    let processor = answered_by("given-up", config, gate.answer());
     let scope = scope();
-    (0..50).for_each(|_| pipeline.push(&scope, FRAMED));
+    (0..50).for_each(|_| processor.push(&scope, FRAMED));
     gate.wait_for(3);
-    let ticket = pipeline.start_shutdown();
-    assert!(!pipeline.wait(ticket, Instant::now()));
-    pipeline.abandon();
-    assert!(pipeline.wait(ticket, soon()));
-    assert_eq!(pipeline.counts(), Counts { created: 50, failed: 30, dropped: 20, ..Counts::default() });
+    let ticket = processor.start_shutdown();
+    assert!(!processor.wait(ticket, Instant::now()));
+    processor.abandon();
+    assert!(processor.wait(ticket, soon()));
+    assert_eq!(processor.counts(), Counts { created: 50, failed: 30, dropped: 20, ..Counts::default() });
 }
 
 #[test]
@@ -516,7 +516,7 @@ fn a_destination_that_hangs_does_not_hold_up_another() {
     let gate = Gate::new();
     let hangs = answered_by("hangs", config(1000, 10), gate.answer());
     let receiver = Receiver::start(StatusCode::OK);
-    let works = pipeline(receiver.address, config(1000, 10));
+    let works = processor(receiver.address, config(1000, 10));
     let scope = scope();
     for _ in 0..100 {
         hangs.push(&scope, FRAMED);
@@ -529,17 +529,17 @@ fn a_destination_that_hangs_does_not_hold_up_another() {
 
 #[test]
 fn an_export_that_panics_costs_its_batch() {
-    let pipeline = answered_by("panics", config(1000, 10), |request: Bytes| async move {
+    let processor = answered_by("panics", config(1000, 10), |request: Bytes| async move {
         assert_ne!(names_in(&request)[0], "bad", "on purpose");
         delivered()
     });
     let scope = scope();
     for name in ["good", "bad", "good"] {
-        (0..10).for_each(|_| pipeline.push(&scope, &named(name)));
+        (0..10).for_each(|_| processor.push(&scope, &named(name)));
     }
-    flush(&pipeline);
-    assert_eq!(pipeline.counts(), Counts { created: 30, exported: 20, failed: 10, ..Counts::default() });
-    flush(&pipeline);
+    flush(&processor);
+    assert_eq!(processor.counts(), Counts { created: 30, exported: 20, failed: 10, ..Counts::default() });
+    flush(&processor);
     assert_eq!(said("on purpose").len(), 1);
 }
 
@@ -549,13 +549,13 @@ fn an_export_that_panics_costs_its_batch() {
 fn an_outage_costs_a_line_and_its_end_another() {
     let down = Arc::new(AtomicBool::new(true));
     let is_down = Arc::clone(&down);
-    let pipeline = answered_by("outage", config(1000, 10), move |_| {
+    let processor = answered_by("outage", config(1000, 10), move |_| {
         std::future::ready(if is_down.load(Ordering::SeqCst) { failed("outage: no route") } else { delivered() })
     });
     let scope = scope();
     let export = || {
-        pipeline.push(&scope, FRAMED);
-        flush(&pipeline);
+        processor.push(&scope, FRAMED);
+        flush(&processor);
     };
     (0..3).for_each(|_| export());
     down.store(false, Ordering::SeqCst);
@@ -571,5 +571,5 @@ fn an_outage_costs_a_line_and_its_end_another() {
     down.store(false, Ordering::SeqCst);
     export();
     assert_eq!(said("outage"), expected);
-    assert_settled(pipeline.counts());
+    assert_settled(processor.counts());
 }

@@ -1,4 +1,4 @@
-//! The task that exports a pipeline's batches, a few at a time, on the runtime's thread.
+//! The task that exports a batch processor's batches, a few at a time, on the runtime's thread.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ pub(super) async fn run(state: Arc<BatchProcessorState>) {
     let (config, exporter) = (&state.config, &state.exporter);
     let mut exports = JoinSet::new();
     while !state.queue.is_finished() {
-        // A batch that was sealed, a flush and the end wake the worker at once; otherwise it looks every
-        // `schedule_delay` and takes what little there is.
+        // A sealed batch, a flush and the shutdown wake the worker at once; otherwise it wakes every
+        // `schedule_delay` and takes what there is.
         let mut due = select! {
             () = state.wake.notified() => false,
             () = sleep(config.schedule_delay) => true,
@@ -27,7 +27,7 @@ pub(super) async fn run(state: Arc<BatchProcessorState>) {
             }
             let Some((batch, end)) = state.queue.next(due) else { break };
             due = false;
-            // Tasks of their own, so that a panic in there costs this batch and not the worker.
+            // A task of its own, so that a panic costs this batch and not the worker.
             exports.spawn(export(Arc::clone(&state), batch, end));
         }
         while let Some(ended) = exports.try_join_next() {
@@ -40,7 +40,7 @@ pub(super) async fn run(state: Arc<BatchProcessorState>) {
 }
 
 async fn export(state: Arc<BatchProcessorState>, batch: Batch, end: End) {
-    // Dropped last, panic or not: whoever waits for the spans finds them counted.
+    // Dropped last, even by a panic, so that whoever waits for the spans finds them counted.
     let _done = Done { state: &state, end };
     let limits = Limits {
         timeout: state.config.export_timeout,

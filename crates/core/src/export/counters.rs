@@ -30,7 +30,7 @@ pub struct Exports {
     pub bytes: u64,
 }
 
-/// How items in flight came out of it.
+/// How the export of items in flight ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
     Delivered { rejected: u64 },
@@ -44,7 +44,7 @@ impl Counters {
     }
 
     fn settle(&self, items: u64, settled: Settled) {
-        // Counted before they leave the flight: they are never nowhere.
+        // Counted as settled before they leave `in_flight`, so that no reading misses them.
         match settled {
             Settled::Delivered { rejected } => {
                 let rejected = rejected.min(items);

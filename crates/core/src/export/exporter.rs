@@ -1,4 +1,4 @@
-//! Requests of one signal to one destination, in whatever process asks: a forked child connects anew.
+//! Requests of one signal to one destination. A forked child makes a connection of its own.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use crate::process::report::{Kind, Level, Source, report, say};
 
 pub struct Exporter {
     config: ClientConfig,
-    /// False where the configuration is of no use, so that there is no client.
+    /// False if the configuration cannot be used, so that there is no client.
     sends: bool,
     state: PerProcess<ExporterState>,
     shut_down: AtomicBool,
@@ -28,7 +28,7 @@ pub struct Exporter {
     pub(crate) stand_in: Option<StandIn>,
 }
 
-/// Answers in a receiver's place what no receiver would answer on demand.
+/// Answers instead of a receiver, with what no receiver would answer on demand.
 #[cfg(test)]
 pub(crate) type StandIn =
     Box<dyn Fn(Bytes) -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync + 'static>;
@@ -46,7 +46,7 @@ struct ExporterState {
 struct Outage {
     exports: u64,
     items: u64,
-    /// A line was left about it, so that its end is worth one.
+    /// A line was logged about it, so that its end is worth one too.
     said: bool,
 }
 
@@ -60,12 +60,12 @@ pub struct Operation {
     pub status: Option<Status>,
 }
 
-/// More operations that nobody asked for are not kept.
+/// Operations beyond this number are not kept until somebody takes some.
 const MAX_OPERATIONS: usize = 8192;
 
 /// What may cut an export short.
 pub struct Limits {
-    /// For each request; the client keeps its own beside it.
+    /// For each request; the client has its own timeout as well.
     pub timeout: Duration,
     /// Once true, no attempt is repeated.
     pub no_retry: watch::Receiver<bool>,
@@ -76,7 +76,7 @@ pub struct Limits {
 /// What became of one export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// The receiver took every item, or said itself which it did not.
+    /// The receiver took every item, or said itself how many it rejected.
     pub delivered: bool,
     /// The length of the shortest request that was too large for the receiver.
     pub refused_bytes: Option<usize>,
@@ -92,7 +92,7 @@ impl Exporter {
         }
     }
 
-    /// For a configuration that no request can be sent with, of which somebody has told: what it gets has failed.
+    /// For a configuration that cannot be used, after that was logged: sends nothing, and counts every item as failed.
     pub fn that_sends_nothing(config: ClientConfig) -> Self {
         Self::of(config, false)
     }
@@ -126,14 +126,14 @@ impl Exporter {
         &self.config
     }
 
-    /// Whose failures its reports tell.
+    /// The source of this exporter's reports.
     pub(crate) fn source(&self) -> Source {
         self.source
     }
 
     /// Sends a request with so many items in it, for as long as the client's timeout lets it.
     pub(crate) async fn export(&self, request: Bytes, items: u64) -> Exported {
-        // Nobody sets it; a shutdown is told to the client.
+        // Never set: a shutdown stops the client's retries instead.
         let (_keep, never) = watch::channel(false);
         let limits = Limits { timeout: Duration::MAX, no_retry: never.clone(), broken_off: never };
         self.export_within(request, items, &limits, &Counters::default()).await
@@ -160,7 +160,7 @@ impl Exporter {
                 self.count_failed(&mut in_flight, u64::MAX, BROKEN_OFF);
                 break;
             }
-            // What is no shorter than what was refused just now need not be tried.
+            // A part that is no shorter than a refused request need not be tried.
             if exported.refused_bytes.is_some_and(|refused| part.request.len() >= refused)
                 && let Some([first, second]) = split::halves(&part.request, self.count_of_item())
             {
@@ -219,7 +219,7 @@ impl Exporter {
                     failed(format!("not done within the export timeout of {:?}", limits.timeout), Cause::Timeout)
                 })
             }
-            // A sender that is gone will not set it.
+            // A dropped sender will not set it.
             Ok(_) = broken_off.wait_for(|broken_off| *broken_off) => failed(BROKEN_OFF, Cause::Other),
         }
     }
@@ -256,7 +256,7 @@ impl Exporter {
         InFlight::new([&state.counters, &Counters::default()], items).settle(items, Settled::TooLarge);
     }
 
-    /// Counts as failed what could not even be tried.
+    /// Counts items as failed that could not be tried.
     pub(crate) fn fail_unsent(&self, items: u64, reason: &str) {
         let nobody = Counters::default();
         let mut in_flight = InFlight::new([&self.state().counters, &nobody], items);
@@ -295,7 +295,7 @@ impl Exporter {
         }
     }
 
-    /// Names the only item of a request that was refused.
+    /// The log line about a request with one item that was refused for its size.
     fn dropped(&self, request: &[u8], reason: &str) -> String {
         let item = split::items(request).next().unwrap_or_default();
         let name = match self.config.signal {
@@ -356,7 +356,7 @@ impl Exporter {
     /// Takes no more requests; those under way go on, but are not tried again. True at the first call.
     pub fn shut_down(&self) -> bool {
         let first = !self.shut_down.swap(true, Ordering::AcqRel);
-        // Where there is none yet, there is nothing under way, and nothing will be.
+        // Without a client nothing is under way, and nothing will be.
         if let Some(ExporterState { client: Some(Ok(client)), .. }) = self.state.get() {
             client.stop_retrying();
         }
@@ -374,7 +374,7 @@ fn failed(reason: impl Into<String>, cause: Cause) -> Outcome {
     Outcome::Failed { reason: reason.into(), cause }
 }
 
-/// As much of a name as a log line bears.
+/// The beginning of a name, short enough for a log line.
 fn beginning(name: &str) -> String {
     const MAX_CHARS: usize = 200;
     let mut beginning: String = name.chars().take(MAX_CHARS).collect();

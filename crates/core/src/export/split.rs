@@ -1,8 +1,8 @@
 //! An export request that was too large for its receiver, cut in two.
 //!
-//! It works on the encoded request, so that nothing has to be kept beside it while it is under way. The requests of all
-//! signals are alike: resources (field 1), in them scopes (2), in them items (2), and all that stands beside those is
-//! theirs and length-delimited.
+//! It works on the encoded request, so that nothing else has to be kept while the request is under way. The requests of
+//! all signals are alike: resources (field 1), in them scopes (2), in them items (2). All other fields describe the
+//! resource or the scope, and are length-delimited.
 
 use std::ops::Range;
 

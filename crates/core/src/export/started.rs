@@ -47,8 +47,8 @@ impl StartedExport {
         Instant::now() + self.exporter.config().timeout.min(MAX_TIMEOUT) + OUTCOME_MARGIN
     }
 
-    /// Whether the request was delivered; None if that is not known by `until`. In a forked child it was not: the export
-    /// is the parent's.
+    /// Whether the request was delivered; None if that is not known by `until`. In a forked child it was not: the
+    /// export is the parent's.
     pub fn wait(&self, until: Instant) -> Option<bool> {
         if self.generation != generation() {
             return Some(false);

@@ -1,7 +1,8 @@
 //! OTLP messages in the specification's JSON mapping, on one line.
 //!
 //! `opentelemetry-proto` knows the mapping (hex ids, 64-bit integers as strings, base64 bytes) but for two things, for
-//! which every value passes through [`Spelled`]. It leaves doubles to serde_json, which writes NaN and the infinities as
+//! which every value passes through [`Spelled`]. It leaves doubles to serde_json, which writes NaN and the infinities
+//! as
 //! `null`; protobuf's mapping spells them as strings. And it writes `null` for fields that are not set, which the
 //! OpenTelemetry Collector refuses for numbers (a histogram without `min`); they are left out.
 

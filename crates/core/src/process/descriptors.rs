@@ -1,5 +1,5 @@
-//! The runtime's file descriptors in a forked child, where they are of no use: a connection that the parent closes would
-//! stay open for its peer as long as a child has it too.
+//! The runtime's file descriptors in a forked child, where they are of no use: a connection that the parent closes
+//! would stay open for its peer as long as a child has it too.
 //!
 //! Linux alone tells what a runtime has open. Elsewhere a child keeps what it inherited.
 
@@ -76,8 +76,8 @@ mod linux {
                 continue;
             }
             for (descriptor, inode) in watched_by(epoll, &mut info) {
-                // The parent goes on, and so does its epoll: a number may be that of a new connection there, and that of
-                // one of the application's files here.
+                // The parent goes on, and so does its epoll: a number may be that of a new connection there, and that
+                // of one of the application's files here.
                 if is_connection(descriptor, inode) || (descriptor == waker && is(EVENTFD, waker)) {
                     close(descriptor);
                 }

@@ -1,6 +1,6 @@
-//! What goes wrong away from the application's threads, kept until a thread that may call Python's `logging` takes it.
+//! Log lines from the export thread, kept until a thread that may call Python's `logging` takes them.
 //!
-//! The pipeline thread never touches Python, so it cannot log; it leaves a line here. One line a kind a period: a
+//! The export thread never touches Python, so it cannot log; it leaves a line here. One line a kind a period: a
 //! collector that is down for an hour costs sixty lines, not one a batch.
 
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ pub enum Kind {
     NoThread,
 }
 
-/// Who reports: one destination's failures must not silence another's.
+/// Who reports. Failures of one destination must not silence those of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
     number: u64,
@@ -83,7 +83,7 @@ pub fn report(level: Level, kind: Kind, source: Source, message: impl FnOnce() -
     added
 }
 
-/// Leaves one line for `logging`, whatever was said before: for what follows on a report, as the end of an outage does.
+/// Leaves one line for `logging`, without a limit in time: for what follows a report, such as the end of an outage.
 pub fn say(level: Level, source: Source, message: String) {
     let mut reports = lock();
     if reports.waiting.len() < MAX_WAITING {

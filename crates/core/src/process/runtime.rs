@@ -17,7 +17,7 @@ static RUNTIME: PerProcess<Mutex<Option<Started>>> = PerProcess::new();
 /// Whether the runtime of this process, or of the one it was forked from, is there without its thread.
 static LACKS_THREAD: AtomicBool = AtomicBool::new(false);
 
-/// How often somebody who drives the runtime himself looks whether he may stop.
+/// How often a thread that drives the runtime itself checks for its outcome.
 const OUTCOME_CHECK_INTERVAL: Duration = Duration::from_millis(2);
 
 struct Started {
@@ -60,8 +60,8 @@ pub fn lacks_thread() -> bool {
     LACKS_THREAD.load(Ordering::Relaxed)
 }
 
-/// Blocks this thread until the outcome is there or the time is up: by `wait`, while the runtime's thread does the work.
-/// Where there is none this thread does it, and looks for the `outcome` in between.
+/// Blocks this thread until there is an outcome or the time is up: by `wait`, while the runtime's thread does the work.
+/// Without such a thread this one does the work, and checks for the `outcome` in between.
 pub fn wait_for<T>(until: Instant, wait: impl FnOnce() -> Option<T>, outcome: impl Fn() -> Option<T>) -> Option<T> {
     let Some(runtime) = without_thread() else { return wait() };
     runtime.block_on(async {
@@ -89,7 +89,7 @@ fn start_thread(runtime: &Arc<Runtime>) -> io::Result<()> {
     let runtime = Arc::clone(runtime);
     let _blocked = BlockedSignals::new();
     std::thread::Builder::new()
-        .name("otel-rs-pipeline".into())
+        .name("otel-rs-export".into())
         // The thread lives as long as the process; nothing joins it, so nothing can hang on it.
         .spawn(move || {
             descriptors::learn(&runtime);
@@ -98,7 +98,7 @@ fn start_thread(runtime: &Arc<Runtime>) -> io::Result<()> {
     Ok(())
 }
 
-/// Does what takes long without keeping the runtime's thread from other exports: on a thread that ends with it, or here
+/// Does long work without blocking the runtime's thread: on a thread that ends with the work, or here
 /// if none can be started.
 ///
 /// Called on the runtime's thread, whose blocked signals the new one inherits.
@@ -108,13 +108,13 @@ pub async fn apart<T: Send + 'static>(work: impl Fn() -> T + Send + Sync + 'stat
     let theirs = Arc::clone(&work);
     let thread = std::thread::Builder::new().name("otel-rs-encode".into());
     let _ = thread.spawn(move || drop(sender.send(theirs())));
-    // No answer: there is no thread, or it panicked, and so will this.
+    // No answer: no thread could be started, or it panicked, and so will this call.
     receiver.await.unwrap_or_else(|_| work())
 }
 
 /// Blocks all signals on this thread while it is alive, so that a thread started meanwhile inherits the block.
 ///
-/// A signal that the kernel gave to the pipeline thread would not interrupt the main thread's system call, and
+/// A signal that the kernel delivers to the export thread would not interrupt the main thread's system call, and
 /// Python's handler, which runs on the main thread, would come late.
 struct BlockedSignals {
     #[cfg(unix)]
@@ -140,7 +140,8 @@ impl BlockedSignals {
 #[allow(unsafe_code)]
 impl Drop for BlockedSignals {
     fn drop(&mut self) {
-        // SAFETY: `before` was filled by pthread_sigmask in `new`, on this thread (the type holds no handle to another).
+        // SAFETY: `before` was filled by pthread_sigmask in `new`, on this thread (the type holds no handle to
+        // another).
         unsafe {
             libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, std::ptr::null_mut());
         }

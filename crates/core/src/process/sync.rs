@@ -1,4 +1,4 @@
-//! What the pipeline's threads and tasks meet on, named in one place: the models in `tests/model` are made of the same
+//! What the export threads and tasks meet on, named in one place: the models in `tests/model` are made of the same
 //! sources, and have a model checker's here.
 
 pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};

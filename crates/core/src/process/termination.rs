@@ -1,8 +1,8 @@
-//! Ends of a process in C, where no Python runs any more: what was recorded is exported all the same.
+//! A process that ends in C, where no Python runs any more: what was recorded is still exported.
 //!
 //! Pools of `multiprocessing` end their workers with SIGTERM, which kills at once, also those that have just handed in
-//! their result. uWSGI ends a worker that is within a request by `exit`, without Python's part of it. In both a byte in a
-//! pipe tells the pipeline thread to export what waits; the application's own threads go on meanwhile, or wait, at most
+//! their result. uWSGI ends a worker that is within a request by `exit`, without Python's part of it. In both a byte in
+//! a pipe tells the export thread to export what waits; the application's own threads go on meanwhile, or wait, at most
 //! for the given time.
 
 use std::future::Future;
@@ -20,19 +20,20 @@ use crate::process::runtime;
 /// Exports all that waits, for no longer than the given time.
 pub(crate) type Flush = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Where the pipeline thread is told, and the process whose thread that is: its children inherit both.
+/// The pipe that wakes the export thread, and the process whose thread that is: forked children inherit both.
 static TOLD_BY: AtomicI32 = AtomicI32::new(-1);
 static LISTENS_IN: AtomicU64 = AtomicU64::new(u64::MAX);
 static TIMEOUT_MILLIS: AtomicU64 = AtomicU64::new(0);
 
-/// What it is told.
+/// The commands.
 const DIE_THEN: u8 = 0;
 const GO_ON_THEN: u8 = 1;
 
-/// It has done what it was told before `GO_ON_THEN`.
+/// The flush before `GO_ON_THEN` is done.
 static FLUSHED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGTERM waits for the pipelines, `timeout` at most. Does nothing where the signal is handled or ignored.
+/// From now on SIGTERM waits for the batch processors, `timeout` at most. Does nothing where the signal is handled or
+/// ignored.
 #[allow(unsafe_code)]
 pub(crate) fn flush_before_sigterm(timeout: Duration, flush: Flush) -> io::Result<()> {
     // SAFETY: `sigaction` only fills the local variable, all of whose bit patterns are valid.
@@ -58,7 +59,7 @@ pub(crate) fn flush_before_sigterm(timeout: Duration, flush: Flush) -> io::Resul
     }
 }
 
-/// From now on C's `exit` waits for the pipelines, `timeout` at most.
+/// From now on C's `exit` waits for the batch processors, `timeout` at most.
 #[allow(unsafe_code)]
 pub(crate) fn flush_before_exit(timeout: Duration, flush: Flush) -> io::Result<()> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -123,7 +124,7 @@ extern "C" fn on_exit() {
     }
 }
 
-/// False in a child of the process whose pipeline thread listens.
+/// False in a child of the process whose export thread listens.
 #[allow(unsafe_code)]
 fn tell(what: u8) -> bool {
     if LISTENS_IN.load(Ordering::Acquire) != generation() {

@@ -37,10 +37,10 @@ fn later() -> Instant {
     Instant::now() + Duration::from_secs(3600)
 }
 
-/// A pipeline, its exporter, and what has been pushed by now.
+/// A batch processor, its exporter, and what has been pushed by now.
 #[derive(Clone)]
 struct Model {
-    pipeline: Arc<BatchProcessor>,
+    processor: Arc<BatchProcessor>,
     exporter: Arc<Exporter>,
     scope: Arc<Scope>,
     pushed: Arc<Mutex<BTreeSet<String>>>,
@@ -55,7 +55,7 @@ impl Model {
         let exporter = Arc::new(exporter);
         let resource = Arc::new(Resource { message: vec![], schema_url: String::new() });
         Self {
-            pipeline: Arc::new(BatchProcessor::new(config, Arc::clone(&exporter))),
+            processor: Arc::new(BatchProcessor::new(config, Arc::clone(&exporter))),
             exporter,
             scope: Arc::new(Scope { resource, message: vec![], schema_url: String::new() }),
             pushed: Arc::default(),
@@ -65,7 +65,7 @@ impl Model {
     fn push(&self, thread: &str, count: usize) {
         for number in 0..count {
             let name = format!("{thread}{number}");
-            self.pipeline.push(&self.scope, &framed(&name));
+            self.processor.push(&self.scope, &framed(&name));
             self.pushed.lock().unwrap().insert(name);
         }
     }
@@ -80,7 +80,7 @@ impl Model {
     }
 
     fn wait(&self, ticket: Ticket) {
-        assert!(self.pipeline.wait(ticket, later()));
+        assert!(self.processor.wait(ticket, later()));
     }
 
     /// All that is in `names` was delivered when the ticket was done with.
@@ -91,8 +91,8 @@ impl Model {
 
     fn flush(&self) {
         let before = self.pushed();
-        let ticket = self.pipeline.start_flush();
-        if self.pipeline.wait(ticket, Instant::now()) {
+        let ticket = self.processor.start_flush();
+        if self.processor.wait(ticket, Instant::now()) {
             self.assert_delivered(&before);
         }
         self.wait(ticket);
@@ -101,10 +101,10 @@ impl Model {
 
     /// Shuts down, and sees the worker end with all accounted for.
     fn end(self, created: u64) -> Counts {
-        let ticket = self.pipeline.start_shutdown();
+        let ticket = self.processor.start_shutdown();
         self.wait(ticket);
         assert!(runtime::join_all() <= 1, "one worker is enough");
-        let counts = self.pipeline.counts();
+        let counts = self.processor.counts();
         let Counts { exported, rejected, failed, dropped, .. } = counts;
         assert_eq!((counts.created, counts.pending, counts.in_flight), (created, 0, 0), "{counts:?}");
         assert_eq!(exported + rejected + failed + dropped, created, "{counts:?}");
@@ -174,7 +174,7 @@ fn bounded(config: BatchProcessorConfig, bound: u64) {
         let model = model.clone();
         thread::spawn(move || {
             for _ in 0..4 {
-                let (waiting, counts) = (model.pipeline.processed().queue_size, model.pipeline.counts());
+                let (waiting, counts) = (model.processor.processed().queue_size, model.processor.counts());
                 assert!(waiting <= bound, "{waiting} spans wait");
                 let Counts { created, exported, rejected, failed, dropped, pending, in_flight } = counts;
                 assert_eq!(created, exported + rejected + failed + dropped + pending, "{counts:?}");
@@ -203,21 +203,21 @@ pub fn shutdown() {
     let flusher = {
         let model = model.clone();
         thread::spawn(move || {
-            let ticket = model.pipeline.start_flush();
+            let ticket = model.processor.start_flush();
             model.wait(ticket);
         })
     };
     let before = model.pushed();
-    let ticket = model.pipeline.start_shutdown();
+    let ticket = model.processor.start_shutdown();
     model.wait(ticket);
     model.assert_delivered(&before);
-    assert!(model.pipeline.is_shut_down());
+    assert!(model.processor.is_shut_down());
     join(pushers);
     join([flusher]);
     let counts = model.clone().end(5);
     assert!(counts.exported >= before.len() as u64);
     model.push("late", 1);
-    assert_eq!(model.pipeline.counts().dropped, counts.dropped + 1);
+    assert_eq!(model.processor.counts().dropped, counts.dropped + 1);
 }
 
 pub fn abandon() {
@@ -226,12 +226,12 @@ pub fn abandon() {
     let flusher = {
         let model = model.clone();
         thread::spawn(move || {
-            let ticket = model.pipeline.start_flush();
+            let ticket = model.processor.start_flush();
             model.wait(ticket);
         })
     };
-    let ticket = model.pipeline.start_shutdown();
-    model.pipeline.abandon();
+    let ticket = model.processor.start_shutdown();
+    model.processor.abandon();
     model.wait(ticket);
     join(pushers);
     join([flusher]);

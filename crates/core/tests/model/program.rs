@@ -68,7 +68,7 @@ const MODELS: &[(&str, fn())] = &[
     ("what_waits_is_bounded_in_bytes", hand_over::bounded_in_bytes),
     ("shutdown_delivers_and_ends_the_worker", hand_over::shutdown),
     ("abandoning_ends_every_wait", hand_over::abandon),
-    ("a_forgotten_pipeline_delivers", hand_over::forgotten),
+    ("a_forgotten_processor_delivers", hand_over::forgotten),
     ("readers_see_what_was_published", slots::published),
     ("threads_agree_on_the_value_of_a_process", slots::per_process),
 ];

@@ -28,8 +28,8 @@ pub struct Exported {
     pub refused_bytes: Option<usize>,
 }
 
-/// Locks and numbers here are the standard library's, so that they add nothing to be explored. No step of another thread
-/// can come while one is held.
+/// Locks and numbers here are the standard library's, so that they add nothing to be explored. No step of another
+/// thread can come while one is held.
 pub struct Exporter {
     source: Source,
     hangs: bool,

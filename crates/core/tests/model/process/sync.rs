@@ -1,5 +1,5 @@
-//! `src/sync.rs` for the models: locks and atomics at which the checker may switch to another thread, and a waiting that
-//! never ends by itself, so that a wake-up that is lost is a deadlock.
+//! `src/sync.rs` for the models: locks and atomics at which the checker may switch to another thread, and a waiting
+//! that never ends by itself, so that a wake-up that is lost is a deadlock.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
