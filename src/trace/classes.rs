@@ -32,11 +32,13 @@ fn classes(py: Python<'_>) -> PyResult<&'static Classes> {
 }
 
 /// `otel_rs.trace.Span`.
+#[inline]
 pub fn span(py: Python<'_>) -> PyResult<&'static Py<PyType>> {
     Ok(&classes(py)?.span)
 }
 
 /// `otel_rs.trace.Tracer`.
+#[inline]
 pub fn tracer(py: Python<'_>) -> PyResult<&'static Py<PyType>> {
     Ok(&classes(py)?.tracer)
 }

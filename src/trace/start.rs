@@ -41,6 +41,7 @@ pub fn start_contained<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>)
     contained(py, "start_span", || start_span(tracer, start), || disabled_span(py, start.context))
 }
 
+#[inline]
 fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let py = tracer.py();
     let upstream = upstream(py)?;
@@ -130,6 +131,7 @@ struct Beginning<'py> {
     end_metrics: Option<Py<PyAny>>,
 }
 
+#[inline]
 fn new_recording_span<'py>(
     tracer: &Bound<'py, Tracer>,
     upstream: &Upstream,
