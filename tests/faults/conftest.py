@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ..receiver import Receiver
+from ..support.receiver import Receiver
 from .programs import Program, program_for
 
 SHIM = Path(__file__).parent / "shim.c"
