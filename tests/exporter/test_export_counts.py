@@ -27,6 +27,8 @@ from ..support.receiver import DEADLINE_SECONDS, Answer, GrpcReceiver, HttpRecei
 from .test_otlp_logs import record
 from .test_otlp_metrics import data, gauge, number_point
 
+pytestmark = pytest.mark.installed
+
 HOUR_MILLIS = 3_600_000
 
 

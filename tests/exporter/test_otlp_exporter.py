@@ -29,6 +29,8 @@ from otel_rs.exporter.otlp.http import OTLPSpanExporter as Http
 
 from ..support.receiver import DEADLINE_SECONDS, GRPC_METHOD, Answer, wait_until
 
+pytestmark = pytest.mark.installed
+
 KINDS: dict[str, Any] = {"http": Http, "grpc": Grpc}
 STOCK_KINDS: dict[str, Any] = {"http": StockHttp, "grpc": StockGrpc}
 PATHS = {"http": "/v1/traces", "grpc": GRPC_METHOD}

@@ -20,7 +20,10 @@ from ..support.receiver import GrpcReceiver, HttpReceiver, Receiver, ServerTls, 
 from .test_otlp_logs import record
 from .test_otlp_metrics import data, gauge, number_point
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+pytestmark = [
+    pytest.mark.installed,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates"),
+]
 
 MODULES: dict[str, Any] = {"http": native_http, "grpc": native_grpc}
 RECEIVERS: dict[str, Any] = {"http": HttpReceiver, "grpc": GrpcReceiver}

@@ -20,6 +20,7 @@ from ..support.receiver import DEADLINE_SECONDS, wait_until
 
 # Python 3.12 and later warn of a fork in a process with threads. That is what is tested here.
 pytestmark = [
+    pytest.mark.sanitize,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning"),
 ]

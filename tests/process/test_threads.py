@@ -19,6 +19,8 @@ from otel_rs import BatchSpanProcessor, TracerProvider
 
 from ..support.receiver import DEADLINE_SECONDS, Receiver
 
+pytestmark = pytest.mark.sanitize
+
 THREADS = 32
 UNLIMITED = SpanLimits(
     **dict.fromkeys(

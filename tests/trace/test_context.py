@@ -20,6 +20,8 @@ from opentelemetry.sdk import trace as sdk
 from ..support.receiver import DEADLINE_SECONDS
 from ..support.span_programs import INVALID, LOCAL, REMOTE
 
+pytestmark = pytest.mark.sanitize
+
 
 def id_of(span: Any) -> int:
     return span.get_span_context().span_id

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.sanitize
+
 LONE_SURROGATE = "\ud800"
 
 

@@ -17,6 +17,8 @@ from otel_rs import TracerProvider
 
 from ..support.receiver import DEADLINE_SECONDS
 
+pytestmark = pytest.mark.sanitize
+
 
 def contexts(tracer: Any, count: int) -> list[SpanContext]:
     return [tracer.start_span("span", context_api.Context()).get_span_context() for _ in range(count)]

@@ -24,6 +24,8 @@ from otel_rs.trace import TracerProvider
 from ..support.span_programs import LOCAL, PROGRAMS, REMOTE, WITH_STATE, Program
 from .test_span_encoding import NOW, much_of_everything
 
+pytestmark = pytest.mark.sanitize
+
 RESOURCE = Resource({"service.name": "shop"}, "https://resource-schema")
 
 

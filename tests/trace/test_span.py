@@ -28,6 +28,8 @@ from opentelemetry.trace import (
 from ..support.receiver import DEADLINE_SECONDS
 from ..support.span_programs import LOCAL
 
+pytestmark = pytest.mark.sanitize
+
 # --- Ended spans -----------------------------------------------------------------------------------------------------
 
 LATE_WRITES: dict[str, tuple[Callable[[Any], Any], str]] = {
