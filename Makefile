@@ -100,14 +100,11 @@ $(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(V
 	cp $(DEBUG)/libotel_rs.$(if $(filter Darwin,$(shell uname)),dylib,so) $(DEBUG)/otel_rs/_native.so
 	@touch $@
 
-# Programs of the first three run the installed package; what the others try is in Rust, whose own tests are debug builds.
-NOT_IN_DEBUG := conformance integration faults test_otlp_exporter.py test_otlp_tls.py test_export_counts.py
-
 test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Python tests with overflow checks, debug assertions and Python's development mode
 	PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -c \
 		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
 		$(DEBUG)/otel_rs
-	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest $(NOT_IN_DEBUG:%=--ignore=tests/%)
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest -m "not installed"
 
 # A debug build of the extension in which every access to memory is checked, beside the package.
 $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
@@ -121,19 +118,17 @@ $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock 
 	cp $(SANITIZE)/target/$(HOST)/debug/libotel_rs.so $(SANITIZE)/package/otel_rs/_native.so
 	@touch $@
 
-# Tests of what has unsafe code behind it, and of what leads there from many sides. Without the one that forks while other
-# threads allocate: the child finds the lock of AddressSanitizer's own allocator taken.
-SANITIZED_TESTS := $(addprefix tests/test_,span.py readable_span.py context.py ids.py threads.py dict_iteration.py fork.py) \
-	--deselect tests/test_fork.py::test_forks_while_other_threads_make_spans
+# The one that forks while other threads allocate: the child finds the lock of AddressSanitizer's own allocator taken.
+NOT_SANITIZED := tests/process/test_fork.py::test_forks_while_other_threads_make_spans
 
 # Python's own blocks come from malloc, so that they are checked too. Leaks are for the Rust tests to find: the
-# interpreter leaves many behind. tests/test_leaks.py compares, and needs no sanitizer.
+# interpreter leaves many behind. tests/process/test_leaks.py compares, and needs no sanitizer.
 sanitize: $(VENV)/.dev $(VENV)/.extension $(SANITIZE)/.extension ## run Rust tests and Python tests under AddressSanitizer; needs nightly Rust and GCC
 	$(need_cargo)$(need_cc)$(need_nightly)$(need_libasan)
 	CARGO_TARGET_DIR=$(SANITIZE)/target RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=1 \
 		cargo +nightly test --locked --package otel-rs-core --target $(HOST) --lib --test fuzz
 	LD_PRELOAD=$(libasan) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONMALLOC=malloc \
-		PYTHONPATH=$(abspath $(SANITIZE)/package) $(BIN)/python -m pytest --timeout=300 $(SANITIZED_TESTS)
+		PYTHONPATH=$(abspath $(SANITIZE)/package) $(BIN)/python -m pytest --timeout=300 -m sanitize --deselect $(NOT_SANITIZED)
 
 # The clients' tests have deadlines that are too short for it.
 races: ## run the Rust tests under ThreadSanitizer; needs nightly Rust with its sources

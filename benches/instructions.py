@@ -19,7 +19,6 @@ import tempfile
 from pathlib import Path
 
 from measure import FULL_BATCH, ROWS
-
 from receiver import Receiver
 
 HERE = Path(__file__).parent

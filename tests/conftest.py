@@ -17,7 +17,7 @@ from otel_rs import BatchSpanProcessor, TracerProvider
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
-from .receiver import GrpcReceiver, HttpReceiver, Receiver, started
+from .support.receiver import GrpcReceiver, HttpReceiver, Receiver, started
 
 
 @pytest.fixture(autouse=True)

@@ -29,8 +29,8 @@ import otel_rs
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
-from .receiver import DEADLINE_SECONDS, GrpcReceiver, HttpReceiver, Receiver, started
-from .span_programs import REMOTE, WITH_STATE
+from .support.receiver import DEADLINE_SECONDS, GrpcReceiver, HttpReceiver, Receiver, started
+from .support.span_programs import REMOTE, WITH_STATE
 
 Form = dict[str, Any]
 

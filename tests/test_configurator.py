@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from .python_program import run
+from .support.program import run
 
 QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
 

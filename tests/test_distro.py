@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from .receiver import DEADLINE_SECONDS
+from .support.receiver import DEADLINE_SECONDS
 
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 

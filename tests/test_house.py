@@ -1,4 +1,4 @@
-"""The house that docs/design.md draws: nothing imports what stands above it, there is no circle, and unsafe code is listed."""
+"""The house that docs/design.md draws: nothing imports what is above it, there is no circle, unsafe code is listed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Imports = dict[Path, set[Path]]
 
 
 def floors() -> dict[str, list[set[str]]]:
-    """By house, from the ground up: the rooms of each floor, as the block in docs/design.md lists them from the top down."""
+    """By house, from the ground up: the rooms of each floor, which docs/design.md lists from the top down."""
     block = re.search(r"```floors\n(.*?)```", (ROOT / "docs/design.md").read_text(), re.DOTALL)
     assert block
     houses: dict[str, list[set[str]]] = {}
@@ -37,7 +37,7 @@ def without_tests_and_comments(text: str) -> str:
 
 
 def used_paths(text: str) -> Iterator[str]:
-    """All paths of `use` items, their braces resolved, and the others that begin with `crate`, `super` or a module here."""
+    """All paths of `use` items, braces resolved, and others that begin with `crate`, `super` or a module here."""
     for path in re.findall(r"\buse\s+([^;]+);", text):
         yield from unfolded(re.sub(r"\s+", "", path))
     children = re.findall(r"\bmod (\w+);", text)

@@ -1,6 +1,6 @@
 //! What is fuzzed: each target is a function of bytes that panics if a promise is broken.
 //!
-//! libFuzzer calls it from `fuzz_targets/`. The main crate's tests have this file as a module (`tests/fuzz.rs`), so that
+//! libFuzzer calls it from `fuzz_targets/`. The core crate has this file as a module of its tests (`tests/fuzz.rs`), so that
 //! they need neither the fuzzer nor a nightly toolchain.
 
 mod answers;

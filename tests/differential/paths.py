@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_rs import BatchSpanProcessor, TracerProvider
 from otel_rs.exporter.otlp.http import OTLPSpanExporter
 
-from ..receiver import HttpReceiver, started
+from ..support.receiver import HttpReceiver, started
 from .differences import Rules, comparable
 from .programs import Program
 from .run import Place, Run, sampler

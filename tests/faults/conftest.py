@@ -9,10 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from ..receiver import Receiver
+from ..support.receiver import Receiver
 from .programs import Program, program_for
 
-SHIM = Path(__file__).parent / "shim.c"
+HERE = Path(__file__).parent
+SHIM = HERE / "shim.c"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # All folders' tests come here.
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.installed)
 
 
 @pytest.fixture(scope="session")

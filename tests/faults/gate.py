@@ -8,7 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
-from ..receiver import DEADLINE_SECONDS
+from ..support.receiver import DEADLINE_SECONDS
 
 Serve = Callable[["Gate", socket.socket], None]
 

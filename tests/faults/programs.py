@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
-from ..python_program import run
-from ..receiver import Receiver
+from ..support.program import run
+from ..support.receiver import Receiver
 
 # What a program prints last, from its source.
 Program = Callable[..., Any]

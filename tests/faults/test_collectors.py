@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 import pytest
 
-from ..receiver import Answer, GrpcReceiver, HttpReceiver, ServerTls, wait_until
-from ..test_otlp_tls import Authority
+from ..support.authority import Authority
+from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, ServerTls, wait_until
 from .durations import seconds
 from .gate import (
     Gate,

@@ -12,7 +12,7 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from ..receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, started
+from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, started
 from .programs import Program, program_for
 
 MB = 1_000_000

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ..receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, started
+from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, started
 from .durations import seconds
 from .running import Settings, application, to
 

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from ..receiver import Answer, Receiver
+from ..support.receiver import Answer, Receiver
 from .programs import Program
 
 # --- A disk that is full ---------------------------------------------------------------------------------------------

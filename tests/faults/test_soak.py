@@ -13,7 +13,7 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ..receiver import Answer, GrpcReceiver, HttpReceiver, Receiver
+from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver
 from .durations import seconds
 from .gate import Gate, forward, reset_at_once
 from .running import Settings, application, to

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from ..receiver import HttpReceiver, Receiver
+from ..support.receiver import HttpReceiver, Receiver
 from .program import Program, accepts_connections, free_port, wait_until
 from .test_flask_examples import EXAMPLES, EXPECTED_NAMES, REMOTE_SPAN_ID, TRACEPARENT, get, program_for
 

@@ -1,0 +1,203 @@
+"""The OTLP exporters of all signals over TLS: certificates by argument and by variable."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from otel_rs import TracerProvider
+from otel_rs.exporter.otlp import TlsCredentials
+from otel_rs.exporter.otlp import grpc as native_grpc
+from otel_rs.exporter.otlp import http as native_http
+
+from ..support.authority import Authority
+from ..support.receiver import GrpcReceiver, HttpReceiver, Receiver, ServerTls, started
+from .test_otlp_logs import record
+from .test_otlp_metrics import data, gauge, number_point
+
+pytestmark = [
+    pytest.mark.installed,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates"),
+]
+
+MODULES: dict[str, Any] = {"http": native_http, "grpc": native_grpc}
+RECEIVERS: dict[str, Any] = {"http": HttpReceiver, "grpc": GrpcReceiver}
+CLASSES = {"traces": "OTLPSpanExporter", "metrics": "OTLPMetricExporter", "logs": "OTLPLogExporter"}
+FILES = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("certificates"), "authority")
+
+
+@pytest.fixture(scope="module")
+def server(authority: Authority) -> ServerTls:
+    return ServerTls(*authority.sign("server"))
+
+
+@pytest.fixture(scope="module")
+def client(authority: Authority) -> tuple[Path, Path]:
+    return authority.sign("client")
+
+
+@pytest.fixture(params=["http", "grpc"])
+def tls_receiver(request: pytest.FixtureRequest, server: ServerTls) -> Iterator[Receiver]:
+    yield from started(RECEIVERS[request.param], server)
+
+
+@pytest.fixture(params=["http", "grpc"])
+def strict_receiver(request: pytest.FixtureRequest, server: ServerTls, authority: Authority) -> Iterator[Receiver]:
+    """It wants a certificate of the client."""
+    yield from started(RECEIVERS[request.param], ServerTls(server.certificate, server.key, authority.certificate))
+
+
+@pytest.fixture
+def export() -> Iterator[Callable[..., bool]]:
+    """`export(signal, receiver, ...)` makes an exporter and exports one item; whether it arrived."""
+    made = []
+
+    def export(signal: str, receiver: Receiver, **arguments: Any) -> bool:
+        exporter = getattr(MODULES[receiver.protocol], CLASSES[signal])(
+            **{"endpoint": receiver.endpoint_of(signal), "timeout": 3, **arguments}
+        )
+        made.append(exporter)
+        result = exporter.export(item(signal))
+        count = len(receiver.requests)
+        receiver.requests.clear()
+        assert count == (result.name == "SUCCESS")
+        return count == 1
+
+    yield export
+    for exporter in made:
+        exporter.shutdown()
+
+
+def item(signal: str) -> Any:
+    if signal == "traces":
+        span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
+        span.end()
+        return [span]
+    return data(gauge(number_point(1))) if signal == "metrics" else [record()]
+
+
+def arguments(protocol: str, **files: Path) -> dict[str, Any]:
+    return files if protocol == "http" else {"credentials": TlsCredentials(**files)}
+
+
+all_signals = pytest.mark.parametrize("signal", CLASSES)
+
+
+@all_signals
+def test_the_argument_is_the_certificate_to_trust(
+    export: Any, signal: str, tls_receiver: Any, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path, "other").certificate
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_CERTIFICATE", str(other))
+    trusting = arguments(tls_receiver.protocol, certificate_file=authority.certificate)
+    assert export(signal, tls_receiver, **trusting)
+    assert not export(signal, tls_receiver)
+
+
+@all_signals
+def test_the_variables_are_the_certificate_to_trust(
+    export: Any, signal: str, tls_receiver: Any, authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert not export(signal, tls_receiver)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.certificate))
+    assert export(signal, tls_receiver)
+    other = Authority(tmp_path, "other").certificate
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_CERTIFICATE", str(other))
+    assert not export(signal, tls_receiver)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(other))
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_CERTIFICATE", str(authority.certificate))
+    assert export(signal, tls_receiver)
+
+
+@all_signals
+@pytest.mark.parametrize("source", ["arguments", "signal's variables", "general variables", "mixed"])
+def test_a_certificate_of_the_client(
+    export: Any,
+    signal: str,
+    strict_receiver: Any,
+    authority: Authority,
+    client: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+) -> None:
+    certificate, key = client
+    trusting = arguments(strict_receiver.protocol, certificate_file=authority.certificate)
+    assert not export(signal, strict_receiver, **trusting)
+    files = dict(zip(FILES, (authority.certificate, key, certificate), strict=True))
+    given = {}
+    if source == "arguments":
+        given = arguments(
+            strict_receiver.protocol,
+            certificate_file=authority.certificate,
+            client_key_file=key,
+            client_certificate_file=certificate,
+        )
+    elif source == "mixed":
+        given = arguments(strict_receiver.protocol, client_key_file=key)
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_CLIENT_CERTIFICATE", str(certificate))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.certificate))
+    else:
+        middle = f"{signal.upper()}_" if source.startswith("signal") else ""
+        for name, file in files.items():
+            monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{middle}{name}", str(file))
+    assert export(signal, strict_receiver, **given)
+
+
+@all_signals
+@pytest.mark.parametrize("protocol", MODULES)
+@pytest.mark.parametrize("middle", ["signal", "general"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_variable_that_names_no_file_is_named(
+    signal: str,
+    protocol: str,
+    middle: str,
+    name: str,
+    client: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    middle = f"{signal.upper()}_" if middle == "signal" else ""
+    # A key is of no use without its certificate.
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(client[0]))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(client[1]))
+    variable = f"OTEL_EXPORTER_OTLP_{middle}{name}"
+    monkeypatch.setenv(variable, "/no/such/file.pem")
+    with pytest.raises(ValueError, match=f"^{variable}: ") as caught:
+        getattr(MODULES[protocol], CLASSES[signal])(endpoint="https://127.0.0.1:1")
+    assert "'/no/such/file.pem'" in str(caught.value)
+    assert "accepted: " in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", MODULES)
+def test_an_argument_that_names_no_certificate_is_named(protocol: str, tmp_path: Path) -> None:
+    file = tmp_path / "no certificate.pem"
+    file.write_text("secret")
+    with pytest.raises(ValueError, match=r"certificate_file is .*no certificate\.pem.*accepted: ") as caught:
+        MODULES[protocol].OTLPSpanExporter("https://127.0.0.1:1", **arguments(protocol, certificate_file=file))
+    assert "secret" not in str(caught.value)
+
+
+@all_signals
+def test_without_tls_the_files_are_not_read(signal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in FILES:
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", "/no/such/file.pem")
+    for module in MODULES.values():
+        getattr(module, CLASSES[signal])(endpoint="http://127.0.0.1:1").shutdown()
+
+
+@all_signals
+def test_credentials_of_grpcio_are_ignored_with_a_line_that_says_what_is_accepted(signal: str, log: Any) -> None:
+    exporter = getattr(native_grpc, CLASSES[signal])(credentials=grpc.ssl_channel_credentials())
+    (line,) = log()
+    assert "ChannelCredentials" in line
+    assert "accepted: otel_rs.exporter.otlp.TlsCredentials" in line
+    exporter.shutdown()

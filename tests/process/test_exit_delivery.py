@@ -1,0 +1,423 @@
+"""What was ended before a program's end arrives, however it ends; and it ends in time, whatever the receiver does."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..support.receiver import DEADLINE_SECONDS, Receiver, wait_until
+from ..support.relay import Relay
+from ..support.traced_program import TracedProgram, destination, names, run
+
+# --- Ways to end -----------------------------------------------------------------------------------------------------
+
+SETUP = """
+provider = provider_of(batching())
+tracer = provider.get_tracer("test")
+open_at_the_end = tracer.start_span("open")
+end_spans(provider, "ended", 10)
+"""
+
+WAYS = {
+    "the last line": ("", 0),
+    "sys.exit": ("sys.exit(3)", 3),
+    "an exception": ("raise ValueError('on purpose')", 1),
+    "sys.exit in a SIGTERM handler": (
+        """
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(4))
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(60)
+""",
+        4,
+    ),
+    "force_flush in a SIGTERM handler, then os._exit": (
+        """
+def stop(*_):
+    tell(flushed=provider.force_flush())
+    os._exit(5)
+signal.signal(signal.SIGTERM, stop)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(60)
+""",
+        5,
+    ),
+    "KeyboardInterrupt": ("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", -signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize(("program", "code"), WAYS.values(), ids=WAYS)
+def test_what_was_ended_arrives_once(receiver: Receiver, program: str, code: int) -> None:
+    ended = run(SETUP + program, **destination(receiver))
+    assert ended.code == code, ended.stderr
+    assert names(receiver) == {"ended": 10}
+
+
+def test_a_sigterm_that_nobody_handles_takes_the_queue_along(http_receiver: Receiver) -> None:
+    """Python itself runs nothing at it: servers have handlers of their own."""
+    ended = run(SETUP + "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", **destination(http_receiver))
+    assert ended.code == -signal.SIGTERM
+    assert names(http_receiver) == {}
+
+
+# --- Threads, hooks, forgotten providers -----------------------------------------------------------------------------
+
+# Registered before the provider's own hook, so it runs after it, last of all.
+COUNTS_AT_THE_END = """
+atexit.register(lambda: tell(counts=processor.counts()))
+processor = batching()
+provider = provider_of(processor)
+tracer = provider.get_tracer("test")
+"""
+
+
+def test_spans_that_daemon_threads_go_on_making_are_delivered_or_counted(receiver: Receiver) -> None:
+    program = """
+made = [0] * 4
+def work(number):
+    while True:
+        with tracer.start_as_current_span("daemon", attributes={"list": [1]}):
+            pass
+        made[number] += 1
+for number in range(4):
+    threading.Thread(target=work, args=(number,), daemon=True).start()
+while min(made) < 100:
+    time.sleep(0.001)
+sys.exit(3)
+"""
+    ended = run(COUNTS_AT_THE_END + program, **destination(receiver))
+    assert ended.code == 3, ended.stderr
+    counts = ended.fact("counts")
+    assert counts["created"] == counts["exported"] + counts["dropped"]
+    assert len(receiver.spans()) == counts["exported"] >= 400
+
+
+def test_spans_of_threads_that_the_interpreter_waits_for_arrive(receiver: Receiver) -> None:
+    program = """
+def work():
+    threading.main_thread().join()
+    end_spans(provider, "after the main thread", 50)
+for _ in range(4):
+    threading.Thread(target=work).start()
+end_spans(provider, "main thread", 3)
+"""
+    ended = run(COUNTS_AT_THE_END + program, **destination(receiver))
+    assert (ended.code, ended.stderr) == (0, "")
+    assert names(receiver) == {"main thread": 3, "after the main thread": 200}
+
+
+def test_a_span_of_an_exit_hook_is_delivered_or_dropped_with_a_line(http_receiver: Receiver) -> None:
+    """A hook that was registered after the provider was made runs before its shutdown; one from before runs after."""
+    program = """
+atexit.register(lambda: end_spans(provider, "registered before"))
+processor = batching()
+provider = provider_of(processor)
+atexit.register(lambda: end_spans(provider, "registered after"))
+end_spans(provider, "program")
+"""
+    ended = run("atexit.register(lambda: tell(counts=processor.counts()))\n" + program, **destination(http_receiver))
+    assert ended.code == 0
+    assert names(http_receiver) == {"program": 1, "registered after": 1}
+    counts = ended.fact("counts")
+    assert (counts["exported"], counts["dropped"], counts["pending"]) == (2, 1, 0)
+    assert ended.stderr == "BatchSpanProcessor is already shut down, dropping spans\n"
+
+
+def test_a_provider_that_was_forgotten_delivers(http_receiver: Receiver) -> None:
+    program = """
+provider = provider_of(batching(), shutdown_on_exit=False)
+end_spans(provider, "forgotten", 10)
+gone = weakref.ref(provider)
+del provider
+gc.collect()
+tell(gone=gone() is None)
+time.sleep(60)
+"""
+    with TracedProgram(program, **destination(http_receiver)) as running:
+        assert running.wait_for("gone")
+        http_receiver.wait_for_spans(10)
+        assert names(http_receiver) == {"forgotten": 10}
+
+
+def test_a_provider_that_was_forgotten_just_before_the_end_delivers(receiver: Receiver) -> None:
+    # More than the system takes while the receiver is not reading yet.
+    program = """
+provider = provider_of(batching(), shutdown_on_exit=False)
+for _ in range(10):
+    provider.get_tracer("test").start_span("forgotten", attributes={"long": "x" * 2_000_000}).end()
+del provider
+gc.collect()
+"""
+    with Relay(receiver, delay_seconds=0.5) as relay:
+        ended = run(program, **destination(relay.endpoint, relay.protocol))
+    assert (ended.code, ended.stderr) == (0, "")
+    assert names(receiver) == {"forgotten": 10}
+
+
+LIVE_SPANS = """
+provider = provider_of(batching())
+tracer = provider.get_tracer("test")
+end_spans(provider, "ended", 10)
+
+class Owner:
+    '''Ends what it holds when it goes, which is as late as it can be.'''
+    def __init__(self, span):
+        self.span, self.itself = span, self
+    def __del__(self):
+        self.span.set_attribute("late", [1, {"a": "b"}])
+        self.span.end()
+
+def generator():
+    with tracer.start_as_current_span("in a generator"):
+        yield
+
+of_a_thread = threading.local()
+of_a_thread.owner = Owner(tracer.start_span("in a thread's locals"))
+def work():
+    of_a_thread.owner = Owner(tracer.start_span("in a daemon's locals"))
+    ready.set()
+    time.sleep(60)
+ready = threading.Event()
+threading.Thread(target=work, daemon=True).start()
+ready.wait()
+
+span = tracer.start_span("global")
+owner = Owner(tracer.start_span("in a cycle"))
+sys.kept_to_the_last = Owner(tracer.start_span("in sys"))
+entered = tracer.start_as_current_span("entered")
+entered.__enter__()
+begun = generator()
+next(begun)
+linked = tracer.start_span("linked", links=[trace.Link(span.get_span_context(), {"owner": "x"})])
+gc.disable()
+"""
+
+
+def test_spans_that_live_until_the_interpreter_is_gone_harm_nothing(receiver: Receiver) -> None:
+    ended = run(LIVE_SPANS, **destination(receiver))
+    # The one line that may be there is that late spans are dropped.
+    assert ended.code == 0, ended.stderr
+    assert ended.stderr in ("", "BatchSpanProcessor is already shut down, dropping spans\n")
+    assert names(receiver) == {"ended": 10}
+
+
+def test_every_provider_and_every_processor_delivers(receiver: Receiver) -> None:
+    program = """
+providers = [provider_of(batching(), batching()) for _ in range(25)]
+for provider in providers:
+    end_spans(provider, "span", 4)
+"""
+    ended = run(program, **destination(receiver))
+    assert (ended.code, ended.stderr) == (0, "")
+    assert names(receiver) == {"span": 200}
+
+
+# --- All signals, by the distro --------------------------------------------------------------------------------------
+
+INSTRUMENT = """
+from opentelemetry.instrumentation.auto_instrumentation import run
+sys.argv = ["opentelemetry-instrument", sys.executable, "-c", PROGRAM]
+run()
+"""
+
+ALL_SIGNALS = """
+import atexit, os, sys, time
+from opentelemetry import metrics, trace
+from opentelemetry._logs import SeverityNumber, get_logger
+meter, logger = metrics.get_meter("test"), get_logger("test")
+for number in range(10):
+    with trace.get_tracer("test").start_as_current_span("span"):
+        logger.emit(severity_number=SeverityNumber.WARN, body=f"line {number}")
+    meter.create_counter("counter").add(1)
+atexit.register(lambda: os.write(1, b'{"ending": %f}\\n' % time.monotonic()))
+sys.exit(3)
+"""
+
+
+def instrumented(endpoint: str, protocol: str, **environment: str) -> dict[str, Any]:
+    """The arguments that make a program run under opentelemetry-instrument, sending everything there."""
+    return {
+        "prelude": f"import sys\nPROGRAM = {ALL_SIGNALS!r}\n",
+        "OTEL_PYTHON_DISTRO": "rs",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": {"http": "http/protobuf"}.get(protocol, protocol),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
+        **environment,
+    }
+
+
+def test_all_three_signals_are_delivered_at_the_end(receiver: Receiver) -> None:
+    ended = run(INSTRUMENT, **instrumented(receiver.base, receiver.protocol))
+    assert ended.code == 3, ended.stderr
+    assert names(receiver) == {"span": 10}
+    assert len(receiver.log_records()) == 10
+    (counter,) = [metric for metric in receiver.metrics() if metric.name == "counter"]
+    assert counter.sum.data_points[0].as_int == 10
+
+
+# --- In time, whatever the receiver does -----------------------------------------------------------------------------
+
+TIMEOUT_SECONDS = 1.5
+# What the interpreter needs beside it, on a machine with other things to do. Each export alone would wait for 10 s.
+MARGIN_SECONDS = 4.0
+
+
+@pytest.fixture(params=["down", "hangs", "backlog only"])
+def bad_port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """The port of a receiver that is not there; that accepts and says nothing; that does not even accept."""
+    with socket.create_server(("127.0.0.1", 0), backlog=8) as listener:
+        port = listener.getsockname()[1]
+        if request.param == "down":
+            listener.close()
+        if request.param != "hangs":
+            yield port
+            return
+        accepted = []
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    accepted.append(listener.accept()[0])
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield port
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(DEADLINE_SECONDS)
+        for connection in accepted:
+            connection.close()
+
+
+DEADLINE = {"OTEL_RS_EXIT_TIMEOUT": str(int(TIMEOUT_SECONDS * 1000))}
+
+PROVIDERS_TO_NOWHERE = """
+providers = [provider_of(batching()) for _ in range(3)] + [provider_of(batching(), batching())]
+for provider in providers:
+    end_spans(provider, "span", 1000)
+# The last to be registered is the first to be called.
+atexit.register(lambda: tell(ending=time.monotonic()))
+sys.exit(3)
+"""
+
+
+def test_all_providers_and_all_signals_end_within_one_deadline(bad_port: int) -> None:
+    endpoint = f"http://127.0.0.1:{bad_port}"
+    with contextlib.ExitStack() as stack:
+        programs = [
+            stack.enter_context(program)
+            for protocol in ("http", "grpc")
+            for program in (
+                TracedProgram(PROVIDERS_TO_NOWHERE, **destination(endpoint, protocol), **DEADLINE),
+                TracedProgram(INSTRUMENT, **instrumented(endpoint, protocol, **DEADLINE)),
+            )
+        ]
+        for ended in [program.end() for program in programs]:
+            assert ended.code == 3, ended.stderr
+            assert ended.at - ended.fact("ending") < TIMEOUT_SECONDS + MARGIN_SECONDS
+            assert "Traceback" not in ended.stderr
+
+
+# --- Interrupted while we wait ---------------------------------------------------------------------------------------
+
+INTERRUPTIBLE = {
+    "force_flush": ("provider.force_flush(60_000)", -signal.SIGINT),
+    "shutdown": ("provider.shutdown()", -signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize(("call", "code"), INTERRUPTIBLE.values(), ids=INTERRUPTIBLE)
+def test_ctrl_c_gets_a_program_out_of_a_wait(receiver: Receiver, call: str, code: int) -> None:
+    receiver.fall_silent()
+    program = f"""
+provider = provider_of(batching(), shutdown_on_exit=False)
+end_spans(provider, "span", 10)
+tell(waiting=True)
+{call}
+"""
+    with TracedProgram(program, **destination(receiver)) as running:
+        running.wait_for("waiting")
+        wait_until(lambda: receiver.requests, "the request is there")
+        running.process.send_signal(signal.SIGINT)
+        ended = running.end(5)
+    assert ended.code == code
+    assert "\nKeyboardInterrupt\n" in ended.stderr
+
+
+def test_ctrl_c_ends_the_wait_at_the_exit(receiver: Receiver) -> None:
+    """Python shows what an exit hook raised, and goes on to end as it was about to."""
+    receiver.fall_silent()
+    program = """
+provider = provider_of(batching())
+end_spans(provider, "span", 10)
+tell(waiting=True)
+sys.exit(3)
+"""
+    with TracedProgram(program, **destination(receiver), OTEL_RS_EXIT_TIMEOUT="60000") as running:
+        running.wait_for("waiting")
+        wait_until(lambda: receiver.requests, "the request is there")
+        running.process.send_signal(signal.SIGINT)
+        ended = running.end(5)
+    assert ended.code == 3
+    assert "\nKeyboardInterrupt" in ended.stderr
+
+
+# --- Killed ----------------------------------------------------------------------------------------------------------
+
+KILLED = {"os._exit": (signal.SIGUSR1, 9), "SIGKILL": (signal.SIGKILL, -signal.SIGKILL)}
+
+LARGE_REQUEST = """
+signal.signal(signal.SIGUSR1, lambda *_: os._exit(9))
+provider = provider_of(batching())
+tracer = provider.get_tracer("test")
+for _ in range(100):
+    tracer.start_span("killed", attributes={"long": "x" * 10_000}).end()
+threading.Thread(target=provider.force_flush, daemon=True).start()
+while True:
+    time.sleep(1)
+"""
+
+SIBLING = """
+going_on = True
+def stop(*_):
+    global going_on
+    going_on = False
+signal.signal(signal.SIGTERM, stop)
+provider = provider_of(batching())
+made = 0
+while going_on:
+    end_spans(provider, "sibling")
+    made += 1
+    tell(flushed=provider.force_flush())
+    time.sleep(0.01)
+end_spans(provider, "sibling")
+tell(made=made + 1)
+"""
+
+
+@pytest.mark.parametrize(("kill", "code"), KILLED.values(), ids=KILLED)
+def test_half_a_request_of_a_killed_process_harms_nobody_else(receiver: Receiver, kill: int, code: int) -> None:
+    with (
+        # Less than a gRPC client may send before the receiver has asked for more.
+        Relay(receiver, pass_bytes=30_000) as relay,
+        TracedProgram(SIBLING, **destination(receiver)) as sibling,
+        TracedProgram(LARGE_REQUEST, **destination(relay.endpoint, relay.protocol)) as killed,
+    ):
+        sibling.wait_for("flushed")
+        wait_until(relay.stuck.is_set, "half of the request is with the receiver")
+        killed.process.send_signal(kill)
+        assert killed.end().code == code
+        flushed = len(sibling.told())
+        wait_until(lambda: len(sibling.told()) > flushed + 3, "the sibling goes on")
+        sibling.process.terminate()
+        ended = sibling.end()
+    assert (ended.code, ended.stderr) == (0, "")
+    assert all(facts.get("flushed", True) for facts in ended.told)
+    assert names(receiver) == {"sibling": ended.fact("made")}
+    # The receiver takes the next one's, as ever.
+    assert run('end_spans(provider_of(batching()), "next")', **destination(receiver)).code == 0
+    assert names(receiver)["next"] == 1

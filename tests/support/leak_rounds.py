@@ -1,0 +1,202 @@
+"""Rounds of a broad span program, and what is left of each: for process/test_leaks.py, in a process of its own.
+
+Arguments: the receiver's endpoint, `plain` or `every allocation` for when garbage is collected, and what a round does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode, use_span
+
+from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.http import OTLPSpanExporter
+
+from .span_programs import LOCAL, PROGRAMS, WITH_STATE, WithStr
+
+WARM_UP = 4
+ROUNDS = 10
+
+
+class RaisesInStr:
+    def __str__(self) -> str:
+        raise ValueError("from __str__")
+
+
+class Error(Exception):
+    pass
+
+
+class Reads(SpanProcessor):
+    """Reads all of a span when it has ended, which makes the objects that the span does not have."""
+
+    def on_end(self, span: Any) -> None:
+        read = span.attributes, span.events, span.links, span.status, span.context, span.parent, span.resource
+        assert read[5] is None or read[5].trace_id == read[4].trace_id
+
+
+# Each is handed to spans again and again: a reference that is kept shows in its count.
+VALUES: dict[str, Any] = {
+    "none": None,
+    "text": "a text that is not interned " * 2,
+    "list": ["a", 1, [2.5, None]],
+    "mapping": {"a": [1], "b": {"c": "d"}},
+    "integer": 2**70,
+    "surrogate": "lone \ud800",
+    "object": WithStr(),
+    "raises": RaisesInStr(),
+    "context": LOCAL,
+    "with state": WITH_STATE,
+    "status": Status(StatusCode.ERROR, "description"),
+    "error": Error("message"),
+    "key": "key that is not interned",
+    "key that is no text": (1, 2),
+    "attributes": {"a": 1, "b": [2]},
+}
+# Some shared objects of the interpreter and of the API, whose counts a native module can get wrong.
+SHARED = [None, True, False, Ellipsis, (), StatusCode.ERROR, SpanKind.SERVER, str, int, dict, Error, Link, Status]
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+
+
+def rich_spans(tracer: Any, count: int) -> None:
+    attributes = VALUES["attributes"]
+    for number in range(count):
+        links = [Link(VALUES["context"], attributes), Link(VALUES["with state"])]
+        with tracer.start_as_current_span("rich", kind=SpanKind.SERVER, attributes=attributes, links=links) as span:
+            for name, value in VALUES.items():
+                span.set_attribute(name, value)
+                span.set_attribute("overwritten", value)
+            span.set_attribute("cycle", CYCLE)
+            span.set_attributes({VALUES["key"]: number, VALUES["key that is no text"]: VALUES["object"]})
+            span.add_event("event", attributes, number)
+            span.add_event(VALUES["text"], {"raises": VALUES["raises"]})
+            span.add_link(VALUES["context"], attributes)
+            span.record_exception(Error(number), {"value": VALUES["integer"]})
+            span.update_name(VALUES["text"])
+            span.set_status(VALUES["status"])
+        with contextlib.suppress(Error), tracer.start_as_current_span("failing"):
+            raise Error("leaves the block")
+        span = tracer.start_span(VALUES["object"], start_time="no time")
+        with use_span(span, end_on_exit=True):
+            tracer.start_span("never ended", attributes=attributes)
+        # In a cycle with itself, never ended.
+        span = tracer.start_span("in a cycle", attributes={"a": 1})
+        span.itself = [span]
+
+
+def decorated(tracer: Any) -> None:
+    @tracer.start_as_current_span("function")
+    def function() -> None:
+        pass
+
+    @tracer.start_as_current_span("coroutine")
+    async def coroutine() -> None:
+        await asyncio.sleep(0)
+
+    def generate() -> Any:
+        with tracer.start_as_current_span("generator"):
+            yield 1
+            yield 2
+
+    async def main() -> None:
+        task = asyncio.create_task(coroutine())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, coroutine(), return_exceptions=True)
+
+    function()
+    asyncio.run(main())
+    generator = generate()
+    next(generator)
+    generator.close()
+
+
+def spans_round(tracers: list[Any], flush: Any, count: int) -> None:
+    for tracer in tracers:
+        rich_spans(tracer, count)
+        decorated(tracer)
+        for name, program in PROGRAMS.items():
+            if name != "value: long text":
+                program(tracer)
+    assert flush()
+
+
+def make_provider(endpoint: str, **arguments: Any) -> TracerProvider:
+    provider = TracerProvider(shutdown_on_exit=False, resource=Resource({"service.name": "leaks"}), **arguments)
+    processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint), schedule_delay_millis=3_600_000)
+    provider.add_span_processor(processor)
+    return provider
+
+
+def providers_round(endpoint: str, count: int) -> None:
+    for _ in range(count):
+        provider = make_provider(endpoint)
+        provider.get_tracer("test").start_span("span").end()
+        provider.shutdown()
+
+
+def resident_bytes() -> int:
+    with open("/proc/self/status") as status:
+        (line,) = [line for line in status if line.startswith("VmRSS")]
+    return int(line.split()[1]) * 1024
+
+
+def counted() -> dict[str, Any]:
+    gc.collect()
+    gc.collect()
+    counts = {name: sys.getrefcount(value) for name, value in VALUES.items() if value is not None}
+    shared = {repr(value): sys.getrefcount(value) for value in SHARED}
+    return {
+        "references": counts,
+        "shared": shared,
+        "objects": len(gc.get_objects()),
+        "blocks": sys.getallocatedblocks(),
+        "bytes": resident_bytes() if sys.platform == "linux" else 0,
+    }
+
+
+def main(endpoint: str, when: str, what: str, count: int) -> None:
+    logging.disable(logging.CRITICAL)
+    if what == "spans":
+        recording = make_provider(endpoint)
+        read = make_provider(endpoint, span_limits=SpanLimits(max_attributes=4, max_attribute_length=5))
+        read.add_span_processor(Reads())
+        unsampled = TracerProvider(shutdown_on_exit=False, sampler=ALWAYS_OFF)
+        tracers = [provider.get_tracer("test") for provider in (recording, read, unsampled)]
+
+        def flush() -> bool:
+            return recording.force_flush() and read.force_flush()
+
+        def one_round() -> None:
+            spans_round(tracers, flush, count)
+    else:
+        # Upstream's providers leave a hook each for forks, which the interpreter keeps.
+        os.register_at_fork = lambda **hooks: None
+
+        def one_round() -> None:
+            providers_round(endpoint, count)
+
+    if when == "every allocation":
+        gc.set_threshold(1)
+    for _ in range(WARM_UP):
+        one_round()
+    # One line a round: what is kept of a round would be counted in the next.
+    print(json.dumps(counted()))
+    for _ in range(ROUNDS):
+        one_round()
+        print(json.dumps(counted()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]))
