@@ -1,4 +1,4 @@
-//! The interpreter's exit, as `otel_rs._exit` tells of it.
+//! The interpreter's exit, as `otel_rs.exit` tells of it.
 
 use std::time::{Duration, Instant};
 
