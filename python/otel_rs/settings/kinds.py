@@ -65,22 +65,20 @@ class Number(Kind):
     whole: bool = True
     infinite: bool = False
     """Whether "inf" is accepted."""
-    words: tuple[str, ...] = ()
-    """Words that stand for None."""
+    empty_is_no_limit: bool = False
+    """Whether an empty variable says that there is no limit. Else it counts as not set."""
 
     def __post_init__(self) -> None:
         of = f" of {self.unit}" if self.unit else ""
         limits = f"above {self.minimum}" if self.above_minimum else f"{self.minimum} or more"
         if not self.too_large:
             limits = f"from {self.minimum} to {self.maximum}"
-        words = "".join(f", or {word}" for word in (*self.words, *(("inf",) if self.infinite else ())))
+        words = (", or inf" if self.infinite else "") + (", or nothing: no limit" if self.empty_is_no_limit else "")
         if self.accepted == Kind.accepted:
             object.__setattr__(self, "accepted", f"a {'whole ' if self.whole else ''}number{of}, {limits}{words}")
         object.__setattr__(self, "unquoted", True)
 
     def parse(self, text: str) -> Any:
-        if text.lower() in self.words:
-            return None
         try:
             return self.check(int(text) if self.whole else float(text))
         except ValueError:
@@ -104,8 +102,6 @@ class Number(Kind):
         return int(argument) if self.whole else float(argument)
 
     def text(self, value: Any) -> str:
-        if value is None:
-            return next(iter(self.words), "")
         return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
     def shown_value(self, value: Any) -> str:

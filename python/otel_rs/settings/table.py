@@ -57,7 +57,7 @@ _RECORDS = Number(unit="log records")
 _BYTES = Number(unit="bytes")
 _MILLIS = Number(unit="milliseconds", maximum=MAX_MILLIS)
 _MILLIS_OR_NO_LIMIT = Number(unit="milliseconds", minimum=0, maximum=MAX_MILLIS)
-_LIMIT = Number(minimum=0, words=("unset",))
+_LIMIT = Number(minimum=0, empty_is_no_limit=True)
 
 SECONDS = Number(unit="seconds", minimum=0, above_minimum=True, maximum=YEAR_SECONDS, whole=False)
 COMPRESSIONS = Choice(names=("none", "gzip", "deflate", "zstd"))
@@ -165,7 +165,7 @@ ATTRIBUTE_VALUE_LENGTH_LIMIT = Setting(
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     _LIMIT,
     "Characters of an attribute's text; longer ones are cut.",
-    default_in_words="unset",
+    default_in_words="no limit",
 )
 SPAN_ATTRIBUTE_COUNT_LIMIT = Setting(
     "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", _LIMIT, "Attributes of a span.", default=128, general=ATTRIBUTE_COUNT_LIMIT
@@ -174,7 +174,7 @@ SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT = Setting(
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     _LIMIT,
     "Characters of a span attribute's text.",
-    default_in_words="unset",
+    default_in_words="no limit",
     general=ATTRIBUTE_VALUE_LENGTH_LIMIT,
 )
 SPAN_EVENT_COUNT_LIMIT = Setting("OTEL_SPAN_EVENT_COUNT_LIMIT", _LIMIT, "Events of a span.", default=128)
@@ -261,7 +261,7 @@ BLRP_MAX_QUEUE_SIZE = Setting(
 BLRP_MAX_EXPORT_BATCH_SIZE = Setting(
     "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _RECORDS, "Log records of one export, no more than the queue takes.", 512
 )
-BLRP_SCHEDULE_DELAY = Setting("OTEL_BLRP_SCHEDULE_DELAY", _MILLIS, "Longest time between two exports.", 5000)
+BLRP_SCHEDULE_DELAY = Setting("OTEL_BLRP_SCHEDULE_DELAY", _MILLIS, "Longest time between two exports.", 1000)
 BLRP_EXPORT_TIMEOUT = Setting(
     "OTEL_BLRP_EXPORT_TIMEOUT", _MILLIS_OR_NO_LIMIT, "Read by the stock processor, without an effect.", 30000
 )
@@ -276,7 +276,7 @@ LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT = Setting(
     "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
     _LIMIT,
     "Characters of a log record attribute's text.",
-    default_in_words="unset",
+    default_in_words="no limit",
     general=ATTRIBUTE_VALUE_LENGTH_LIMIT,
 )
 

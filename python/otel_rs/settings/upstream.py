@@ -94,7 +94,7 @@ def _corrected(setting: Setting) -> str | None:
     if not isinstance(setting.kind, (Number, Choice, Boolean)):
         return variable_text(setting)
     if not variable_text(setting):
-        return None
+        return text if isinstance(setting.kind, Number) and setting.kind.empty_is_no_limit else None
     found = read(setting)
     counts_as_set = found.source == setting.variable or found.text or setting.general is None
     if not counts_as_set or (found.value is None and not found.text):
