@@ -13,7 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs import BatchSpanProcessor, TracerProvider, settings
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
@@ -25,6 +25,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("OTEL_"):
             monkeypatch.delenv(name)
+    settings.forget_reports()
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1,localhost")
 

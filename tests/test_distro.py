@@ -86,7 +86,7 @@ STOCK_PROVIDERS_OF_OTHER_SIGNALS = (
 )
 CONSOLE = "opentelemetry.sdk.trace.export.ConsoleSpanExporter"
 UPSTREAMS_NAMES = [STOCK_PROVIDER, STOCK_BATCH, "opentelemetry.sdk._configuration"]
-INSTALLED_NAMES = [NATIVE_PROVIDER, NATIVE_BATCH, "otel_rs._installation.replacements"]
+INSTALLED_NAMES = [NATIVE_PROVIDER, NATIVE_BATCH, "otel_rs.installation.replacements"]
 
 QUIET = {
     "OTEL_METRICS_EXPORTER": "none",
@@ -248,15 +248,17 @@ def test_no_exporter(start: Any) -> None:
     ],
     ids=str,
 )
-def test_what_upstream_refuses_is_refused_in_its_words_and_the_program_runs(
-    start: Any, environment: dict[str, str]
-) -> None:
-    def outcome(distro: str) -> Any:
-        facts = start(OTEL_PYTHON_DISTRO=distro, OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS[distro], **environment)
-        (error,) = {line for line in facts.stderr.splitlines() if line.startswith("RuntimeError: ")}
-        return facts["provider"], error
-
-    assert outcome("rs") == outcome("distro")
+def test_a_name_that_upstream_refuses_costs_itself_alone(start: Any, environment: dict[str, str]) -> None:
+    ((variable, value),) = environment.items()
+    stock = start(OTEL_PYTHON_DISTRO="distro", OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS["distro"], **environment)
+    assert (stock["recording"], "RuntimeError: " in stock.stderr) == (False, True)
+    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS["rs"], **environment)
+    assert (facts["provider"], facts["recording"]) == (NATIVE_PROVIDER, True)
+    assert facts["exporters"] == ([] if value == "unknown" and "EXPORTER" in variable else [NATIVE_EXPORTERS["grpc"]])
+    assert "Traceback" not in facts.stderr
+    (line,) = [line for line in facts.stderr.splitlines() if line.startswith(variable)]
+    assert value.rpartition(",")[2] in line
+    assert "accepted: " in line
 
 
 CONFIGURATORS = {"rs": "rs", "distro": "configurator"}

@@ -7,23 +7,23 @@ The names here are those of ``opentelemetry.sdk.trace`` and ``opentelemetry.sdk.
 
 from typing import TYPE_CHECKING
 
-from otel_rs._when_asked_for import when_asked_for
+from otel_rs._lazy_exports import lazy_exports
 
 if TYPE_CHECKING:
-    from otel_rs._installation import install, uninstall
+    from otel_rs.installation import install, uninstall
     from otel_rs.trace import TracerProvider
     from otel_rs.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 __all__ = ["BatchSpanProcessor", "SimpleSpanProcessor", "TracerProvider", "install", "uninstall"]
 
 # The distro has to be found where the native part cannot be loaded.
-__getattr__ = when_asked_for(
+__getattr__ = lazy_exports(
     __name__,
     {
         "BatchSpanProcessor": "trace.export",
         "SimpleSpanProcessor": "trace.export",
         "TracerProvider": "trace",
-        "install": "_installation",
-        "uninstall": "_installation",
+        "install": "installation",
+        "uninstall": "installation",
     },
 )

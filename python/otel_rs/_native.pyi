@@ -16,7 +16,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
 from typing_extensions import Self
 
-from otel_rs.exporter.otlp._connection import ExporterConfig
+from otel_rs.exporter.otlp._config import ExporterConfig
 
 __version__: str
 

@@ -10,14 +10,20 @@ import logging
 import os
 from typing import Any
 
-from opentelemetry.environment_variables import OTEL_LOGS_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_TRACES_EXPORTER
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
-from opentelemetry.instrumentation.environment_variables import OTEL_PYTHON_CONFIGURATOR, OTEL_PYTHON_DISTRO
 from opentelemetry.sdk import _configuration as upstream
-from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_PROTOCOL
 from opentelemetry.util._importlib_metadata import entry_points
 
-from otel_rs._installation import install
+from otel_rs.installation import install
+from otel_rs.settings import Setting, corrected_environment
+from otel_rs.settings.table import (
+    LOGS_EXPORTER,
+    METRICS_EXPORTER,
+    OTLP_PROTOCOL,
+    PYTHON_CONFIGURATOR,
+    PYTHON_DISTRO,
+    TRACES_EXPORTER,
+)
 
 _logger = logging.getLogger("otel_rs")
 
@@ -27,25 +33,25 @@ _CONFIGURATORS = "opentelemetry_configurator"
 
 def load_distro() -> OtelRsDistro | None:
     """The entry point ``rs``. None, which the loader skips, unless ``OTEL_PYTHON_DISTRO`` asks for it."""
-    return OtelRsDistro() if os.environ.get(OTEL_PYTHON_DISTRO) == _NAME else None
+    return OtelRsDistro() if _names_us(PYTHON_DISTRO) else None
 
 
 class OtelRsDistro(BaseDistro):  # type: ignore[misc]
     """opentelemetry-distro's defaults, and our configurator unless the user chose one."""
 
     def _configure(self, **kwargs: Any) -> None:
-        os.environ.setdefault(OTEL_PYTHON_CONFIGURATOR, _NAME)
-        os.environ.setdefault(OTEL_TRACES_EXPORTER, "otlp")
-        os.environ.setdefault(OTEL_METRICS_EXPORTER, "otlp")
-        os.environ.setdefault(OTEL_LOGS_EXPORTER, "otlp")
-        os.environ.setdefault(OTEL_EXPORTER_OTLP_PROTOCOL, "grpc")
+        os.environ.setdefault(PYTHON_CONFIGURATOR.variable, _NAME)
+        os.environ.setdefault(TRACES_EXPORTER.variable, "otlp")
+        os.environ.setdefault(METRICS_EXPORTER.variable, "otlp")
+        os.environ.setdefault(LOGS_EXPORTER.variable, "otlp")
+        os.environ.setdefault(OTLP_PROTOCOL.variable, "grpc")
 
 
 class OtelRsConfigurator(upstream._OTelSDKConfigurator):
     """Upstream's configurator, after `otel_rs.install`."""
 
     def _configure(self, **kwargs: Any) -> None:
-        if os.environ.get(OTEL_PYTHON_CONFIGURATOR) != _NAME:
+        if not _names_us(PYTHON_CONFIGURATOR):
             _configure_by_another(**kwargs)
             return
         try:
@@ -53,7 +59,12 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
         except ImportError as error:
             # A program with the stock SDK is better than one without telemetry, or one that does not start.
             _logger.warning("The stock SDK is used instead of otel-rs: %s", error)
-        super()._configure(**kwargs)
+        with corrected_environment():
+            super()._configure(**kwargs)
+
+
+def _names_us(setting: Setting) -> bool:
+    return os.environ.get(setting.variable) == _NAME
 
 
 def _configure_by_another(**kwargs: Any) -> None:

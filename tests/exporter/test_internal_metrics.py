@@ -441,16 +441,16 @@ def test_a_shutdown_tells_what_was_exported(http_receiver: Any, exporter_of: Any
 def test_a_forked_child_tells_what_it_has_exported_itself(http_receiver: Any, exporter_of: Any) -> None:
     one = exporter_of("logs", NATIVE, http_receiver)
     assert one.export(3)
-    told = one.exporter._metrics._told
+    changes = one.exporter._metrics._changes
     exported = "otel.sdk.exporter.log.exported"
     # As if another thread collected just then.
-    with told.lock:
+    with changes.lock:
         child = os.fork()
         if child == 0:
             status = 1
             try:
                 ok = one.export(2) and one.exporter.counts()["exported"] == 2
-                one.exporter._metrics.tell()
+                one.exporter._metrics.record()
                 status = 0 if ok and points(one.metrics(), exported) == {None: 2} else 2
             finally:
                 os._exit(status)

@@ -413,17 +413,19 @@ def test_malformed_headers_are_reported_in_one_line_that_names_the_source(said_o
 @both_protocols
 @pytest.mark.parametrize("variable", ["argument", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
 def test_credentials_in_an_endpoint_are_not_shown_by_errors(
-    protocol: str, variable: str, monkeypatch: pytest.MonkeyPatch
+    protocol: str, variable: str, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     endpoint = f"ftp://user:{SECRET}@host/?key={SECRET}"
-    arguments = {}
     if variable == "argument":
-        arguments["endpoint"] = endpoint
+        with pytest.raises(ValueError, match="ftp") as caught:
+            KINDS[protocol](endpoint=endpoint)
+        said = str(caught.value)
     else:
         monkeypatch.setenv(variable, endpoint)
-    with pytest.raises(ValueError, match="ftp") as caught:
-        KINDS[protocol](**arguments)
-    assert not has_secret(str(caught.value))
+        KINDS[protocol]()
+        (said,) = log()
+        assert "ftp" in said
+    assert not has_secret(said)
 
 
 # --- Timeout ---------------------------------------------------------------------------------------------------------
@@ -767,7 +769,7 @@ def test_the_grpc_codes_to_retry_may_be_in_the_environment(
     grpc_receiver.answers = list(INTERNAL_FOR_NOW)
     assert make("grpc", endpoint=grpc_receiver.endpoint).export(spans()) is FAILURE
     line = log()[0]
-    assert all(part in line for part in (CODES, "'SOON'", "DATA_LOSS"))
+    assert all(part in line for part in (CODES, "SOON", "DATA_LOSS"))
 
 
 @pytest.mark.parametrize("codes", [["SOON"], [17], [-1], [True], [None], [object()], 14, grpc.StatusCode.ABORTED])

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from otel_rs import _native
-from otel_rs._exit import exit_timeout_millis
+from otel_rs.exit import exit_timeout_millis
 
 # After everything of the program's own.
 _LAST = -(10**9)
@@ -26,7 +26,7 @@ _LAST = -(10**9)
 _ENDING_SIGNALS = {getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGTERM") if hasattr(signal, name)}
 
 _at_end: Callable[[], None] | None = None
-_is_told_of_children = False
+_watches_children = False
 _arranged_in = 0
 
 
@@ -58,13 +58,13 @@ def _call_before_raised_signals(at_end: Callable[[], None]) -> None:
 
 def in_child() -> None:
     """Has `_arrange` called in children of multiprocessing, once that is there to do so. For each process anew."""
-    global _is_told_of_children
+    global _watches_children
     # It ends a worker that is within a request without Python's part of the exit.
     if "uwsgi" in sys.modules:
         _native.flush_before_exit(exit_timeout_millis())
     util = sys.modules.get("multiprocessing.util")
-    if util is not None and not _is_told_of_children:
-        _is_told_of_children = True
+    if util is not None and not _watches_children:
+        _watches_children = True
         # It holds the first argument weakly, and calls the second with it.
         util.register_after_fork(_arrange, lambda arrange: arrange())
 

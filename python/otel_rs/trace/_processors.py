@@ -1,4 +1,4 @@
-"""The processors of a provider: told apart into native pipelines, which take bytes, and Python ones."""
+"""The processors of a provider: the native ones, which take bytes, and the Python ones."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ class NativeSpanProcessor(WithReplaceableMethods, sdk.SpanProcessor):
     """A processor whose steps native code takes, until somebody replaces them, on the class or the object."""
 
     _called_natively = _STEPS
+
+    # What native code feeds in this processor's place.
+    _pipeline: _native.BatchProcessor | None = None
 
     @staticmethod
     def _methods_changed() -> None:
@@ -80,11 +83,11 @@ def native_processors(processor: sdk.SpanProcessor) -> _native.Processors:
 
 
 def _pipeline_of(processor: sdk.SpanProcessor) -> _native.BatchProcessor | None:
-    """The pipeline that may be fed in the processor's place, or None if its own methods have to be called."""
-    from otel_rs.trace.export import BatchSpanProcessor  # imports this package
-
-    if isinstance(processor, BatchSpanProcessor) and _is_as_we_made_it(processor, BatchSpanProcessor):
-        return processor._pipeline
+    """What may be fed in the processor's place, or None if its own methods have to be called."""
+    if isinstance(processor, NativeSpanProcessor):
+        ours = next(cls for cls in type(processor).__mro__ if cls in _native_steps)
+        if _is_as_we_made_it(processor, ours):
+            return processor._pipeline
     return None
 
 

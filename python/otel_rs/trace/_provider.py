@@ -11,13 +11,15 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.trace import SpanLimits, sampling
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 from opentelemetry.util import types
 
-from otel_rs import _exit
+from otel_rs import exit
+from otel_rs.settings import corrected_environment, read
+from otel_rs.settings.table import GROUPS, SDK_DISABLED
 from otel_rs.trace import _endings
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
@@ -63,18 +65,20 @@ class TracerProvider(sdk.TracerProvider):
         meter_provider: metrics_api.MeterProvider | None = None,
         _tracer_configurator: sdk._TracerConfiguratorT | None = None,
     ) -> None:
-        self._known_tracers: dict[tuple[str, str | None, str | None], trace_api.Tracer] = {}
+        self._tracers_by_key: dict[tuple[str, str | None, str | None], trace_api.Tracer] = {}
         self._pid = os.getpid()
+        exit.arrange()
         super().__init__(
-            sampler,
+            sampler or _sampler_from_environment(),
             resource,
             shutdown_on_exit,
             active_span_processor or SynchronousMultiSpanProcessor(),
             id_generator,
-            span_limits,
+            span_limits or _span_limits_from_environment(),
             meter_provider=meter_provider,
             _tracer_configurator=_tracer_configurator,
         )
+        self._disabled = read(SDK_DISABLED).value
         _providers.add(self)
         _endings.call_at_end(_shut_down)
 
@@ -94,8 +98,8 @@ class TracerProvider(sdk.TracerProvider):
         Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#get-a-tracer
         """
         key = (instrumenting_module_name, instrumenting_library_version, schema_url)
-        if not attributes and (known := self._known_tracers.get(key)):
-            return known
+        if not attributes and (tracer_of_key := self._tracers_by_key.get(key)):
+            return tracer_of_key
         if self._disabled:
             return trace_api.NoOpTracer()
         if not instrumenting_module_name:
@@ -108,7 +112,7 @@ class TracerProvider(sdk.TracerProvider):
             if tracer is None:
                 tracer = self._tracers[scope] = self._make_tracer(scope)
             if not attributes and instrumenting_module_name:
-                self._known_tracers[key] = tracer
+                self._tracers_by_key[key] = tracer
         return tracer
 
     def _make_tracer(self, scope: InstrumentationScope) -> Tracer:
@@ -129,13 +133,23 @@ class TracerProvider(sdk.TracerProvider):
         )
 
 
+def _sampler_from_environment() -> Sampler:
+    with corrected_environment(GROUPS["Sampling and limits"]):
+        return sampling._get_from_env_or_default()
+
+
+def _span_limits_from_environment() -> SpanLimits:
+    with corrected_environment(GROUPS["Sampling and limits"]):
+        return SpanLimits()
+
+
 def _shut_down() -> None:
     """What the interpreter's exit would do, where it does not come to that."""
-    _exit.begin()
+    exit.begin()
     for provider in list(_providers):
         if provider._atexit_handler is not None:
             provider.shutdown()
-    _exit.finish()
+    exit.finish()
 
 
 def after_fork() -> None:

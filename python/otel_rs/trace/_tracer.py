@@ -6,8 +6,6 @@ from typing import Any
 
 from opentelemetry import metrics as metrics_api
 from opentelemetry.sdk import trace as sdk
-from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
-from opentelemetry.sdk.environment_variables._internal import parse_boolean_environment_variable
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace._tracer_metrics import create_tracer_metrics
@@ -16,6 +14,8 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 
 from otel_rs import _native
+from otel_rs.settings import read
+from otel_rs.settings.table import INTERNAL_METRICS
 from otel_rs.trace._methods import WithReplaceableMethods
 from otel_rs.trace._processors import native_processors
 
@@ -43,7 +43,7 @@ class Tracer(WithReplaceableMethods, _native.Tracer, sdk.Tracer):
         _tracer_config: sdk._TracerConfig | None = None,
     ) -> Tracer:
         metrics = None
-        if parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED):
+        if read(INTERNAL_METRICS).value:
             metrics = create_tracer_metrics(meter_provider or metrics_api.get_meter_provider(), True)
         config = _tracer_config or sdk._TracerConfig.default()
         tracer: Tracer = super().__new__(

@@ -1,7 +1,7 @@
-"""The SDK's own metrics of native exporters: upstream's instruments, told by the native counters.
+"""The SDK's own metrics of native exporters: upstream's instruments, fed from the native counters.
 
-The export path touches no Python, so it cannot record a measurement; whoever collects metrics is told what has happened
-since the last time.
+The export path touches no Python, so it cannot record a measurement. Each collection of metrics records what has
+happened since the last one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATU
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 
 from otel_rs import _native
-from otel_rs.exporter.otlp._config import Signal
+from otel_rs.settings.table import Signal
 
 METER = "opentelemetry-sdk"
 
@@ -90,7 +90,7 @@ class ExporterMetrics:
     ) -> None:
         self._native = native
         native.record_operations()
-        self._told = Told(self._counts())
+        self._changes = CounterChanges(self._counts())
         measured = _MEASURED[signal]
         component = measured.component_type(native.protocol)
         self._attributes: dict[str, Any] = {
@@ -108,12 +108,12 @@ class ExporterMetrics:
         self._in_flight = measured.create_in_flight(meter)
         self._exported = measured.create_exported(meter)
         self._duration = create_otel_sdk_exporter_operation_duration(meter)
-        tell_on_collection(meter, self._attributes[OTEL_COMPONENT_NAME], self.tell)
+        record_on_collection(meter, self._attributes[OTEL_COMPONENT_NAME], self.record)
 
-    def tell(self) -> None:
+    def record(self) -> None:
         """Records what has happened since the last call."""
-        with self._told.lock:
-            changes = self._told.since(self._counts())
+        with self._changes.lock:
+            changes = self._changes.since(self._counts())
             in_flight, exported, rejected, failed, dropped, _bytes = changes
             if any(changes):
                 # Nothing, if that is what is in flight: there has been something in between.
@@ -142,14 +142,14 @@ class ExporterMetrics:
         return attributes
 
 
-class Told:
-    """What was recorded of counters that only go up (or, in flight, both ways)."""
+class CounterChanges:
+    """By how much counters have changed since they were last recorded."""
 
     def __init__(self, values: Sequence[int]) -> None:
         self.lock = threading.Lock()
         self._values = values
         self._pid = os.getpid()
-        _every_told.add(self)
+        _all_changes.add(self)
 
     def since(self, values: Sequence[int]) -> list[int]:
         """By how much each has changed since the last call. A forked child's counters start anew."""
@@ -161,26 +161,26 @@ class Told:
         return changes
 
 
-_every_told: weakref.WeakSet[Told] = weakref.WeakSet()
+_all_changes: weakref.WeakSet[CounterChanges] = weakref.WeakSet()
 
 
 def _unlock() -> None:
     """In a forked child: the thread that has the lock may not be there."""
-    for told in list(_every_told):
-        told.lock = threading.Lock()
+    for changes in list(_all_changes):
+        changes.lock = threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
 
 
-def tell_on_collection(meter: Meter, component: str, tell: Callable[[], None]) -> None:
-    """Calls ``tell`` whenever metrics are collected, before they are read, as long as its object lives.
+def record_on_collection(meter: Meter, component: str, record: Callable[[], None]) -> None:
+    """Calls ``record`` whenever metrics are collected, before they are read, as long as its object lives.
 
     By an instrument that never observes anything, so that none is exported. One with the name of a metric would not do:
     the SDK keeps the callbacks of the first instrument of a name only.
     """
-    weak = weakref.WeakMethod(tell)
+    weak = weakref.WeakMethod(record)
 
     def observe(_options: CallbackOptions) -> Sequence[Observation]:
         if method := weak():

@@ -9,22 +9,21 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
-from otel_rs.exporter.otlp._connection import Connection
-from otel_rs.exporter.otlp._exporter import NativeExporter
+from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
 
-# What is said of the export of logs; the native part says the rest there. Records of this logger are not exported: each
-# would make the next one.
+# Where failed exports of logs are reported, by the native part too. Records of this logger are not exported: each would
+# make the next one.
 LOG_EXPORT_LOGGER = "otel_rs.export.logs"
 
 
 class NativeLogExporter(NativeExporter, LogRecordExporter):
     """Base of the OTLP log exporters."""
 
-    _said_by = logging.getLogger(LOG_EXPORT_LOGGER)
+    _shutdown_logger = logging.getLogger(LOG_EXPORT_LOGGER)
     _signal = "logs"
 
-    def __init__(self, connection: Connection, meter_provider: MeterProvider | None) -> None:
-        self._use(connection, meter_provider)
+    def __init__(self, arguments: Arguments, meter_provider: MeterProvider | None) -> None:
+        self._make(arguments, meter_provider)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Sends the records and waits for the outcome, retries included, with the GIL released.
@@ -33,7 +32,7 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
         """
         if self._native.is_shut_down():
             if not all(_is_of_log_export(record) for record in batch):
-                self._takes_no_more()
+                self._refuses_after_shutdown()
             return LogRecordExportResult.FAILURE
         return LogRecordExportResult.SUCCESS if self._native.export_logs(batch) else LogRecordExportResult.FAILURE
 

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from os import environ
 from typing import Any
 
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.sdk.environment_variables import (
-    OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION,
-    OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE,
-)
 from opentelemetry.sdk.metrics import (
     Counter,
     Histogram,
@@ -31,10 +25,10 @@ from opentelemetry.sdk.metrics.view import (
     ExponentialBucketHistogramAggregation,
 )
 
-from otel_rs.exporter.otlp._connection import Connection
-from otel_rs.exporter.otlp._exporter import NativeExporter
-
-_logger = logging.getLogger(__name__)
+from otel_rs.exporter.otlp._config import max_data_points
+from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+from otel_rs.settings import read
+from otel_rs.settings.table import METRICS_HISTOGRAMS, METRICS_TEMPORALITY
 
 Temporalities = dict[type, AggregationTemporality]
 Aggregations = dict[type, Aggregation]
@@ -47,17 +41,19 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
 
     def __init__(
         self,
-        connection: Connection,
+        arguments: Arguments,
+        meter_provider: MeterProvider | None,
+        *,
         preferred_temporality: Temporalities | None,
         preferred_aggregation: Aggregations | None,
-        meter_provider: MeterProvider | None,
+        max_export_batch_size: int | None,
     ) -> None:
         MetricExporter.__init__(
             self,
             preferred_temporality={**_temporalities(), **(preferred_temporality or {})},
             preferred_aggregation={**_aggregations(), **(preferred_aggregation or {})},
         )
-        self._use(connection, meter_provider)
+        self._make(arguments, meter_provider, max_data_points(max_export_batch_size))
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
@@ -66,7 +62,7 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
 
         ``timeout_millis`` has no effect, as upstream: the exporter's own timeout counts, for each request.
         """
-        if self._takes_no_more():
+        if self._refuses_after_shutdown():
             return MetricExportResult.FAILURE
         return MetricExportResult.SUCCESS if self._native.export_metrics(metrics_data) else MetricExportResult.FAILURE
 
@@ -97,7 +93,7 @@ _HISTOGRAMS: dict[str, type[ExplicitBucketHistogramAggregation | ExponentialBuck
 
 
 def _temporalities() -> Temporalities:
-    delta = _DELTA[_choice(OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, list(_DELTA))]
+    delta = _DELTA[read(METRICS_TEMPORALITY).value]
     return {
         instrument: AggregationTemporality.DELTA if instrument in delta else AggregationTemporality.CUMULATIVE
         for instrument in _INSTRUMENTS
@@ -105,16 +101,4 @@ def _temporalities() -> Temporalities:
 
 
 def _aggregations() -> Aggregations:
-    return {
-        Histogram: _HISTOGRAMS[_choice(OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION, list(_HISTOGRAMS))]()
-    }
-
-
-def _choice(variable: str, accepted: list[str]) -> str:
-    """The variable's value, whatever its case, or the first of those accepted."""
-    value = environ.get(variable, "").strip()
-    if value.lower() in accepted:
-        return value.lower()
-    if value:
-        _logger.warning("%s is %r; accepted: %s. Using %s.", variable, value, ", ".join(accepted), accepted[0])
-    return accepted[0]
+    return {Histogram: _HISTOGRAMS[read(METRICS_HISTOGRAMS).value]()}

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.metrics import MeterProvider, get_meter_provider
 from opentelemetry.sdk._shared_internal._processor_metrics import create_processor_metrics
-from opentelemetry.sdk.environment_variables import OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED
-from opentelemetry.sdk.environment_variables._internal import parse_boolean_environment_variable
 from opentelemetry.sdk.trace import ReadableSpan, Span
 from opentelemetry.sdk.trace import export as sdk
 from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelComponentTypeValues
 
 from otel_rs import _native
-from otel_rs._environment import positive_number
-from otel_rs.exporter.otlp._exporter import native_exporter
+from otel_rs.exporter.otlp._spans import native_exporter
+from otel_rs.settings import read
+from otel_rs.settings.kinds import Number
+from otel_rs.settings.reading import batch_size, choose
+from otel_rs.settings.table import (
+    BSP_EXPORT_TIMEOUT,
+    BSP_MAX_CONCURRENT_EXPORTS,
+    BSP_MAX_EXPORT_BATCH_SIZE,
+    BSP_MAX_QUEUE_BYTES,
+    BSP_MAX_QUEUE_SIZE,
+    BSP_SCHEDULE_DELAY,
+    INTERNAL_METRICS,
+    MAX_MILLIS,
+    MAX_REQUEST_BYTES,
+)
 from otel_rs.trace._processors import NativeSpanProcessor, takes_steps_natively
 from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
@@ -24,14 +35,39 @@ from otel_rs.trace.export._python_worker import PythonBatchProcessor
 if TYPE_CHECKING:
     from otel_rs.trace.export._metrics import PipelineMetrics
 
-OTEL_RS_BSP_MAX_QUEUE_BYTES = "OTEL_RS_BSP_MAX_QUEUE_BYTES"
-_DEFAULT_MAX_QUEUE_BYTES = 64 * 1024 * 1024
-OTEL_RS_EXPORTER_MAX_REQUEST_BYTES = "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES"
-# gRPC servers take messages of 4 MiB, after decompression, if nobody tells them otherwise.
-_DEFAULT_MAX_REQUEST_BYTES = 3584 * 1024
-OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS = "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS"
-_DEFAULT_MAX_CONCURRENT_EXPORTS = 2
 _DEFAULT_FLUSH_TIMEOUT_MILLIS = 30_000
+
+
+# Arguments may have fractions, and any size.
+_ANY_DELAY = Number(unit="milliseconds", minimum=0, above_minimum=True, whole=False, infinite=True)
+_ANY_TIMEOUT = Number(unit="milliseconds", minimum=0, whole=False, infinite=True)
+
+
+class _Sizes(NamedTuple):
+    max_queue_size: int
+    schedule_delay_millis: float
+    max_export_batch_size: int
+    export_timeout_millis: float
+
+
+def _python_batches(
+    span_exporter: sdk.SpanExporter, sizes: _Sizes, meter_provider: MeterProvider | None
+) -> PythonBatchProcessor:
+    return PythonBatchProcessor(
+        span_exporter,
+        min(sizes.schedule_delay_millis, MAX_MILLIS),  # a thread cannot wait for longer
+        sizes.max_export_batch_size,
+        sizes.export_timeout_millis,
+        sizes.max_queue_size,
+        "Span",
+        create_processor_metrics(
+            "traces",
+            OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR,
+            meter_provider or get_meter_provider(),
+            capacity=sizes.max_queue_size,
+            enabled=read(INTERNAL_METRICS).value,
+        ),
+    )
 
 
 @takes_steps_natively
@@ -71,61 +107,66 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         meter_provider: MeterProvider | None = None,
         max_concurrent_exports: int | None = None,
     ) -> None:
-        if max_queue_size is None:
-            max_queue_size = self._default_max_queue_size()
-        if schedule_delay_millis is None:
-            schedule_delay_millis = self._default_schedule_delay_millis()
-        if max_export_batch_size is None:
-            max_export_batch_size = self._default_max_export_batch_size()
-        if export_timeout_millis is None:
-            export_timeout_millis = self._default_export_timeout_millis()
-        self._validate_arguments(max_queue_size, schedule_delay_millis, max_export_batch_size)
+        sizes = self._sizes(max_queue_size, schedule_delay_millis, max_export_batch_size, export_timeout_millis)
         self._batch_processor: NativeBatchProcessor | PythonBatchProcessor  # type: ignore[assignment]
-        if max_concurrent_exports is None:
-            max_concurrent_exports = positive_number(
-                OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS, _DEFAULT_MAX_CONCURRENT_EXPORTS
-            )
-        elif max_concurrent_exports <= 0:
+        if max_concurrent_exports is not None and max_concurrent_exports <= 0:
             raise ValueError("max_concurrent_exports must be a positive integer.")
-        measured = parse_boolean_environment_variable(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)
-        self._pipeline: _native.BatchProcessor | None = None
+        concurrent_exports = choose(BSP_MAX_CONCURRENT_EXPORTS, "max_concurrent_exports", max_concurrent_exports).value
         if native := native_exporter(span_exporter):
-            self._pipeline = _native.BatchProcessor(
-                native,
-                max_queue_size,
-                schedule_delay_millis,
-                max_export_batch_size,
-                export_timeout_millis,
-                positive_number(OTEL_RS_BSP_MAX_QUEUE_BYTES, _DEFAULT_MAX_QUEUE_BYTES, "bytes"),
-                min(
-                    positive_number(OTEL_RS_EXPORTER_MAX_REQUEST_BYTES, _DEFAULT_MAX_REQUEST_BYTES, "bytes"),
-                    native.max_request_size or sys.maxsize,
-                ),
-                max_concurrent_exports,
+            self._batch_processor = self._native_batches(
+                span_exporter, native, sizes, concurrent_exports, meter_provider
             )
-            metrics: PipelineMetrics | None = None
-            if measured:
-                # Not imported where nobody measures.
-                from otel_rs.trace.export import _metrics
+        else:
+            self._batch_processor = _python_batches(span_exporter, sizes, meter_provider)
 
-                metrics = _metrics.PipelineMetrics(self._pipeline, meter_provider, max_queue_size)
-            self._batch_processor = NativeBatchProcessor(span_exporter, self._pipeline, metrics)
-            return
-        self._batch_processor = PythonBatchProcessor(
-            span_exporter,
-            schedule_delay_millis,
-            max_export_batch_size,
-            export_timeout_millis,
-            max_queue_size,
-            "Span",
-            create_processor_metrics(
-                "traces",
-                OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR,
-                meter_provider or get_meter_provider(),
-                capacity=max_queue_size,
-                enabled=measured,
-            ),
+    def _sizes(
+        self,
+        max_queue_size: int | None,
+        schedule_delay_millis: float | None,
+        max_export_batch_size: int | None,
+        export_timeout_millis: float | None,
+    ) -> _Sizes:
+        """From the arguments and the environment. Arguments that upstream refuses raise in its words."""
+        self._validate_arguments(
+            1 if max_queue_size is None else max_queue_size,
+            1 if schedule_delay_millis is None else schedule_delay_millis,
+            1 if max_export_batch_size is None else min(max_export_batch_size, 1),
         )
+        queue = choose(BSP_MAX_QUEUE_SIZE, "max_queue_size", max_queue_size)
+        batch = choose(BSP_MAX_EXPORT_BATCH_SIZE, "max_export_batch_size", max_export_batch_size)
+        if not (batch.from_variable or queue.from_variable):
+            self._validate_arguments(queue.value, 1, batch.value)
+        return _Sizes(
+            queue.value,
+            choose(BSP_SCHEDULE_DELAY, "schedule_delay_millis", schedule_delay_millis, argument_kind=_ANY_DELAY).value,
+            batch_size(batch, queue),
+            choose(
+                BSP_EXPORT_TIMEOUT, "export_timeout_millis", export_timeout_millis, argument_kind=_ANY_TIMEOUT
+            ).value,
+        )
+
+    def _native_batches(
+        self,
+        span_exporter: sdk.SpanExporter,
+        native: _native.OtlpExporter,
+        sizes: _Sizes,
+        max_concurrent_exports: int,
+        meter_provider: MeterProvider | None,
+    ) -> NativeBatchProcessor:
+        self._pipeline = _native.BatchProcessor(
+            native,
+            *sizes,
+            read(BSP_MAX_QUEUE_BYTES).value,
+            min(read(MAX_REQUEST_BYTES).value, native.max_request_size or sys.maxsize),
+            max_concurrent_exports,
+        )
+        metrics: PipelineMetrics | None = None
+        if read(INTERNAL_METRICS).value:
+            # Not imported where nobody measures.
+            from otel_rs.trace.export import _metrics
+
+            metrics = _metrics.PipelineMetrics(self._pipeline, meter_provider, sizes.max_queue_size)
+        return NativeBatchProcessor(span_exporter, self._pipeline, metrics)
 
     @property
     def span_exporter(self) -> sdk.SpanExporter:

@@ -1,4 +1,4 @@
-"""The SDK's own metrics of native pipelines: upstream's instruments, told by the native counters."""
+"""The SDK's own metrics of native pipelines: upstream's instruments, fed from the native counters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from opentelemetry.sdk._shared_internal._processor_metrics import ProcessorMetri
 from opentelemetry.semconv._incubating.attributes.otel_attributes import OTEL_COMPONENT_NAME, OtelComponentTypeValues
 
 from otel_rs import _native
-from otel_rs.exporter.otlp._exporter_metrics import METER, Told, tell_on_collection
+from otel_rs.exporter.otlp._exporter_metrics import METER, CounterChanges, record_on_collection
 
 
 class PipelineMetrics:
@@ -17,19 +17,19 @@ class PipelineMetrics:
 
     def __init__(self, pipeline: _native.BatchProcessor, meter_provider: MeterProvider | None, capacity: int) -> None:
         self._pipeline = pipeline
-        self._told = Told(pipeline.processed()[:3])
+        self._changes = CounterChanges(pipeline.processed()[:3])
         provider = meter_provider or get_meter_provider()
         component = OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR
         self._metrics = ProcessorMetrics("traces", component, provider, capacity=capacity)
         this = weakref.ref(self)
         self._metrics.register_queue_size(lambda: pipeline.processed()[3] if (pipeline := _pipeline_of(this)) else 0)
         name = self._metrics._standard_attrs[OTEL_COMPONENT_NAME]
-        tell_on_collection(provider.get_meter(METER), name, self.tell)
+        record_on_collection(provider.get_meter(METER), name, self.record)
 
-    def tell(self) -> None:
+    def record(self) -> None:
         """Records what has happened since the last call."""
-        with self._told.lock:
-            processed, queue_full, after_shutdown = self._told.since(self._pipeline.processed()[:3])
+        with self._changes.lock:
+            processed, queue_full, after_shutdown = self._changes.since(self._pipeline.processed()[:3])
             if processed:
                 self._metrics.finish_items(processed)
             if queue_full:

@@ -35,7 +35,7 @@ class NativeBatchProcessor:
             self._is_shut_down = True
             self._exporter.shutdown()
             if self._metrics:
-                self._metrics.tell()
+                self._metrics.record()
 
     def force_flush(self, timeout_millis: float) -> bool:
         return not self._pipeline.is_shut_down() and self._pipeline.force_flush(timeout_millis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace import export as sdk
 
-from otel_rs.exporter.otlp._exporter import native_exporter
+from otel_rs.exporter.otlp._spans import native_exporter
 
 
 class SimpleSpanProcessor(sdk.SimpleSpanProcessor):

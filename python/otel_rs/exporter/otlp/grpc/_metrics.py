@@ -5,8 +5,8 @@ from __future__ import annotations
 from opentelemetry.metrics import MeterProvider
 
 from otel_rs.exporter.otlp._config import Headers
-from otel_rs.exporter.otlp._connection import grpc_connection
 from otel_rs.exporter.otlp._metrics import Aggregations, NativeMetricExporter, Temporalities
+from otel_rs.exporter.otlp.grpc._arguments import GrpcArguments
 
 
 class OTLPMetricExporter(NativeMetricExporter):
@@ -41,19 +41,18 @@ class OTLPMetricExporter(NativeMetricExporter):
         meter_provider: MeterProvider | None = None,
     ) -> None:
         super().__init__(
-            grpc_connection(
-                "metrics",
-                endpoint,
-                insecure,
-                credentials,
-                headers,
-                timeout,
-                compression,
-                channel_options,
-                retryable_error_codes,
-                max_export_batch_size,
+            GrpcArguments(
+                endpoint=endpoint,
+                insecure=insecure,
+                credentials=credentials,
+                headers=headers,
+                timeout=timeout,
+                compression=compression,
+                channel_options=channel_options,
+                retryable_error_codes=retryable_error_codes,
             ),
-            preferred_temporality,
-            preferred_aggregation,
             meter_provider,
+            preferred_temporality=preferred_temporality,
+            preferred_aggregation=preferred_aggregation,
+            max_export_batch_size=max_export_batch_size,
         )

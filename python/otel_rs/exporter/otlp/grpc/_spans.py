@@ -5,8 +5,8 @@ from __future__ import annotations
 from opentelemetry.metrics import MeterProvider
 
 from otel_rs.exporter.otlp._config import Headers
-from otel_rs.exporter.otlp._connection import grpc_connection
-from otel_rs.exporter.otlp._exporter import NativeSpanExporter
+from otel_rs.exporter.otlp._spans import NativeSpanExporter
+from otel_rs.exporter.otlp.grpc._arguments import GrpcArguments
 
 
 class OTLPSpanExporter(NativeSpanExporter):
@@ -28,16 +28,15 @@ class OTLPSpanExporter(NativeSpanExporter):
         meter_provider: MeterProvider | None = None,
     ) -> None:
         super().__init__(
-            grpc_connection(
-                "traces",
-                endpoint,
-                insecure,
-                credentials,
-                headers,
-                timeout,
-                compression,
-                channel_options,
-                retryable_error_codes,
+            GrpcArguments(
+                endpoint=endpoint,
+                insecure=insecure,
+                credentials=credentials,
+                headers=headers,
+                timeout=timeout,
+                compression=compression,
+                channel_options=channel_options,
+                retryable_error_codes=retryable_error_codes,
             ),
             meter_provider,
         )

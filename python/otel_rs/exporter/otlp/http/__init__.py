@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_rs._when_asked_for import when_asked_for
+from otel_rs._lazy_exports import lazy_exports
 from otel_rs.exporter.otlp.http._spans import OTLPSpanExporter
 
 if TYPE_CHECKING:
@@ -43,4 +43,4 @@ if TYPE_CHECKING:
 __all__ = ["OTLPLogExporter", "OTLPMetricExporter", "OTLPSpanExporter"]
 
 # A program that exports spans alone does not import the SDK's metrics and logs.
-__getattr__ = when_asked_for(__name__, {"OTLPLogExporter": "_logs", "OTLPMetricExporter": "_metrics"})
+__getattr__ = lazy_exports(__name__, {"OTLPLogExporter": "_logs", "OTLPMetricExporter": "_metrics"})

@@ -7,8 +7,8 @@ import os
 from opentelemetry.metrics import MeterProvider
 
 from otel_rs.exporter.otlp._config import Headers
-from otel_rs.exporter.otlp._connection import http_connection
 from otel_rs.exporter.otlp._metrics import Aggregations, NativeMetricExporter, Temporalities
+from otel_rs.exporter.otlp.http._arguments import HttpArguments
 
 
 class OTLPMetricExporter(NativeMetricExporter):
@@ -45,21 +45,20 @@ class OTLPMetricExporter(NativeMetricExporter):
         protocol: str | None = None,
     ) -> None:
         super().__init__(
-            http_connection(
-                "metrics",
-                endpoint,
-                certificate_file,
-                client_key_file,
-                client_certificate_file,
-                headers,
-                timeout,
-                compression,
-                session,
-                max_request_size,
-                protocol,
-                max_export_batch_size,
+            HttpArguments(
+                endpoint=endpoint,
+                certificate_file=certificate_file,
+                client_key_file=client_key_file,
+                client_certificate_file=client_certificate_file,
+                headers=headers,
+                timeout=timeout,
+                compression=compression,
+                session=session,
+                max_request_size=max_request_size,
+                protocol=protocol,
             ),
-            preferred_temporality,
-            preferred_aggregation,
             meter_provider,
+            preferred_temporality=preferred_temporality,
+            preferred_aggregation=preferred_aggregation,
+            max_export_batch_size=max_export_batch_size,
         )

@@ -7,8 +7,8 @@ import os
 from opentelemetry.metrics import MeterProvider
 
 from otel_rs.exporter.otlp._config import Headers
-from otel_rs.exporter.otlp._connection import http_connection
-from otel_rs.exporter.otlp._exporter import NativeSpanExporter
+from otel_rs.exporter.otlp._spans import NativeSpanExporter
+from otel_rs.exporter.otlp.http._arguments import HttpArguments
 
 
 class OTLPSpanExporter(NativeSpanExporter):
@@ -32,18 +32,17 @@ class OTLPSpanExporter(NativeSpanExporter):
         protocol: str | None = None,
     ) -> None:
         super().__init__(
-            http_connection(
-                "traces",
-                endpoint,
-                certificate_file,
-                client_key_file,
-                client_certificate_file,
-                headers,
-                timeout,
-                compression,
-                session,
-                max_request_size,
-                protocol,
+            HttpArguments(
+                endpoint=endpoint,
+                certificate_file=certificate_file,
+                client_key_file=client_key_file,
+                client_certificate_file=client_certificate_file,
+                headers=headers,
+                timeout=timeout,
+                compression=compression,
+                session=session,
+                max_request_size=max_request_size,
+                protocol=protocol,
             ),
             meter_provider,
         )

@@ -14,9 +14,10 @@ from types import ModuleType
 
 from opentelemetry import trace as trace_api
 
-from otel_rs._installation.exchange import Exchange
-from otel_rs._installation.importing import NativeFinder
-from otel_rs._installation.replacements import ON_THEIR_OWN, replacements
+from otel_rs.installation.exchange import Exchange
+from otel_rs.installation.importing import NativeFinder
+from otel_rs.installation.replacements import ON_THEIR_OWN, replacements
+from otel_rs.settings import tolerate_arguments
 
 _logger = logging.getLogger("otel_rs")
 
@@ -31,6 +32,9 @@ def install() -> None:
     Call it before anything else imports those: a name that a module took earlier stays what it was, and so does a
     provider that exists already, of which a warning tells. What was replaced is in a debug line of the logger
     ``otel_rs``. Calling it again changes nothing. Threads may call it at once. ``uninstall`` undoes it.
+
+    Until then an argument that the stock class would take does not raise, in any module: a bad one is reported and left
+    out, as a bad variable is.
     """
     global _exchange, _finder
     wanted = replacements()
@@ -38,6 +42,8 @@ def install() -> None:
         if _exchange is not None:
             return
         exchange = _exchange = Exchange(wanted)
+        # What the program passes is meant for the stock classes.
+        tolerate_arguments(True)
         _finder = NativeFinder(wanted, ON_THEIR_OWN, _put)
         # First, so that none is missed that another thread imports meanwhile.
         sys.meta_path.insert(0, _finder)
@@ -66,6 +72,7 @@ def uninstall() -> None:
         # A thread may have found a module before the finder was there, and imported it with native names after.
         _put_in_imported(_exchange)
         _exchange.restore()
+        tolerate_arguments(False)
         _exchange = _finder = None
 
 

@@ -1,4 +1,4 @@
-"""Names of a package whose modules are imported when somebody asks for them."""
+"""Names that a package exports without importing their modules until somebody asks for them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import Any
 
 
-def when_asked_for(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` for the package, which takes each name from the module that is given for it."""
+def lazy_exports(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """Returns a ``__getattr__`` for the package. ``modules`` maps each name to the module that defines it."""
 
     def imported(name: str) -> Any:
         if name not in modules:

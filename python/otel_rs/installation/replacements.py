@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
 from opentelemetry.util._importlib_metadata import entry_points
+
+from otel_rs.settings import corrected_environment
+from otel_rs.settings.reading import report_bad
+from otel_rs.settings.table import ID_GENERATOR, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER, Setting
 
 _logger = logging.getLogger(__name__)
 
@@ -69,6 +75,7 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **provider,
             **batch,
             "_import_config_components": _import_config_components,
+            "_initialize_components": _initialize_components,
             "_EXPORTER_BY_OTLP_PROTOCOL": lambda names: {**names, "http/json": "otlp_proto_http"},
         },
         "opentelemetry.configuration._tracer_provider": {**provider, **batch, **simple, **_of_files("span")},
@@ -84,29 +91,62 @@ def _always(native: Any) -> Replacement:
 
 # --- The configurator: exporters by the names in OTEL_TRACES_EXPORTER and its like -----------------------------------
 
-# What entry points of a group are.
+# By group of entry points: the native exporter, and the setting that names those of the group.
 _EXPORTERS = {
-    "opentelemetry_traces_exporter": "OTLPSpanExporter",
-    "opentelemetry_metrics_exporter": "OTLPMetricExporter",
-    "opentelemetry_logs_exporter": "OTLPLogExporter",
+    "opentelemetry_traces_exporter": ("OTLPSpanExporter", TRACES_EXPORTER),
+    "opentelemetry_metrics_exporter": ("OTLPMetricExporter", METRICS_EXPORTER),
+    "opentelemetry_logs_exporter": ("OTLPLogExporter", LOGS_EXPORTER),
 }
+_ID_GENERATORS = "opentelemetry_id_generator"
 # Upstream's names, which its configurator makes of OTEL_EXPORTER_OTLP_PROTOCOL.
 _OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
 
 
+def _initialize_components(original: Any) -> Any:
+    """As upstream, without the bad values of the environment."""
+
+    @wraps(original)
+    def initialize_components(*args: Any, **kwargs: Any) -> Any:
+        with corrected_environment():
+            return original(*args, **kwargs)
+
+    return initialize_components
+
+
 def _import_config_components(original: Any) -> Any:
-    """As upstream; but OTLP needs no package, and one that is broken costs nothing."""
+    """As upstream; but OTLP needs no package, and a name that cannot be loaded costs itself alone."""
 
     def import_config_components(names: Sequence[str], group: str) -> list[tuple[str, Any]]:
         components: list[tuple[str, Any]] = []
         for name in names:
             if name in _OTLP and group in _EXPORTERS:
                 components.extend(_otlp_exporter(name, group, original))
+            elif group in _EXPORTERS:
+                components.extend(_loaded(name, group, original, _EXPORTERS[group][1], "It is left out."))
+            elif group == _ID_GENERATORS and name != ID_GENERATOR.default:
+                instead = f"Using {ID_GENERATOR.default}, the default."
+                components.extend(
+                    _loaded(name, group, original, ID_GENERATOR, instead) or original([ID_GENERATOR.default], group)
+                )
             else:
                 components.extend(original([name], group))
         return components
 
     return import_config_components
+
+
+def _loaded(name: str, group: str, original: Any, setting: Setting, instead: str) -> list[tuple[str, Any]]:
+    try:
+        found: list[tuple[str, Any]] = original([name], group)
+    except Exception as error:  # whatever the other package's modules raise
+        _logger.debug("The entry point %s of %s cannot be loaded", name, group, exc_info=error)
+        known = sorted({entry_point.name for entry_point in entry_points(group=group)})
+        # A distro may have passed the name.
+        source = setting.variable if name in os.environ.get(setting.variable, "") else group
+        problem = f" cannot be loaded ({error}); accepted: {', '.join(known)}"
+        report_bad(source, name, f"{name!r}, which", problem, instead)
+        return []
+    return found
 
 
 def _otlp_exporter(name: str, group: str, original: Any) -> list[tuple[str, Any]]:
@@ -116,7 +156,7 @@ def _otlp_exporter(name: str, group: str, original: Any) -> list[tuple[str, Any]
             return found
         except Exception as error:  # grpcio and protobuf raise several kinds when they are of the wrong version or make
             _logger.debug("The entry point %s of %s cannot be loaded", name, group, exc_info=error)
-    return [(name, Importing(f"otel_rs.exporter.otlp.{_OTLP[name]}", _EXPORTERS[group]).native())]
+    return [(name, Importing(f"otel_rs.exporter.otlp.{_OTLP[name]}", _EXPORTERS[group][0]).native())]
 
 
 # --- opentelemetry-configuration: exporters by the section of the file -----------------------------------------------

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from otel_rs._installation.on_demand import is_waiting
-from otel_rs._installation.replacements import Importing, Replacement
+from otel_rs.installation.on_demand import is_waiting
+from otel_rs.installation.replacements import Importing, Replacement
 
 
 class _Exchanged(NamedTuple):

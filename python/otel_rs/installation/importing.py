@@ -8,7 +8,7 @@ from importlib.abc import InspectLoader, Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from otel_rs._installation.on_demand import RunOnDemand
+from otel_rs.installation.on_demand import RunOnDemand
 
 Put = Callable[[ModuleType], None]
 

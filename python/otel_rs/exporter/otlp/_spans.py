@@ -1,0 +1,44 @@
+"""What the OTLP span exporters have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opentelemetry.metrics import MeterProvider
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from otel_rs import _native
+from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+
+
+class NativeSpanExporter(NativeExporter, SpanExporter):
+    """Base of the OTLP span exporters. ``export`` takes native and stock spans alike."""
+
+    _signal = "traces"
+
+    def __init__(self, arguments: Arguments, meter_provider: MeterProvider | None) -> None:
+        self._make(arguments, meter_provider)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Sends the spans and waits for the outcome, retries included, with the GIL released."""
+        if self._refuses_after_shutdown():
+            return SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS if self._native.export_spans(spans) else SpanExportResult.FAILURE
+
+    def shutdown(self, timeout_millis: float = 30_000) -> None:
+        """Takes no more spans; an export under way goes on, but is not tried again."""
+        self._shut_down()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """Nothing is kept here: True."""
+        return True
+
+
+def native_exporter(exporter: object) -> _native.OtlpExporter | None:
+    """The native part that a processor may use in the exporter's place, unless a subclass has its own ``export``."""
+    if not isinstance(exporter, NativeSpanExporter):
+        return None
+    if type(exporter).export is not NativeSpanExporter.export or "export" in vars(exporter):
+        return None
+    return exporter._native

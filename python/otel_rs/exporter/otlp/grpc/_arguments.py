@@ -1,0 +1,103 @@
+"""The arguments that the gRPC exporters have in common."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from otel_rs.exporter.otlp import _config
+from otel_rs.exporter.otlp._config import ExporterConfig, Headers, Sources
+from otel_rs.exporter.otlp._tls import TlsCredentials
+from otel_rs.settings.kinds import Url
+from otel_rs.settings.reading import Found, choose, given_headers, read, read_headers, warn_once
+from otel_rs.settings.table import COMPRESSIONS, GRPC_RETRYABLE_CODES, OTLP_HEADERS, OTLP_INSECURE, OTLP_TIMEOUT, Signal
+
+_logger = logging.getLogger(__name__)
+
+_COMPRESSIONS = COMPRESSIONS.without("deflate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrpcArguments:
+    endpoint: str | None
+    insecure: bool | None
+    credentials: object
+    headers: Headers | None
+    timeout: float | None
+    compression: object
+    channel_options: object
+    retryable_error_codes: object
+
+    def config(self, signal: Signal, max_data_points: int | None) -> tuple[ExporterConfig, Sources]:
+        _config.warn_of_unsupported(channel_options=self.channel_options)
+        credentials = self._tls_credentials()
+        sources = {
+            "endpoint": self._url(signal),
+            # An argument takes the place of the whole variable, unlike over HTTP: upstream's exporters differ in this.
+            "headers": Found(given_headers(self.headers), "headers")
+            if self.headers
+            else Found(read_headers(signal), read(OTLP_HEADERS, signal).source),
+            "certificate_file": _config.certificate(credentials.certificate_file, signal),
+            "client_key_file": _config.client_key(credentials.client_key_file, signal),
+            "client_certificate_file": _config.client_certificate(credentials.client_certificate_file, signal),
+        }
+        config = ExporterConfig(
+            signal=signal,
+            protocol="grpc",
+            endpoint=sources["endpoint"].value,
+            headers=list(sources["headers"].value.items()),
+            # Zero stands for none given, as upstream.
+            timeout=choose(OTLP_TIMEOUT, "timeout", self.timeout or None, signal).value,
+            compression=_config.compression(self.compression, signal, _COMPRESSIONS),
+            user_agent=_config.USER_AGENT,
+            certificate_file=sources["certificate_file"].value,
+            client_key_file=sources["client_key_file"].value,
+            client_certificate_file=sources["client_certificate_file"].value,
+            max_data_points=max_data_points,
+            max_request_size=0,
+            retryable_codes=choose(
+                GRPC_RETRYABLE_CODES, "retryable_error_codes", self.retryable_error_codes or None
+            ).value,
+        )
+        return config, sources
+
+    def _tls_credentials(self) -> TlsCredentials:
+        if isinstance(self.credentials, TlsCredentials):
+            return self.credentials
+        if self.credentials is not None:
+            _logger.warning(
+                "credentials of the type %s cannot be read without grpcio and are ignored; accepted: %s.%s",
+                type(self.credentials).__qualname__,
+                TlsCredentials.__module__.rpartition(".")[0],
+                TlsCredentials.__qualname__,
+            )
+        return TlsCredentials()
+
+    def _url(self, signal: Signal) -> Found:
+        """A socket (``unix:``, ``unix-abstract:``) as it is, else ``http://`` or ``https://`` and the authority. The
+        scheme decides, then ``insecure``, then TLS."""
+        found = _config.endpoint(self.endpoint, signal, "http://localhost:4317")
+        url = found.value
+        if url.startswith(("unix:", "unix-abstract:")):
+            return found
+        try:
+            parts = urlsplit(url) if "://" in url else urlsplit(f"//{url}")
+        except ValueError:
+            return found  # for the native part to refuse
+        if parts.scheme not in ("", "http", "https"):
+            return found
+        if path := parts.path.rstrip("/"):
+            warn_once(
+                found.source,
+                found.text,
+                f"{found.source} is {Url().shown(found.text)}: OTLP/gRPC has no path, so {path!r} is left out.",
+            )
+        insecure = self._insecure(parts.scheme, signal)
+        return found._replace(value=f"{'http' if insecure else 'https'}://{parts.netloc}")
+
+    def _insecure(self, scheme: str, signal: Signal) -> bool:
+        if scheme == "https":
+            return False
+        insecure = self.insecure if self.insecure is not None else read(OTLP_INSECURE, signal).value
+        return scheme == "http" if insecure is None else bool(insecure)

@@ -1,0 +1,209 @@
+"""Kinds of values: what each accepts, and how a text or an argument becomes one."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+from urllib.parse import unquote
+
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+class NotAcceptedError(ValueError):
+    """The value is none that the kind accepts."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Any text."""
+
+    accepted: str = "a text"
+    """In words."""
+    unquoted: bool = False
+    """No value has quotes around it: those that a shell or a file left there are taken off."""
+
+    def parse(self, text: str) -> Any:
+        """The value that a variable's text, without spaces around it, stands for. Raises NotAcceptedError."""
+        return text
+
+    def check(self, argument: Any) -> Any:
+        """The value that an argument stands for. Raises NotAcceptedError."""
+        if isinstance(argument, str):
+            return self.parse(argument)
+        raise NotAcceptedError
+
+    def text(self, value: Any) -> str:
+        """What a variable holds for the value."""
+        return str(value)
+
+    def shown(self, text: str) -> str:
+        """The text as log lines may show it."""
+        return shortened(repr(text))
+
+    def shown_value(self, value: Any) -> str:
+        return self.text(value)
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A number. One that is too large counts as ``maximum``: nobody can tell them apart."""
+
+    unit: str = ""
+    minimum: float = 1
+    above_minimum: bool = False
+    maximum: float = sys.maxsize
+    too_large: bool = True
+    """Whether larger numbers than ``maximum`` are accepted."""
+    whole: bool = True
+    infinite: bool = False
+    """Whether "inf" is accepted."""
+    empty_is_no_limit: bool = False
+    """Whether an empty variable says that there is no limit. Else it counts as not set."""
+
+    def __post_init__(self) -> None:
+        of = f" of {self.unit}" if self.unit else ""
+        limits = f"above {self.minimum}" if self.above_minimum else f"{self.minimum} or more"
+        if not self.too_large:
+            limits = f"from {self.minimum} to {self.maximum}"
+        words = (", or inf" if self.infinite else "") + (", or nothing: no limit" if self.empty_is_no_limit else "")
+        if self.accepted == Kind.accepted:
+            object.__setattr__(self, "accepted", f"a {'whole ' if self.whole else ''}number{of}, {limits}{words}")
+        object.__setattr__(self, "unquoted", True)
+
+    def parse(self, text: str) -> Any:
+        try:
+            return self.check(int(text) if self.whole else float(text))
+        except ValueError:
+            raise NotAcceptedError from None
+
+    def check(self, argument: Any) -> Any:
+        if not isinstance(argument, Real) or (self.whole and not hasattr(argument, "__index__")):
+            raise NotAcceptedError
+        if not self.whole and not isinstance(argument, int):
+            argument = float(argument)
+        if isinstance(argument, float) and math.isinf(argument) and argument > 0 and self.infinite:
+            return argument
+        if isinstance(argument, float) and not math.isfinite(argument):
+            raise NotAcceptedError
+        if argument < self.minimum or (self.above_minimum and argument == self.minimum):
+            raise NotAcceptedError
+        if argument > self.maximum:
+            if not self.too_large:
+                raise NotAcceptedError
+            argument = self.maximum
+        return int(argument) if self.whole else float(argument)
+
+    def text(self, value: Any) -> str:
+        return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+
+    def shown_value(self, value: Any) -> str:
+        return f"{self.text(value)} {self.unit}".strip()
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of some names, whatever their case."""
+
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "accepted", ", ".join(self.names))
+        object.__setattr__(self, "unquoted", True)
+
+    def parse(self, text: str) -> str:
+        if text.lower() in self.names:
+            return text.lower()
+        raise NotAcceptedError
+
+    def without(self, name: str) -> Choice:
+        return Choice(names=tuple(other for other in self.names if other != name))
+
+
+@dataclass(frozen=True)
+class Boolean(Kind):
+    """True or false. The specification wants any other text to count as false."""
+
+    accepted: str = "true, false"
+    unquoted: bool = True
+
+    def parse(self, text: str) -> bool:
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise NotAcceptedError
+
+    def text(self, value: Any) -> str:
+        return str(value).lower()
+
+
+@dataclass(frozen=True)
+class Url(Kind):
+    """An address. The exporter's native part decides whether it can be used."""
+
+    accepted: str = "a URL"
+    unquoted: bool = True
+
+    def shown(self, text: str) -> str:
+        return shortened(repr(without_secrets(text)))
+
+
+def without_secrets(url: str) -> str:
+    """The URL without user info, query and fragment, even if it is malformed."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    # In a malformed URL, user info may have any delimiter in it and ends at the last @.
+    rest = re.split(r"[?#]", rest.rpartition("@")[2], maxsplit=1)[0]
+    return f"{scheme}{separator}{rest}"
+
+
+@dataclass(frozen=True)
+class File(Kind):
+    """A file's path. The exporter's native part decides whether the file can be used."""
+
+    accepted: str = "the path of a PEM file"
+    unquoted: bool = True
+
+
+# RFC 9110: a name is a token; a value has no control characters.
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
+
+
+def is_header(name: object, value: object) -> bool:
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _HEADER_NAME.fullmatch(name) is not None
+        and _HEADER_VALUE.fullmatch(value) is not None
+    )
+
+
+@dataclass(frozen=True)
+class Headers(Kind):
+    """W3C baggage form. Header values are secrets: no message shows one."""
+
+    accepted: str = "name=value, percent-encoded, with commas between headers"
+    unquoted: bool = True
+
+    def parse(self, text: str) -> tuple[dict[str, str], list[int]]:
+        """The headers, names in lower case, and the positions of those that cannot be sent."""
+        headers: dict[str, str] = {}
+        malformed = []
+        for position, pair in enumerate(text.split(","), 1):
+            if not pair.strip():
+                continue
+            name, equals, value = pair.partition("=")
+            name, value = unquote(name).strip().lower(), unquote(value.strip())
+            if equals and is_header(name, value):
+                headers[name] = value
+            else:
+                malformed.append(position)
+        return headers, malformed

@@ -1,0 +1,419 @@
+"""Every setting that is read from the environment: by this package, or by the parts of the SDK that it sets up.
+
+`docs/configuration.md` is made of this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from otel_rs.settings.grpc_codes import GrpcCodes
+from otel_rs.settings.kinds import YEAR_SECONDS, Boolean, Choice, File, Headers, Kind, Number, Url
+
+Signal = Literal["traces", "metrics", "logs"]
+SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    variable: str
+    kind: Kind
+    purpose: str
+    default: Any = None
+    default_in_words: str = ""
+    """Where the default alone does not say it."""
+    general: Setting | None = None
+    """What counts where this one is not set, or not usable."""
+    of_signals: bool = False
+    """Whether each signal has a form of its own, as OTEL_EXPORTER_OTLP_TRACES_TIMEOUT."""
+    secret: bool = False
+    if_bad: Any = None
+    """What a bad value counts as, if that is neither the general setting nor the default."""
+
+    def of(self, signal: Signal) -> Setting:
+        """The signal's own form, with this setting as the general one."""
+        prefix = "OTEL_EXPORTER_OTLP_"
+        variable = self.variable.replace(prefix, f"{prefix}{signal.upper()}_")
+        return Setting(
+            variable,
+            self.kind,
+            self.purpose,
+            self.default,
+            self.default_in_words,
+            general=self,
+            secret=self.secret,
+            if_bad=self.if_bad,
+        )
+
+    def forms(self) -> list[Setting]:
+        """The general form and those of the signals."""
+        return [self, *(self.of(signal) for signal in SIGNALS if self.of_signals)]
+
+
+MAX_MILLIS = YEAR_SECONDS * 1000
+_SPANS = Number(unit="spans")
+_RECORDS = Number(unit="log records")
+_BYTES = Number(unit="bytes")
+_MILLIS = Number(unit="milliseconds", maximum=MAX_MILLIS)
+_MILLIS_OR_NO_LIMIT = Number(unit="milliseconds", minimum=0, maximum=MAX_MILLIS)
+_LIMIT = Number(minimum=0, empty_is_no_limit=True)
+
+SECONDS = Number(unit="seconds", minimum=0, above_minimum=True, maximum=YEAR_SECONDS, whole=False)
+COMPRESSIONS = Choice(names=("none", "gzip", "deflate", "zstd"))
+PROTOCOLS = Choice(names=("grpc", "http/protobuf", "http/json"))
+
+# --- Who sets the program up -----------------------------------------------------------------------------------------
+
+PYTHON_DISTRO = Setting(
+    "OTEL_PYTHON_DISTRO", Kind(), "`rs`: `opentelemetry-instrument` sets the program up with this package."
+)
+PYTHON_CONFIGURATOR = Setting(
+    "OTEL_PYTHON_CONFIGURATOR",
+    Kind(),
+    "`rs`: this package's configurator sets the SDK up.",
+    default_in_words="`rs` with the distro `rs`",
+)
+CONFIG_FILE = Setting(
+    "OTEL_CONFIG_FILE",
+    Kind(),
+    "A configuration file, which takes the place of these variables; needs the package `opentelemetry-configuration`.",
+)
+SDK_DISABLED = Setting(
+    "OTEL_SDK_DISABLED", Boolean(), "`true`: nothing is recorded or exported.", default=False, if_bad=False
+)
+TRACES_EXPORTER = Setting(
+    "OTEL_TRACES_EXPORTER",
+    Kind("names of exporters, with commas between them", unquoted=True),
+    "Exporters of spans: `otlp`, `console`, `none`, or the name that another package's exporter has.",
+    default_in_words="`otlp` with the distro `rs`, else none",
+)
+METRICS_EXPORTER = Setting(
+    "OTEL_METRICS_EXPORTER",
+    Kind("names of exporters, with commas between them", unquoted=True),
+    "Exporters of metrics, likewise.",
+    default_in_words="`otlp` with the distro `rs`, else none",
+)
+LOGS_EXPORTER = Setting(
+    "OTEL_LOGS_EXPORTER",
+    Kind("names of exporters, with commas between them", unquoted=True),
+    "Exporters of log records, likewise.",
+    default_in_words="`otlp` with the distro `rs`, else none",
+)
+ID_GENERATOR = Setting(
+    "OTEL_PYTHON_ID_GENERATOR",
+    Kind("the name of an id generator", unquoted=True),
+    "Makes trace and span ids: `random`, or the name that another package's generator has.",
+    default="random",
+)
+TRACER_CONFIGURATOR = Setting(
+    "OTEL_PYTHON_TRACER_CONFIGURATOR", Kind(), "Switches tracers on and off, by the name of its entry point."
+)
+METER_CONFIGURATOR = Setting("OTEL_PYTHON_METER_CONFIGURATOR", Kind(), "The same for meters.")
+LOGGER_CONFIGURATOR = Setting("OTEL_PYTHON_LOGGER_CONFIGURATOR", Kind(), "The same for loggers.")
+LOGGING_AUTO_INSTRUMENTATION = Setting(
+    "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED",
+    Boolean(),
+    "`true`: the SDK's handler, which upstream has deprecated, sends the records of Python's `logging`.",
+    default=False,
+    if_bad=False,
+)
+INTERNAL_METRICS = Setting(
+    "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
+    Boolean(),
+    "`true`: the SDK measures itself (`otel.sdk.*`).",
+    default=False,
+    if_bad=False,
+)
+
+# --- Resource --------------------------------------------------------------------------------------------------------
+
+SERVICE_NAME = Setting("OTEL_SERVICE_NAME", Kind(), "`service.name`.", default_in_words="`unknown_service`")
+RESOURCE_ATTRIBUTES = Setting(
+    "OTEL_RESOURCE_ATTRIBUTES", Kind("key=value, percent-encoded, with commas between them"), "More attributes."
+)
+RESOURCE_DETECTORS = Setting(
+    "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS",
+    Kind("names of detectors, with commas between them"),
+    "Detectors that are asked for more: `process`, `os`, `host`, or those of other packages.",
+    default_in_words="`otel`",
+)
+
+# --- Spans -----------------------------------------------------------------------------------------------------------
+
+SAMPLER = Setting(
+    "OTEL_TRACES_SAMPLER",
+    Kind("the name of a sampler", unquoted=True),
+    "`always_on`, `always_off`, `traceidratio`, `parentbased_always_on`, `parentbased_always_off`, "
+    "`parentbased_traceidratio`, or the name that another package's sampler has.",
+    default="parentbased_always_on",
+)
+SAMPLER_ARGUMENT = Setting(
+    "OTEL_TRACES_SAMPLER_ARG",
+    Number(minimum=0, maximum=1, too_large=False, whole=False),
+    "The share of traces that `traceidratio` and `parentbased_traceidratio` keep; for other packages' samplers, any "
+    "text that they take.",
+    default=1.0,
+)
+ATTRIBUTE_COUNT_LIMIT = Setting(
+    "OTEL_ATTRIBUTE_COUNT_LIMIT",
+    _LIMIT,
+    "Attributes of a span, event, link or log record; the ones over it are dropped and counted.",
+    default=128,
+)
+ATTRIBUTE_VALUE_LENGTH_LIMIT = Setting(
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    _LIMIT,
+    "Characters of an attribute's text; longer ones are cut.",
+    default_in_words="no limit",
+)
+SPAN_ATTRIBUTE_COUNT_LIMIT = Setting(
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", _LIMIT, "Attributes of a span.", default=128, general=ATTRIBUTE_COUNT_LIMIT
+)
+SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT = Setting(
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    _LIMIT,
+    "Characters of a span attribute's text.",
+    default_in_words="no limit",
+    general=ATTRIBUTE_VALUE_LENGTH_LIMIT,
+)
+SPAN_EVENT_COUNT_LIMIT = Setting("OTEL_SPAN_EVENT_COUNT_LIMIT", _LIMIT, "Events of a span.", default=128)
+SPAN_LINK_COUNT_LIMIT = Setting("OTEL_SPAN_LINK_COUNT_LIMIT", _LIMIT, "Links of a span.", default=128)
+EVENT_ATTRIBUTE_COUNT_LIMIT = Setting(
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", _LIMIT, "Attributes of an event.", default=128, general=ATTRIBUTE_COUNT_LIMIT
+)
+LINK_ATTRIBUTE_COUNT_LIMIT = Setting(
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", _LIMIT, "Attributes of a link.", default=128, general=ATTRIBUTE_COUNT_LIMIT
+)
+
+# --- Batches of spans ------------------------------------------------------------------------------------------------
+
+BSP_MAX_QUEUE_SIZE = Setting(
+    "OTEL_BSP_MAX_QUEUE_SIZE", _SPANS, "Spans that may wait for their export; more are dropped and counted.", 2048
+)
+BSP_MAX_EXPORT_BATCH_SIZE = Setting(
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _SPANS, "Spans of one export, no more than the queue takes.", 512
+)
+BSP_SCHEDULE_DELAY = Setting("OTEL_BSP_SCHEDULE_DELAY", _MILLIS, "Longest time between two exports.", 5000)
+BSP_EXPORT_TIMEOUT = Setting(
+    "OTEL_BSP_EXPORT_TIMEOUT",
+    _MILLIS_OR_NO_LIMIT,
+    "Longest time for one export, with this package's exporters; 0 is no limit.",
+    30000,
+)
+BSP_MAX_QUEUE_BYTES = Setting(
+    "OTEL_RS_BSP_MAX_QUEUE_BYTES",
+    _BYTES,
+    "Bytes that waiting spans may take, with this package's exporters.",
+    64 * 1024 * 1024,
+)
+BSP_MAX_CONCURRENT_EXPORTS = Setting(
+    "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS",
+    Number(unit="exports"),
+    "Exports under way at a time, with this package's exporters.",
+    2,
+)
+MAX_REQUEST_BYTES = Setting(
+    "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES",
+    _BYTES,
+    "Bytes of one request of spans before compression; gRPC servers refuse more than 4 MiB if nobody configures them.",
+    3584 * 1024,
+)
+
+# --- Metrics ---------------------------------------------------------------------------------------------------------
+
+METRIC_EXPORT_INTERVAL = Setting(
+    "OTEL_METRIC_EXPORT_INTERVAL",
+    Number(unit="milliseconds", minimum=0, above_minimum=True, maximum=MAX_MILLIS, whole=False, infinite=True),
+    "Time between two exports of metrics; `inf` exports only when somebody flushes.",
+    60000.0,
+)
+METRIC_EXPORT_TIMEOUT = Setting(
+    "OTEL_METRIC_EXPORT_TIMEOUT",
+    Number(unit="milliseconds", minimum=0, above_minimum=True, maximum=MAX_MILLIS, whole=False, infinite=True),
+    "Longest time for one collection of metrics.",
+    30000.0,
+)
+METRICS_EXEMPLAR_FILTER = Setting(
+    "OTEL_METRICS_EXEMPLAR_FILTER",
+    Choice(names=("trace_based", "always_on", "always_off")),
+    "Which measurements may become exemplars.",
+    "trace_based",
+)
+METRICS_TEMPORALITY = Setting(
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+    Choice(names=("cumulative", "delta", "lowmemory")),
+    "Whether values count from the program's start or from the last export.",
+    "cumulative",
+)
+METRICS_HISTOGRAMS = Setting(
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+    Choice(names=("explicit_bucket_histogram", "base2_exponential_bucket_histogram")),
+    "How histograms are aggregated.",
+    "explicit_bucket_histogram",
+)
+
+# --- Log records -----------------------------------------------------------------------------------------------------
+
+BLRP_MAX_QUEUE_SIZE = Setting(
+    "OTEL_BLRP_MAX_QUEUE_SIZE", _RECORDS, "Log records that may wait for their export; more are dropped.", 2048
+)
+BLRP_MAX_EXPORT_BATCH_SIZE = Setting(
+    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _RECORDS, "Log records of one export, no more than the queue takes.", 512
+)
+BLRP_SCHEDULE_DELAY = Setting("OTEL_BLRP_SCHEDULE_DELAY", _MILLIS, "Longest time between two exports.", 1000)
+BLRP_EXPORT_TIMEOUT = Setting(
+    "OTEL_BLRP_EXPORT_TIMEOUT", _MILLIS_OR_NO_LIMIT, "Read by the stock processor, without an effect.", 30000
+)
+LOGRECORD_ATTRIBUTE_COUNT_LIMIT = Setting(
+    "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
+    _LIMIT,
+    "Attributes of a log record.",
+    default=128,
+    general=ATTRIBUTE_COUNT_LIMIT,
+)
+LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT = Setting(
+    "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+    _LIMIT,
+    "Characters of a log record attribute's text.",
+    default_in_words="no limit",
+    general=ATTRIBUTE_VALUE_LENGTH_LIMIT,
+)
+
+# --- OTLP exporters --------------------------------------------------------------------------------------------------
+
+OTLP_PROTOCOL = Setting(
+    "OTEL_EXPORTER_OTLP_PROTOCOL", PROTOCOLS, "The protocol of the exporter `otlp`.", "grpc", of_signals=True
+)
+OTLP_ENDPOINT = Setting(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    Url(),
+    "Where to send. HTTP: the general form gets `/v1/traces`, `/v1/metrics` or `/v1/logs` behind it, a signal's form "
+    "is used as it is. gRPC: `http://host:port`, `https://host:port`, `host:port` or `unix:path`, without a path.",
+    default_in_words="`http://localhost:4317`, for HTTP `http://localhost:4318`",
+    of_signals=True,
+)
+OTLP_INSECURE = Setting(
+    "OTEL_EXPORTER_OTLP_INSECURE",
+    Boolean(),
+    "gRPC: `true` sends without TLS, unless the endpoint is `https://`.",
+    default_in_words="by the endpoint's scheme",
+    of_signals=True,
+    if_bad=False,
+)
+OTLP_HEADERS = Setting(
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    Headers(),
+    "Sent with every request.",
+    of_signals=True,
+    secret=True,
+)
+OTLP_TIMEOUT = Setting(
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    SECONDS,
+    "Longest time for one export, retries included.",
+    default=10.0,
+    of_signals=True,
+)
+OTLP_COMPRESSION = Setting(
+    "OTEL_EXPORTER_OTLP_COMPRESSION",
+    COMPRESSIONS,
+    "How requests are compressed; `deflate` is for HTTP alone.",
+    default="none",
+    of_signals=True,
+)
+OTLP_CERTIFICATE = Setting(
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    File(),
+    "The certificates to trust.",
+    default_in_words="the system's",
+    of_signals=True,
+)
+OTLP_CLIENT_KEY = Setting(
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY", File(), "The key of the client's certificate.", of_signals=True
+)
+OTLP_CLIENT_CERTIFICATE = Setting(
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", File(), "The client's certificate and its chain.", of_signals=True
+)
+GRPC_RETRYABLE_CODES = Setting(
+    "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES",
+    GrpcCodes(),
+    "gRPC: status codes that are tried again, with commas between them.",
+    default_in_words="the specification's",
+)
+
+# --- The end of the process ------------------------------------------------------------------------------------------
+
+EXIT_TIMEOUT = Setting(
+    "OTEL_RS_EXIT_TIMEOUT", _MILLIS, "How long the process may take to deliver what is left when it ends.", 10000
+)
+
+GROUPS: dict[str, tuple[Setting, ...]] = {
+    "Who sets the program up": (
+        PYTHON_DISTRO,
+        PYTHON_CONFIGURATOR,
+        CONFIG_FILE,
+        SDK_DISABLED,
+        TRACES_EXPORTER,
+        METRICS_EXPORTER,
+        LOGS_EXPORTER,
+        ID_GENERATOR,
+        TRACER_CONFIGURATOR,
+        METER_CONFIGURATOR,
+        LOGGER_CONFIGURATOR,
+        LOGGING_AUTO_INSTRUMENTATION,
+        INTERNAL_METRICS,
+    ),
+    "Resource": (SERVICE_NAME, RESOURCE_ATTRIBUTES, RESOURCE_DETECTORS),
+    "OTLP exporters": (
+        OTLP_PROTOCOL,
+        OTLP_ENDPOINT,
+        OTLP_INSECURE,
+        OTLP_HEADERS,
+        OTLP_TIMEOUT,
+        OTLP_COMPRESSION,
+        OTLP_CERTIFICATE,
+        OTLP_CLIENT_KEY,
+        OTLP_CLIENT_CERTIFICATE,
+        GRPC_RETRYABLE_CODES,
+    ),
+    "Sampling and limits": (
+        SAMPLER,
+        SAMPLER_ARGUMENT,
+        ATTRIBUTE_COUNT_LIMIT,
+        ATTRIBUTE_VALUE_LENGTH_LIMIT,
+        SPAN_ATTRIBUTE_COUNT_LIMIT,
+        SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+        SPAN_EVENT_COUNT_LIMIT,
+        SPAN_LINK_COUNT_LIMIT,
+        EVENT_ATTRIBUTE_COUNT_LIMIT,
+        LINK_ATTRIBUTE_COUNT_LIMIT,
+        LOGRECORD_ATTRIBUTE_COUNT_LIMIT,
+        LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT,
+    ),
+    "Batches of spans": (
+        BSP_MAX_QUEUE_SIZE,
+        BSP_MAX_EXPORT_BATCH_SIZE,
+        BSP_SCHEDULE_DELAY,
+        BSP_EXPORT_TIMEOUT,
+        BSP_MAX_QUEUE_BYTES,
+        BSP_MAX_CONCURRENT_EXPORTS,
+        MAX_REQUEST_BYTES,
+    ),
+    "Metrics": (
+        METRIC_EXPORT_INTERVAL,
+        METRIC_EXPORT_TIMEOUT,
+        METRICS_EXEMPLAR_FILTER,
+        METRICS_TEMPORALITY,
+        METRICS_HISTOGRAMS,
+    ),
+    "Batches of log records": (
+        BLRP_MAX_QUEUE_SIZE,
+        BLRP_MAX_EXPORT_BATCH_SIZE,
+        BLRP_SCHEDULE_DELAY,
+        BLRP_EXPORT_TIMEOUT,
+    ),
+    "The end of the process": (EXIT_TIMEOUT,),
+}
+
+ALL: tuple[Setting, ...] = tuple(form for group in GROUPS.values() for setting in group for form in setting.forms())
