@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
 /// How often whoever waits looks at the clock.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+const CLOCK_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Whoever looks again only after this time was stopped, or frozen with his machine.
 const STOOD_STILL: Duration = Duration::from_millis(750);
@@ -59,7 +59,7 @@ impl Deadline {
             if left.is_zero() {
                 break;
             }
-            if let Ok(output) = timeout(left.min(LOOK_INTERVAL), &mut future).await {
+            if let Ok(output) = timeout(left.min(CLOCK_CHECK_INTERVAL), &mut future).await {
                 // It may have come after a standstill.
                 self.left();
                 return Some(output);

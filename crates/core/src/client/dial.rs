@@ -1,23 +1,26 @@
 //! From an endpoint to a stream of bytes: names, sockets, proxies and TLS.
 
-use std::future::poll_fn;
+use std::error::Error;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
-use reqwest::Url;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tonic::codegen::Service;
+use url::Url;
 
 use super::cause::Cause;
-use super::config::ClientConfig;
+use super::config::{ClientConfig, Protocol};
 use super::config_error::ConfigError;
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
@@ -27,18 +30,18 @@ use super::resolver::{self, Resolver};
 use super::retry::Retry;
 use super::tls::{self, Tls};
 
-const ALPN: &[u8] = b"h2";
-
 /// Where one connection goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
     Tcp(SocketAddr),
-    /// The proxy knows the addresses of the name.
-    Proxied,
+    /// Whatever the name stands for when the connection is made; of several addresses the first that answers.
+    Name,
+    /// The proxy, which knows the addresses of the name.
+    Proxy,
     Unix(UnixSocket),
 }
 
-/// Makes gRPC's connections to one endpoint.
+/// Makes the connections to one endpoint.
 pub(super) struct Dialer {
     target: Target,
     tls: Option<(Tls, ServerName<'static>)>,
@@ -46,35 +49,62 @@ pub(super) struct Dialer {
 }
 
 enum Target {
-    Host { name: String, port: u16 },
-    Proxied { proxy: Box<Intercept>, target: http::Uri },
+    /// gRPC spreads its calls over the addresses of the name.
+    Addresses {
+        name: String,
+        port: u16,
+    },
+    /// HTTP takes one of them.
+    Name(http::Uri),
+    Proxy(Box<Proxy>),
     Unix(UnixSocket),
+}
+
+struct Proxy {
+    intercept: Intercept,
+    /// TLS with the proxy itself.
+    tls: Option<(Tls, ServerName<'static>)>,
+    /// Where the tunnel leads. None for plain HTTP, which is sent to the proxy as it is.
+    tunnel: Option<http::Uri>,
 }
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+type BoxedError = Box<dyn Error + Send + Sync>;
 
 /// A stream, and the generation of the TLS settings it was made with.
 pub(super) type Dialed = (Box<dyn Stream>, u64);
 
 impl Dialer {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<Dialer, ConfigError> {
+        let is_grpc = config.protocol == Protocol::Grpc;
+        let alpn: &[u8] = if is_grpc { b"h2" } else { b"http/1.1" };
         let target = match endpoint {
             Endpoint::Unix(socket) => Target::Unix(socket.clone()),
-            Endpoint::Url(url) => target(url),
+            Endpoint::Url(url) => target(config, url)?,
         };
         let tls = match endpoint {
-            Endpoint::Url(url) if endpoint.is_tls() => Some((Tls::new(&config.tls, ALPN)?, server_name(url)?)),
+            Endpoint::Url(url) if endpoint.is_tls() => Some((Tls::new(&config.tls, alpn)?, server_name(host(url))?)),
             _ => None,
         };
         Ok(Dialer { target, tls, timeout: config.timeout })
     }
 
+    /// The proxy that plain HTTP requests are sent to, in their absolute form.
+    pub fn forwarding_proxy(&self) -> Option<&Intercept> {
+        match &self.target {
+            Target::Proxy(proxy) if proxy.tunnel.is_none() => Some(&proxy.intercept),
+            _ => None,
+        }
+    }
+
     /// The addresses to spread the calls over.
     pub async fn resolve(&self) -> Result<Vec<Address>, Failure> {
         let (name, port) = match &self.target {
-            Target::Host { name, port } => (name, *port),
-            Target::Proxied { .. } => return Ok(vec![Address::Proxied]),
+            Target::Addresses { name, port } => (name, *port),
+            Target::Name(_) => return Ok(vec![Address::Name]),
+            Target::Proxy(_) => return Ok(vec![Address::Proxy]),
             Target::Unix(socket) => return Ok(vec![Address::Unix(socket.clone())]),
         };
         let found = resolver::look_up(name).await;
@@ -101,7 +131,7 @@ impl Dialer {
 
     /// Whether the addresses may change.
     pub fn resolves(&self) -> bool {
-        matches!(&self.target, Target::Host { name, .. } if name.parse::<std::net::IpAddr>().is_err())
+        matches!(&self.target, Target::Addresses { name, .. } if name.parse::<std::net::IpAddr>().is_err())
     }
 
     /// The generation of the TLS settings that a new connection would get.
@@ -126,7 +156,7 @@ impl Dialer {
         Ok((Box::new(secured), settings.generation))
     }
 
-    async fn open(&self, address: &Address) -> Result<Box<dyn Stream>, Box<dyn std::error::Error + Send + Sync>> {
+    async fn open(&self, address: &Address) -> Result<Box<dyn Stream>, BoxedError> {
         match (address, &self.target) {
             (Address::Tcp(address), _) => {
                 let stream = TcpStream::connect(address).await?;
@@ -134,19 +164,42 @@ impl Dialer {
                 Ok(Box::new(stream))
             }
             (Address::Unix(socket), _) => Ok(open_unix(socket).await?),
-            (Address::Proxied, Target::Proxied { proxy, target }) => {
-                let mut tunnel = Tunnel::new(proxy.uri().clone(), HttpConnector::new_with_resolver(Resolver));
-                if let Some(credentials) = proxy.basic_auth() {
-                    tunnel = tunnel.with_auth(credentials.clone());
-                }
-                poll_fn(|cx| tunnel.poll_ready(cx)).await?;
-                let stream: TokioIo<TcpStream> = tunnel.call(target.clone()).await?;
-                let stream = stream.into_inner();
-                self.set_up(&stream)?;
-                Ok(Box::new(stream))
-            }
-            (Address::Proxied, _) => Err("no proxy is known".into()),
+            (Address::Name, Target::Name(uri)) => self.open_by_name(uri.clone()).await,
+            (Address::Proxy, Target::Proxy(proxy)) => self.open_by_proxy(proxy).await,
+            (Address::Name | Address::Proxy, _) => Err("no such target".into()),
         }
+    }
+
+    async fn open_by_name(&self, uri: http::Uri) -> Result<Box<dyn Stream>, BoxedError> {
+        let mut connector = HttpConnector::new_with_resolver(Resolver);
+        // The Uri may be https: TLS comes later.
+        connector.enforce_http(false);
+        // Divided among a name's addresses, so that the first cannot use up the time of the others.
+        connector.set_connect_timeout(Some(self.timeout));
+        poll_fn(|cx| connector.poll_ready(cx)).await?;
+        let stream = connector.call(uri).await?.into_inner();
+        self.set_up(&stream)?;
+        Ok(Box::new(stream))
+    }
+
+    async fn open_by_proxy(&self, proxy: &Proxy) -> Result<Box<dyn Stream>, BoxedError> {
+        let address = proxy.intercept.uri().clone();
+        if !matches!(address.scheme_str(), Some("http" | "https")) {
+            return Err("only http and https proxies are supported".into());
+        }
+        let stream = self.open_by_name(address.clone()).await?;
+        let stream: Box<dyn Stream> = match &proxy.tls {
+            None => stream,
+            Some((tls, name)) => {
+                Box::new(TlsConnector::from(tls.current().config).connect(name.clone(), stream).await?)
+            }
+        };
+        let Some(target) = &proxy.tunnel else { return Ok(stream) };
+        let mut tunnel = Tunnel::new(address, Connected(Some(stream)));
+        if let Some(credentials) = proxy.intercept.basic_auth() {
+            tunnel = tunnel.with_auth(credentials.clone());
+        }
+        Ok(tunnel.call(target.clone()).await?.into_inner())
     }
 
     fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
@@ -172,22 +225,58 @@ fn limit_unacknowledged(stream: &TcpStream, limit: Duration) {
 #[cfg(not(target_os = "linux"))]
 fn limit_unacknowledged(_: &TcpStream, _: Duration) {}
 
-fn target(url: &Url) -> Target {
-    // `parse` has made sure that there is a host, and http and https have default ports.
-    let name = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or(443);
-    match proxy::for_grpc(url, &proxy::environment) {
-        Some(proxy) => {
-            let target = format!("http://{name}:{port}").parse().unwrap_or_default();
-            Target::Proxied { proxy: Box::new(proxy), target }
-        }
-        // The resolver wants IPv6 addresses without the URL's brackets.
-        None => Target::Host { name: name.trim_start_matches('[').trim_end_matches(']').to_owned(), port },
+/// A connector that has connected already.
+struct Connected(Option<Box<dyn Stream>>);
+
+impl Service<http::Uri> for Connected {
+    type Response = TokioIo<Box<dyn Stream>>;
+    type Error = BoxedError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxedError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxedError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Uri) -> Self::Future {
+        let stream = self.0.take().map(TokioIo::new).ok_or_else(|| "it is used once".into());
+        Box::pin(async move { stream })
     }
 }
 
-fn server_name(url: &Url) -> Result<ServerName<'static>, ConfigError> {
-    let name = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+fn target(config: &ClientConfig, url: &Url) -> Result<Target, ConfigError> {
+    // `endpoint::parse` has made sure that there is a host, and http and https have default ports.
+    let port = url.port_or_known_default().unwrap_or(443);
+    let name = url.host_str().unwrap_or_default();
+    let uri = format!("http://{name}:{port}").parse().unwrap_or_default();
+    let is_grpc = config.protocol == Protocol::Grpc;
+    let proxy = if is_grpc { proxy::for_grpc(url, &proxy::environment) } else { proxy::for_http(url) };
+    let Some(intercept) = proxy else {
+        return Ok(match is_grpc {
+            true => Target::Addresses { name: host(url).to_owned(), port },
+            false => Target::Name(uri),
+        });
+    };
+    let tls = match intercept.uri().scheme_str() {
+        Some("https") => {
+            let name = intercept.uri().host().unwrap_or_default();
+            Some((Tls::new(&config.tls, b"http/1.1")?, server_name(without_brackets(name))?))
+        }
+        _ => None,
+    };
+    let tunnel = (is_grpc || url.scheme() == "https").then_some(uri);
+    Ok(Target::Proxy(Box::new(Proxy { intercept, tls, tunnel })))
+}
+
+/// An IPv6 address is without the URL's brackets, as the resolver and rustls want it.
+fn host(url: &Url) -> &str {
+    without_brackets(url.host_str().unwrap_or_default())
+}
+
+fn without_brackets(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, ConfigError> {
     ServerName::try_from(name.to_owned())
         .map_err(|error| tls::unusable(format!("{name:?} is no name of a server: {error}")))
 }

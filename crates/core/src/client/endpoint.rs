@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reqwest::Url;
+use url::Url;
 
 use super::config::{ClientConfig, Protocol};
 use super::config_error::{ConfigError, Setting};

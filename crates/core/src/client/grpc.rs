@@ -14,17 +14,16 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
-use super::LONG_REQUEST_BYTES;
 use super::cause::{self, Cause};
-use super::channel::{Channel, Lease};
-use super::compression::Compression;
+use super::channel::{Channel, Lease, Version};
+use super::compression::{Compression, LONG_REQUEST_BYTES};
 use super::config::ClientConfig;
 use super::config_error::{ConfigError, Setting};
 use super::deadline::Deadline;
 use super::dial::Dialer;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
-use super::grpc_codes::GrpcCodes;
+use super::grpc_codes::{GrpcCodes, code_name};
 use super::headers::request_headers;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
@@ -32,8 +31,8 @@ use super::rpc_status::{RetryInfo, RpcStatus};
 use super::too_large::is_about_size;
 use crate::process::runtime;
 
-/// How much more time the server is told than is left, so that it is not the first to give up.
-const GRACE: Duration = Duration::from_millis(100);
+/// The server gets more time than is left, so that it is not the first to give up.
+const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_millis(100);
 
 /// Whether the message is compressed (one byte), and its length (four, big-endian).
 const PREFIX_BYTES: usize = 5;
@@ -45,7 +44,7 @@ const GRPC_STATUS_DETAILS: &str = "grpc-status-details-bin";
 /// A `RetryInfo` by itself, as gRPC's libraries write a message that is named by its type.
 const RETRY_INFO: &str = "google.rpc.retryinfo-bin";
 
-pub(super) struct Transport {
+pub(super) struct GrpcTransport {
     channel: Channel,
     uri: Uri,
     headers: HeaderMap,
@@ -53,8 +52,8 @@ pub(super) struct Transport {
     retryable_codes: Option<GrpcCodes>,
 }
 
-impl Transport {
-    pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<Transport, ConfigError> {
+impl GrpcTransport {
+    pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<GrpcTransport, ConfigError> {
         if config.compression == Compression::Deflate {
             return Err(ConfigError {
                 setting: Setting::Compression,
@@ -72,8 +71,8 @@ impl Transport {
         let headers = request_headers(config, own, |name| {
             [CONTENT_TYPE, HOST].contains(name) || name.as_str().starts_with("grpc-")
         })?;
-        Ok(Transport {
-            channel: Channel::new(Dialer::new(config, endpoint)?),
+        Ok(GrpcTransport {
+            channel: Channel::new(Version::Http2, Dialer::new(config, endpoint)?),
             uri: call_uri(endpoint, config.signal.grpc_path()),
             headers,
             compression: config.compression,
@@ -104,11 +103,9 @@ impl Transport {
 
     /// One attempt, until `deadline`, which the server is told.
     pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
-        let lease = deadline.limit(self.channel.lease(deadline)).await;
-        let lease = lease.unwrap_or_else(|| Err(Failure::timed_out()));
-        let mut lease = lease.map_err(|failure| self.unavailable(failure))?;
+        let mut lease = self.channel.lease(deadline).await.map_err(|failure| self.unavailable(failure))?;
         let mut headers = self.headers.clone();
-        headers.insert(GRPC_TIMEOUT, timeout(deadline.left() + GRACE));
+        headers.insert(GRPC_TIMEOUT, timeout(deadline.left() + SERVER_TIMEOUT_MARGIN));
         let mut request = http::Request::new(Full::new(payload.clone()));
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = http::Version::HTTP_2;
@@ -292,29 +289,6 @@ fn not_grpc(status: http::StatusCode, retryable_codes: Option<GrpcCodes>) -> Fai
 
 fn cause(code: Code) -> Cause {
     Cause::Status(cause::Status::Grpc(code_name(code)))
-}
-
-/// As the gRPC specification writes them; tonic's Display is a sentence.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 #[cfg(test)]

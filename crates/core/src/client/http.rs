@@ -1,52 +1,50 @@
 //! OTLP/HTTP, with binary protobuf or JSON: one POST.
 
-use std::error::Error;
-use std::io::{self, ErrorKind};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ::http::StatusCode;
-use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use ::http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION,
+    RETRY_AFTER,
+};
+use ::http::{Method, Request, StatusCode, Uri};
 use bytes::{Bytes, BytesMut};
-use reqwest::redirect;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use url::{Position, Url};
 
-use super::LONG_REQUEST_BYTES;
 use super::cause::{Cause, Status};
-use super::compression::Compression;
+use super::channel::{Channel, Version};
+use super::compression::{Compression, LONG_REQUEST_BYTES};
 use super::config::{ClientConfig, Protocol, Signal};
-use super::config_error::ConfigError;
+use super::config_error::{ConfigError, Setting};
 use super::deadline::Deadline;
+use super::dial::Dialer;
 use super::endpoint::Endpoint;
-use super::failure::{Failure, root_cause, sources};
+use super::failure::Failure;
 use super::headers::request_headers;
-use super::resolver::Resolver;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
 use super::rpc_status::RpcStatus;
-use super::tls::{self, Tls};
+use super::secrets::basic_authentication;
+use super::tls;
 use super::transcode;
 use crate::process::runtime;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-const ALPN: &[u8] = b"http/1.1";
-
-pub(super) struct Transport {
-    /// None for plain HTTP.
-    tls: Option<Tls>,
-    /// With the generation of the TLS settings it was made with.
-    client: Mutex<(u64, reqwest::Client)>,
-    url: reqwest::Url,
+pub(super) struct HttpTransport {
+    channel: Channel,
+    /// As the request line has it: the path alone, or all of it for a proxy.
+    uri: Uri,
     headers: HeaderMap,
     compression: Compression,
-    timeout: Duration,
     signal: Signal,
     format: Format,
 }
 
-impl Transport {
-    pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<Transport, ConfigError> {
+impl HttpTransport {
+    pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<HttpTransport, ConfigError> {
         let Endpoint::Url(url) = endpoint else {
             return Err(tls::unusable("HTTP needs a URL"));
         };
@@ -54,28 +52,29 @@ impl Transport {
             Protocol::HttpJson => (Format::Json, JSON),
             Protocol::HttpProtobuf | Protocol::Grpc => (Format::Protobuf, PROTOBUF),
         };
+        let dialer = Dialer::new(config, endpoint)?;
         let mut own = HeaderMap::new();
+        own.insert(ACCEPT, HeaderValue::from_static("*/*"));
         own.insert(CONTENT_TYPE, content_type);
+        own.insert(HOST, host(url)?);
         if let Some(encoding) = config.compression.encoding() {
             own.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        let headers = request_headers(config, own, |_| false)?;
-        let (tls, settings) = match endpoint.is_tls() {
-            true => {
-                let tls = Tls::new(&config.tls, ALPN)?;
-                let settings = (*tls.current().config).clone();
-                (Some(tls), settings)
-            }
-            false => (None, tls::trusting_nobody()?),
-        };
-        let client = client(settings, config.timeout).map_err(|error| tls::unusable(root_cause(&error)))?;
-        Ok(Transport {
-            tls,
-            client: Mutex::new((0, client)),
-            url: url.clone(),
-            headers,
+        if let Some(credentials) = basic_authentication(url.as_str()) {
+            own.insert(AUTHORIZATION, secret(&credentials)?);
+        }
+        let proxy = dialer.forwarding_proxy();
+        if let Some(credentials) = proxy.and_then(|proxy| proxy.basic_auth()) {
+            let mut credentials = credentials.clone();
+            credentials.set_sensitive(true);
+            own.insert(PROXY_AUTHORIZATION, credentials);
+        }
+        let uri = uri(url, proxy.is_some());
+        Ok(HttpTransport {
+            uri,
+            headers: request_headers(config, own, |_| false)?,
+            channel: Channel::new(Version::Http1, dialer),
             compression: config.compression,
-            timeout: config.timeout,
             signal: config.signal,
             format,
         })
@@ -83,26 +82,12 @@ impl Transport {
 
     /// Why TLS files that have changed are not in use, if so.
     pub fn tls_problem(&self) -> Option<String> {
-        self.tls.as_ref().and_then(Tls::problem)
-    }
-
-    /// The client, or a new one if the TLS settings have changed; requests that are under way keep the old one alive.
-    fn client(&self) -> reqwest::Client {
-        let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tls) = &self.tls {
-            let settings = tls.current();
-            if settings.generation != current.0
-                && let Ok(client) = client((*settings.config).clone(), self.timeout)
-            {
-                *current = (settings.generation, client);
-            }
-        }
-        current.1.clone()
+        self.channel.dialer().tls_problem()
     }
 
     /// The body: `request`, which is protobuf, in the protocol's format and compressed.
     pub async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
-        let Transport { format, signal, compression, .. } = *self;
+        let HttpTransport { format, signal, compression, .. } = *self;
         let takes_long = (format, compression) != (Format::Protobuf, Compression::None);
         let takes_long = takes_long && request.len() >= LONG_REQUEST_BYTES;
         let encode = move || {
@@ -120,13 +105,47 @@ impl Transport {
 
     /// One attempt, until `deadline`. A slow body does not hide a status already known.
     pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
-        let request = self.client().post(self.url.clone()).headers(self.headers.clone()).body(payload.clone()).send();
-        let response = deadline.limit(request).await;
-        let mut response = response.ok_or_else(Failure::timed_out)?.map_err(lost)?;
-        let body = deadline.limit(body(&mut response)).await;
-        let body = body.unwrap_or_default();
-        conclude(response.status(), response.headers(), body, self.format)
+        let mut lease = self.channel.lease(deadline).await?;
+        let mut request = Request::new(Full::new(payload.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        let response = deadline.limit(lease.call(request)).await;
+        let (head, body) = response.unwrap_or_else(|| Err(Failure::timed_out()))?.into_parts();
+        let body = deadline.limit(read(body)).await.flatten();
+        if body.is_some() {
+            lease.give_back();
+        }
+        conclude(head.status, &head.headers, body.unwrap_or_default(), self.format)
     }
+}
+
+/// The URL's host, with its port if that is not the scheme's own.
+fn host(url: &Url) -> Result<HeaderValue, ConfigError> {
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    HeaderValue::from_str(host).map_err(|_| tls::unusable(format!("{host:?} is no name of a server")))
+}
+
+fn secret(text: &str) -> Result<HeaderValue, ConfigError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| ConfigError {
+        setting: Setting::Endpoint,
+        value: None,
+        problem: "its user info cannot be sent".to_owned(),
+        accepted: "text without control characters",
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A fragment is not sent, and neither is user info.
+fn uri(url: &Url, is_absolute: bool) -> Uri {
+    let path = &url[Position::BeforePath..Position::AfterQuery];
+    let uri = match is_absolute {
+        true => format!("{}://{}{path}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort]),
+        false => path.to_owned(),
+    };
+    // `endpoint::parse` has made sure of it.
+    uri.parse().expect("parts of an endpoint are a URI")
 }
 
 /// What an answer means; its body is in `format` unless it says otherwise.
@@ -152,35 +171,18 @@ pub(super) fn conclude(
     Err(Failure::new(what, explanation, retry(status, headers)).of(cause))
 }
 
-fn client(tls: rustls::ClientConfig, timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        // A redirected POST would carry the user's credentials to wherever a stranger says.
-        .redirect(redirect::Policy::none())
-        // Retries are OTLP's, not the HTTP client's.
-        .retry(reqwest::retry::never())
-        // Divided among a name's addresses, so that the first cannot use up the time of the others.
-        .connect_timeout(timeout)
-        // Its own would panic where no thread can be started, and start one for each request while the names hang.
-        .dns_resolver(Resolver)
-        .tcp_nodelay(true);
-    #[cfg(target_os = "linux")]
-    let client = client.tcp_user_timeout(super::dial::unacknowledged(timeout));
-    client.build()
-}
-
-/// The body, or nothing if it is too long or breaks off: the status counts for more.
-async fn body(response: &mut reqwest::Response) -> Bytes {
-    let mut body = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= MAX_RESPONSE_BYTES => {
-                body.extend_from_slice(&chunk);
+/// The body; none if it is too long or breaks off.
+async fn read(mut body: Incoming) -> Option<Bytes> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.ok()?.into_data() {
+            if read.len() + data.len() > MAX_RESPONSE_BYTES {
+                return None;
             }
-            Ok(None) => return body.freeze(),
-            Ok(Some(_)) | Err(_) => return Bytes::new(),
+            read.extend_from_slice(&data);
         }
     }
+    Some(read.freeze())
 }
 
 /// The specification wants a `google.rpc.Status`; proxies and many servers send text.
@@ -206,27 +208,6 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-fn lost(error: reqwest::Error) -> Failure {
-    // Its peer had closed the connection, most often one that was idle: no byte of an answer came.
-    let unanswered = sources(&error).any(|error| match error.downcast_ref::<hyper::Error>() {
-        Some(error) => error.is_incomplete_message() || error.is_canceled(),
-        None => error.downcast_ref::<io::Error>().is_some_and(|error| {
-            matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
-        }),
-    });
-    let (what, retry) = match () {
-        () if error.is_connect() => ("cannot connect", Retry::Backoff),
-        () if unanswered => ("connection lost", Retry::AtOnce),
-        () => ("connection lost", Retry::Backoff),
-    };
-    let timed_out = error.is_timeout();
-    // The URL may hold credentials.
-    let error = error.without_url();
-    let error: &(dyn Error + 'static) = &error;
-    let failure = Failure::transport(what, error, retry);
-    if timed_out { failure.of(Cause::Timeout) } else { failure }
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::failure::Failure;
+use super::outcome::Outcome;
 use super::redaction::Redaction;
 use super::response::{Accepted, Format};
-use super::{Outcome, grpc};
+use super::{grpc, http as otlp_http};
 
 /// What an HTTP answer with this status, content type, `Retry-After` and body comes to. None if HTTP would not let it
 /// through.
@@ -14,7 +15,7 @@ pub fn http_answer(status: u16, content_type: &[u8], retry_after: &[u8], body: &
     let status = http::StatusCode::from_u16(status).ok()?;
     let headers = headers([(CONTENT_TYPE, content_type), (RETRY_AFTER, retry_after)])?;
     let body = Bytes::copy_from_slice(body);
-    Some(outcome(super::http::conclude(status, &headers, body, Format::Protobuf)))
+    Some(outcome(otlp_http::conclude(status, &headers, body, Format::Protobuf)))
 }
 
 /// What a gRPC answer with this status, message, details (in both of their forms) and response comes to. None if HTTP would

@@ -1,7 +1,7 @@
-//! The HTTP proxy in gRPC's way, if the environment names one. (For HTTP, reqwest reads the same variables.)
+//! The HTTP proxy that requests go through, if the environment names one.
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use reqwest::Url;
+use url::Url;
 
 use super::secrets::credentials_in;
 
@@ -28,6 +28,12 @@ pub(super) fn for_grpc(target: &Url, environment: &Environment) -> Option<Interc
     let target = http::Uri::try_from(target.as_str()).ok()?;
     let proxy = matcher.intercept(&target)?;
     (proxy.uri().scheme() == Some(&http::uri::Scheme::HTTP)).then_some(proxy)
+}
+
+/// The proxy for HTTP requests to `target`: by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case, and by
+/// the system's settings on macOS and Windows.
+pub(super) fn for_http(target: &Url) -> Option<Intercept> {
+    Matcher::from_system().intercept(&http::Uri::try_from(target.as_str()).ok()?)
 }
 
 /// What must not be seen when a proxy or server quotes it.

@@ -1,7 +1,6 @@
 //! Names to addresses, by the system's resolver, which blocks: on a thread that ends with the look-up.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -11,7 +10,6 @@ use std::task::{Context, Poll};
 use std::vec;
 
 use hyper_util::client::legacy::connect::dns::Name;
-use reqwest::dns::{Addrs, Resolve, Resolving};
 use tokio::sync::watch;
 use tonic::codegen::Service;
 
@@ -72,18 +70,9 @@ fn under_way() -> MutexGuard<'static, HashMap<String, LookUp>> {
     UNDER_WAY.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `look_up`, for the HTTP clients: they put in the port, and do not ask it for the address of an address.
+/// `look_up`, for hyper-util's connector, which puts in the port and does not ask for the address of an address.
 #[derive(Clone)]
 pub(super) struct Resolver;
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
-        Box::pin(async move {
-            let found = look_up(name.as_str()).await;
-            found.map(|found| Box::new(found.into_iter()) as Addrs).map_err(Box::<dyn Error + Send + Sync>::from)
-        })
-    }
-}
 
 impl Service<Name> for Resolver {
     type Response = vec::IntoIter<SocketAddr>;

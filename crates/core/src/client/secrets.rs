@@ -25,8 +25,9 @@ pub(super) fn credentials_in(address: &str) -> Vec<String> {
     credentials
 }
 
-/// hyper-util makes it for proxies; an endpoint's is no different.
-fn basic_authentication(address: &str) -> Option<String> {
+/// The header that the user info stands for, if there is any. hyper-util makes it for proxies, and an endpoint's is no
+/// different.
+pub(super) fn basic_authentication(address: &str) -> Option<String> {
     let matcher = Matcher::builder().all(address).build();
     let matched = matcher.intercept(&http::Uri::from_static("http://any/"))?;
     Some(matched.basic_auth()?.to_str().ok()?.to_owned())

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rustls::RootCertStore;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls_platform_verifier::BuilderVerifierExt;
 
@@ -15,13 +14,13 @@ use super::config::TlsFiles;
 use super::config_error::{ConfigError, Setting};
 
 /// How often, at most, an export looks whether the files have changed. Tests do not wait.
-const LOOK_INTERVAL: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 1 });
+const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 1 });
 
 /// TLS settings that follow their files.
 pub(super) struct Tls {
     files: TlsFiles,
     alpn: &'static [u8],
-    state: Mutex<State>,
+    state: Mutex<TlsState>,
 }
 
 /// What new connections use. A greater generation was read later.
@@ -31,7 +30,7 @@ pub(super) struct Settings {
     pub config: Arc<rustls::ClientConfig>,
 }
 
-struct State {
+struct TlsState {
     settings: Settings,
     /// As they were when they were last read, well or not.
     stamps: Vec<Stamp>,
@@ -54,7 +53,7 @@ impl Tls {
         let stamps = stamps(files);
         let config = Arc::new(configure(files, alpn)?);
         let settings = Settings { generation: 0, config };
-        let state = State { settings, stamps, looked_at: Instant::now(), problem: None };
+        let state = TlsState { settings, stamps, looked_at: Instant::now(), problem: None };
         Ok(Tls { files: files.clone(), alpn, state: Mutex::new(state) })
     }
 
@@ -62,7 +61,7 @@ impl Tls {
     /// rotation is not done with them, the settings stay as they were.
     pub fn current(&self) -> Settings {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.stamps.is_empty() || state.looked_at.elapsed() < LOOK_INTERVAL {
+        if state.stamps.is_empty() || state.looked_at.elapsed() < FILE_CHECK_INTERVAL {
             return state.settings.clone();
         }
         state.looked_at = Instant::now();
@@ -85,12 +84,6 @@ impl Tls {
     pub fn problem(&self) -> Option<String> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).problem.clone()
     }
-}
-
-/// For plain HTTP there is nothing to verify, so the system's certificates are not read, nor need there be any. (A proxy
-/// that itself is reached over TLS is therefore not trusted for plain HTTP.)
-pub(super) fn trusting_nobody() -> Result<rustls::ClientConfig, ConfigError> {
-    Ok(builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 fn configure(files: &TlsFiles, alpn: &[u8]) -> Result<rustls::ClientConfig, ConfigError> {
