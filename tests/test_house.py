@@ -74,6 +74,8 @@ def rust_imports(source: Path) -> Imports:
         found = imports[file] = set()
         for path in used_paths(without_tests_and_comments(file.read_text())):
             names = path.split("::")
+            if "tests" in names:
+                continue
             if names[0] == "crate":
                 base = names[1:]
             elif names[0] == "super":

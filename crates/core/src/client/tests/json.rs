@@ -58,6 +58,8 @@ fn attribute(key: &str, value: Option<AnyValue>) -> KeyValue {
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
 
+// One message with everything in it, and its JSON beside it.
+#[allow(clippy::too_many_lines)]
 #[tokio::test]
 async fn spans() {
     bounded(async {
@@ -170,6 +172,8 @@ async fn logs() {
     .await;
 }
 
+// As `spans`.
+#[allow(clippy::too_many_lines)]
 #[tokio::test]
 async fn metrics() {
     bounded(async {
