@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::otlp::client::{self, ClientConfig, Compression, GrpcCodes, Protocol, Signal, TlsFiles};
 
-/// `otel_rs.exporter.otlp._connection.ExporterConfig`, whose settings have been checked there.
+/// `otel_rs.exporter.otlp._config.ExporterConfig`, whose settings have been checked there.
 #[derive(FromPyObject)]
 pub struct ExporterConfig {
     signal: String,
