@@ -163,7 +163,7 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and carg
 conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
 	$(BIN)/python tests/conformance/run.py
 
-lint: $(VENV)/.dev ## check formatting, clippy, ruff and mypy
+lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of the house
 	$(need_cargo)$(need_cc)$(need_rust_linters)
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
@@ -171,6 +171,7 @@ lint: $(VENV)/.dev ## check formatting, clippy, ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_house.py
 
 bench: $(VENV)/.dev $(VENV)/.extension ## compare with the stock SDK on this machine
 	$(BIN)/python benches/run.py

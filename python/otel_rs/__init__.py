@@ -1,10 +1,12 @@
 """OpenTelemetry for Python at native cost.
 
 The names here are those of ``opentelemetry.sdk.trace`` and ``opentelemetry.sdk.trace.export``; see ``otel_rs.trace``,
-``otel_rs.trace.export`` and ``otel_rs.exporter.otlp``. Importing the package changes nothing in other packages;
+``otel_rs.trace.export`` and ``otel_rs.exporter.otlp``. LazyClass the package changes nothing in other packages;
 ``install`` does.
 """
 
+import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from otel_rs._lazy_exports import lazy_exports
@@ -27,3 +29,10 @@ __getattr__ = lazy_exports(
         "uninstall": "installation",
     },
 )
+
+# Upstream's SDK reads this one when it is imported, and raises if it is bad.
+if "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in os.environ:
+    from otel_rs.settings.upstream import corrected_environment
+
+    with corrected_environment():
+        import_module("opentelemetry.sdk.trace")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from otel_rs import _native
+from otel_rs.settings.page import page
 
 
 def _address(text: str) -> str:
@@ -45,6 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     view.add_argument("--json", action="store_true", help="print each request as one line of OTLP/JSON instead")
     view.set_defaults(run=_view)
+
+    settings = commands.add_parser(
+        "settings",
+        help="print every environment variable, what it accepts and its default",
+        description="Print a page of Markdown with every environment variable, what it accepts and its default.",
+    )
+    settings.set_defaults(run=_settings)
     return parser
 
 
@@ -56,6 +64,11 @@ def _view(arguments: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         print(f"otel-rs view: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _settings(_arguments: argparse.Namespace) -> int:
+    print(page(), end="")
     return 0
 
 

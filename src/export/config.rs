@@ -7,7 +7,7 @@ use otel_rs_core::client::{self, ClientConfig, Compression, GrpcCodes, Protocol,
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// `otel_rs.exporter.otlp._connection.ExporterConfig`, whose settings have been checked there.
+/// `otel_rs.exporter.otlp._config.ExporterConfig`, whose settings have been checked there.
 #[derive(FromPyObject)]
 pub struct ExporterConfig {
     signal: String,

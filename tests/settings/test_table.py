@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -13,8 +15,8 @@ import opentelemetry.sdk.environment_variables
 import pytest
 
 from otel_rs.settings import table
-from otel_rs.settings.__main__ import page
 from otel_rs.settings.kinds import Number
+from otel_rs.settings.page import page
 from otel_rs.settings.table import ALL, Setting
 
 ROOT = Path(__file__).parents[2]
@@ -106,3 +108,9 @@ def test_the_page_is_current() -> None:
     assert (ROOT / "docs" / "configuration.md").read_text() == page(), (
         "python -m otel_rs.settings > docs/configuration.md"
     )
+
+
+@pytest.mark.parametrize("command", [["-m", "otel_rs.settings"], ["-m", "otel_rs.cli", "settings"]], ids=str)
+def test_the_page_is_printed(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == page()

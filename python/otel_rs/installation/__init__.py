@@ -16,7 +16,7 @@ from opentelemetry import trace as trace_api
 
 from otel_rs.installation.exchange import Exchange
 from otel_rs.installation.importing import NativeFinder
-from otel_rs.installation.replacements import ON_THEIR_OWN, replacements
+from otel_rs.installation.replacements import DEFERRED_MODULES, replacements
 from otel_rs.settings import tolerate_arguments
 
 _logger = logging.getLogger("otel_rs")
@@ -44,7 +44,7 @@ def install() -> None:
         exchange = _exchange = Exchange(wanted)
         # What the program passes is meant for the stock classes.
         tolerate_arguments(True)
-        _finder = NativeFinder(wanted, ON_THEIR_OWN, _put)
+        _finder = NativeFinder(wanted, DEFERRED_MODULES, _put)
         # First, so that none is missed that another thread imports meanwhile.
         sys.meta_path.insert(0, _finder)
         _put_in_imported(exchange)

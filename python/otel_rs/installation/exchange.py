@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from otel_rs.installation.on_demand import is_waiting
-from otel_rs.installation.replacements import Importing, Replacement
+from otel_rs.installation.replacements import LazyClass, Replacement
 
 
 class _Exchanged(NamedTuple):
@@ -32,7 +32,7 @@ class Exchange:
     def put(self, module: ModuleType) -> None:
         """Replaces a module's attributes, those that it has, or would have if its file had run."""
         for replacement in self.wanted[module.__name__].values():
-            if isinstance(replacement, Importing):
+            if isinstance(replacement, LazyClass):
                 # Not under the lock: an import waits for other threads, and they may come here.
                 replacement.native()
         with self._lock:

@@ -16,9 +16,9 @@ Put = Callable[[ModuleType], None]
 class NativeFinder(MetaPathFinder):
     """Finds the modules as everybody would, and gives them a loader that puts the native objects in."""
 
-    def __init__(self, wanted: Container[str], on_their_own: Container[str], put: Put) -> None:
+    def __init__(self, wanted: Container[str], deferred: Container[str], put: Put) -> None:
         self._wanted = wanted
-        self._on_their_own = on_their_own
+        self._deferred = deferred
         self._put = put
 
     def find_spec(
@@ -29,10 +29,10 @@ class NativeFinder(MetaPathFinder):
         spec = self._found_by_others(fullname, path, target)
         if spec is None or spec.loader is None:
             return None
-        if fullname in self._on_their_own and isinstance(spec.loader, InspectLoader):
-            spec.loader = _StandIn(spec.loader, self._put)
+        if fullname in self._deferred and isinstance(spec.loader, InspectLoader):
+            spec.loader = _DeferredLoader(spec.loader, self._put)
         else:
-            spec.loader = _PutAfter(spec.loader, self._put)
+            spec.loader = _ReplacingLoader(spec.loader, self._put)
         return spec
 
     def _found_by_others(
@@ -46,7 +46,7 @@ class NativeFinder(MetaPathFinder):
         return None
 
 
-class _PutAfter(Loader):
+class _ReplacingLoader(Loader):
     """Runs the module, then replaces."""
 
     def __init__(self, loader: Loader, put: Put) -> None:
@@ -57,12 +57,12 @@ class _PutAfter(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        _give_back(module, self._loader)
+        _restore_loader(module, self._loader)
         self._loader.exec_module(module)
         self._put(module)
 
 
-class _StandIn(Loader):
+class _DeferredLoader(Loader):
     """Replaces, and leaves running the module to whoever asks for another of its names: so that grpcio, protobuf and
     requests are not imported for nothing."""
 
@@ -74,12 +74,12 @@ class _StandIn(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        _give_back(module, self._loader)
+        _restore_loader(module, self._loader)
         module.__getattr__ = RunOnDemand(module, self._loader, self._put)  # type: ignore[method-assign]
         self._put(module)
 
 
-def _give_back(module: ModuleType, loader: Loader) -> None:
+def _restore_loader(module: ModuleType, loader: Loader) -> None:
     """Leaves the module as if its own loader had been found: for its source, its resources, and what reads them."""
     module.__loader__ = loader
     if module.__spec__ is not None:

@@ -30,14 +30,14 @@ _OTLP_CLASSES = {
 def _otlp_modules() -> dict[str, dict[str, Replacement]]:
     return {
         f"opentelemetry.exporter.otlp.proto.{protocol}.{module}": {
-            name: Importing(f"otel_rs.exporter.otlp.{protocol}", name)
+            name: LazyClass(f"otel_rs.exporter.otlp.{protocol}", name)
         }
         for protocol in ("grpc", "http")
         for module, name in _OTLP_CLASSES.items()
     }
 
 
-class Importing:
+class LazyClass:
     """A native class that is imported when its place is: metrics and logs cost a program that has none nothing."""
 
     def __init__(self, module: str, name: str) -> None:
@@ -52,7 +52,7 @@ class Importing:
 
 
 # Modules whose native names need nothing of the rest of them.
-ON_THEIR_OWN = frozenset(_otlp_modules())
+DEFERRED_MODULES = frozenset(_otlp_modules())
 
 
 def replacements() -> dict[str, dict[str, Replacement]]:
@@ -78,9 +78,14 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             "_initialize_components": _initialize_components,
             "_EXPORTER_BY_OTLP_PROTOCOL": lambda names: {**names, "http/json": "otlp_proto_http"},
         },
-        "opentelemetry.configuration._tracer_provider": {**provider, **batch, **simple, **_of_files("span")},
-        "opentelemetry.configuration._meter_provider": _of_files("metric"),
-        "opentelemetry.configuration._logger_provider": _of_files("log"),
+        "opentelemetry.configuration._tracer_provider": {
+            **provider,
+            **batch,
+            **simple,
+            **_file_factories("span"),
+        },
+        "opentelemetry.configuration._meter_provider": _file_factories("metric"),
+        "opentelemetry.configuration._logger_provider": _file_factories("log"),
         **_otlp_modules(),
     }
 
@@ -156,13 +161,13 @@ def _otlp_exporter(name: str, group: str, original: Any) -> list[tuple[str, Any]
             return found
         except Exception as error:  # grpcio and protobuf raise several kinds when they are of the wrong version or make
             _logger.debug("The entry point %s of %s cannot be loaded", name, group, exc_info=error)
-    return [(name, Importing(f"otel_rs.exporter.otlp.{_OTLP[name]}", _EXPORTERS[group][0]).native())]
+    return [(name, LazyClass(f"otel_rs.exporter.otlp.{_OTLP[name]}", _EXPORTERS[group][0]).native())]
 
 
 # --- opentelemetry-configuration: exporters by the section of the file -----------------------------------------------
 
 
-def _of_files(kind: str) -> dict[str, Replacement]:
+def _file_factories(kind: str) -> dict[str, Replacement]:
     """The functions that make exporters of a kind, and the table of them."""
 
     def grpc(config: Any) -> Any:
@@ -196,5 +201,5 @@ def _exporter_of_file(protocol: str, kind: str, config: Any) -> Any:
         arguments["preferred_aggregation"] = _meter_provider._map_histogram_aggregation(
             config.default_histogram_aggregation
         )
-    exporter = Importing(f"otel_rs.exporter.otlp.{protocol}", f"OTLP{kind.capitalize()}Exporter")
+    exporter = LazyClass(f"otel_rs.exporter.otlp.{protocol}", f"OTLP{kind.capitalize()}Exporter")
     return exporter.native()(**arguments)

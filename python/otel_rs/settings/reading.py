@@ -72,13 +72,17 @@ def warn_once(source: str, text: str, message: str) -> None:
 def variable_text(setting: Setting) -> str:
     """What the variable holds, without spaces and quotes around it; "" if that is nothing."""
     text = os.environ.get(setting.variable, "").strip()
-    if setting.kind.unquoted and len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
+    if setting.kind.unquoted and _is_quoted(text):
         shown = "" if setting.secret else f" is {setting.kind.shown(text)}"
         warn_once(
             setting.variable, text, f"{setting.variable}{shown}: the quotes are not part of the value and are left out."
         )
         text = text[1:-1].strip()
     return text
+
+
+def _is_quoted(text: str) -> bool:
+    return len(text) >= 2 and text[0] in "\"'" and text.find(text[0], 1) == len(text) - 1
 
 
 def read(setting: Setting, signal: Signal | None = None, *, kind: Kind | None = None, default: Any = None) -> Found:
@@ -171,7 +175,7 @@ def _refusal(name: str, argument: object, kind: Kind) -> str:
 
 def _report_not_accepted_argument(name: str, argument: object, kind: Kind, instead: str) -> None:
     shown = shortened(repr(argument))
-    report_bad(name, shown, shown, f"; accepted: {kind.accepted}", instead)
+    report_bad(f"argument {name}", shown, shown, f"; accepted: {kind.accepted}", instead)
 
 
 def read_headers(signal: Signal) -> dict[str, str]:
@@ -188,7 +192,7 @@ def given_headers(argument: Any) -> dict[str, str]:
     """Those of the argument `headers`: a text as in the variable, a mapping, or pairs."""
     if isinstance(argument, str):
         headers, malformed = OTLP_HEADERS.kind.parse(argument)
-        report_headers("headers", argument, malformed)
+        report_headers("argument headers", argument, malformed)
         return dict(headers)
     try:
         pairs = list(argument.items() if hasattr(argument, "items") else argument)
@@ -197,12 +201,12 @@ def given_headers(argument: Any) -> dict[str, str]:
         accepted = "a mapping of texts, pairs of texts, or a text of name=value with commas"
         if _arguments_raise:
             raise ValueError(f"headers cannot be read; accepted: {accepted}") from None
-        report_bad("headers", "", None, f" cannot be read; accepted: {accepted}", "It counts as not given.")
+        report_bad("argument headers", "", None, f" cannot be read; accepted: {accepted}", "It counts as not given.")
         return {}
     if _arguments_raise:
         return headers
     malformed = [position for position, pair in enumerate(headers.items(), 1) if not is_header(*pair)]
-    report_headers("headers", repr(sorted(headers.items())), malformed)
+    report_headers("argument headers", repr(sorted(headers.items())), malformed)
     return {name: value for name, value in headers.items() if is_header(name, value)}
 
 

@@ -35,12 +35,12 @@ class NativeSpanProcessor(WithReplaceableMethods, sdk.SpanProcessor):
 _Class = TypeVar("_Class", bound=type[NativeSpanProcessor])
 
 
-def takes_steps_natively(cls: _Class) -> _Class:
+def with_native_steps(cls: _Class) -> _Class:
     _native_steps[cls] = {name: getattr(cls, name) for name in _STEPS}
     return cls
 
 
-@takes_steps_natively
+@with_native_steps
 class SynchronousMultiSpanProcessor(NativeSpanProcessor, sdk.SynchronousMultiSpanProcessor):
     """Upstream's class, which also tells the native tracers of every change to its processors."""
 
@@ -59,7 +59,7 @@ class SynchronousMultiSpanProcessor(NativeSpanProcessor, sdk.SynchronousMultiSpa
         self._sort()
 
     def _sort(self) -> None:
-        if not _is_as_we_made_it(self, SynchronousMultiSpanProcessor):
+        if not _is_unmodified(self, SynchronousMultiSpanProcessor):
             self._native.set([], [self])
             return
         pipelines = []
@@ -86,12 +86,12 @@ def _pipeline_of(processor: sdk.SpanProcessor) -> _native.BatchProcessor | None:
     """What may be fed in the processor's place, or None if its own methods have to be called."""
     if isinstance(processor, NativeSpanProcessor):
         ours = next(cls for cls in type(processor).__mro__ if cls in _native_steps)
-        if _is_as_we_made_it(processor, ours):
+        if _is_unmodified(processor, ours):
             return processor._pipeline
     return None
 
 
-def _is_as_we_made_it(processor: sdk.SpanProcessor, ours: type[sdk.SpanProcessor]) -> bool:
+def _is_unmodified(processor: sdk.SpanProcessor, ours: type[sdk.SpanProcessor]) -> bool:
     """Whether nobody, by a subclass or a patch, wants to be called with the span."""
     return not any(
         getattr(type(processor), name) is not step or name in vars(processor)

@@ -79,22 +79,25 @@ def make_native(config: ExporterConfig, sources: Sources) -> _native.OtlpExporte
             found = sources["endpoint"]
         if found.is_argument and arguments_raise():
             raise
-        _report_unusable(found, error)
+        _report_unusable(config, found, error)
     return _native.OtlpExporter.that_sends_nothing(config)
 
 
-def _report_unusable(found: Found, error: _native.ConfigError) -> None:
+def _report_unusable(config: ExporterConfig, found: Found, error: _native.ConfigError) -> None:
     shown = None if error.value is None else repr(error.value)
-    problem = f": {error.problem}; accepted: {error.accepted}"
+    accepted = error.accepted
     if error.setting == "endpoint":
         shown = Url().shown(found.text or str(found.value))
-        if "://" not in found.text:
-            problem += " (begin it with http:// or https://)"
+        if found.source == OTLP_ENDPOINT.variable and config.protocol != "grpc":
+            accepted = "a URL such as http://localhost:4318"
+        if "://" not in found.text and config.protocol != "grpc":
+            accepted += " (begin it with http:// or https://)"
+    source = found.source or error.setting
     report_bad(
-        found.source or error.setting,
+        source if found.from_variable else f"argument {source}",
         found.text or str(found.value),
         shown,
-        problem,
+        f": {error.problem}; accepted: {accepted}",
         "An exporter that is configured with it sends nothing and counts what it gets as failed.",
     )
 

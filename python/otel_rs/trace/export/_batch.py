@@ -28,7 +28,7 @@ from otel_rs.settings.table import (
     MAX_MILLIS,
     MAX_REQUEST_BYTES,
 )
-from otel_rs.trace._processors import NativeSpanProcessor, takes_steps_natively
+from otel_rs.trace._processors import NativeSpanProcessor, with_native_steps
 from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
 
@@ -70,7 +70,7 @@ def _python_batches(
     )
 
 
-@takes_steps_natively
+@with_native_steps
 class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
     """Collects ended spans and exports them in batches. Behaves as ``opentelemetry.sdk.trace.export``'s.
 

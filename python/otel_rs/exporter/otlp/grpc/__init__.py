@@ -19,8 +19,8 @@ the general one. The exporters have these arguments in common:
     meter_provider: For the exporter's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true. Default:
         the global one.
 
-All raise ValueError for an endpoint, a header's name, a timeout, a compression, a status code or a certificate's file
-that cannot be used.
+Arguments that cannot be used raise ValueError. Variables that cannot be used cost themselves and one error line; see
+``otel_rs.settings``.
 
 Specification: https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 """

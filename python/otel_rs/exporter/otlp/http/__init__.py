@@ -23,8 +23,8 @@ the general one. The exporters have these arguments in common:
     protocol: ``http/protobuf`` or ``http/json``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]PROTOCOL`` if it is one of
         them, else ``http/protobuf``.
 
-All raise ValueError for an endpoint, a header's name, a timeout, a compression, a certificate's file or a protocol that
-cannot be used.
+Arguments that cannot be used raise ValueError. Variables that cannot be used cost themselves and one error line; see
+``otel_rs.settings``.
 
 Specification: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """

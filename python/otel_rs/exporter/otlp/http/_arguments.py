@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from dataclasses import dataclass
 
 from otel_rs.exporter.otlp import _config
@@ -22,7 +22,7 @@ from otel_rs.settings.table import (
 _PROTOCOLS = PROTOCOLS.without("grpc")
 _DEFAULT_PROTOCOL = "http/protobuf"
 
-_REQUEST_SIZE = Number("a whole number of bytes; zero or less: any", unit="bytes", minimum=-sys.maxsize)
+_REQUEST_SIZE = Number("a whole number of bytes; zero or less: any", unit="bytes", minimum=-math.inf)
 # Upstream's.
 _DEFAULT_MAX_REQUEST_SIZE = 64 * 1024 * 1024
 
