@@ -171,7 +171,7 @@ lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of th
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --quiet tests/test_house.py
+	$(BIN)/python -m pytest --quiet --noconftest tests/test_house.py
 
 bench: $(VENV)/.dev $(VENV)/.extension ## compare with the stock SDK on this machine
 	$(BIN)/python benches/run.py

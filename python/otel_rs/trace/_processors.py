@@ -24,7 +24,7 @@ class NativeSpanProcessor(WithReplaceableMethods, sdk.SpanProcessor):
     _called_natively = _STEPS
 
     # What native code feeds in this processor's place.
-    _pipeline: _native.BatchProcessor | None = None
+    _native_processor: _native.BatchProcessor | None = None
 
     @staticmethod
     def _methods_changed() -> None:
@@ -62,15 +62,15 @@ class SynchronousMultiSpanProcessor(NativeSpanProcessor, sdk.SynchronousMultiSpa
         if not _is_unmodified(self, SynchronousMultiSpanProcessor):
             self._native.set([], [self])
             return
-        pipelines = []
+        native = []
         python = []
         for processor in self._all:
-            pipeline = _pipeline_of(processor)
-            if pipeline is None:
+            native_processor = _native_processor_of(processor)
+            if native_processor is None:
                 python.append(processor)
             else:
-                pipelines.append(pipeline)
-        self._native.set(pipelines, python)
+                native.append(native_processor)
+        self._native.set(native, python)
 
 
 def native_processors(processor: sdk.SpanProcessor) -> _native.Processors:
@@ -82,12 +82,12 @@ def native_processors(processor: sdk.SpanProcessor) -> _native.Processors:
     return processors
 
 
-def _pipeline_of(processor: sdk.SpanProcessor) -> _native.BatchProcessor | None:
+def _native_processor_of(processor: sdk.SpanProcessor) -> _native.BatchProcessor | None:
     """What may be fed in the processor's place, or None if its own methods have to be called."""
     if isinstance(processor, NativeSpanProcessor):
         ours = next(cls for cls in type(processor).__mro__ if cls in _native_steps)
         if _is_unmodified(processor, ours):
-            return processor._pipeline
+            return processor._native_processor
     return None
 
 

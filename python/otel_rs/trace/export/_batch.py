@@ -1,4 +1,4 @@
-"""The batch processor: a native pipeline for a native exporter, a Python thread for any other."""
+"""The batch processor: a native batch processor for a native exporter, a Python thread for any other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
 
 if TYPE_CHECKING:
-    from otel_rs.trace.export._metrics import PipelineMetrics
+    from otel_rs.trace.export._metrics import BatchProcessorMetrics
 
 _DEFAULT_FLUSH_TIMEOUT_MILLIS = 30_000
 
@@ -153,20 +153,20 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         max_concurrent_exports: int,
         meter_provider: MeterProvider | None,
     ) -> NativeBatchProcessor:
-        self._pipeline = _native.BatchProcessor(
+        self._native_processor = _native.BatchProcessor(
             native,
             *sizes,
             read(BSP_MAX_QUEUE_BYTES).value,
             min(read(MAX_REQUEST_BYTES).value, native.max_request_size or sys.maxsize),
             max_concurrent_exports,
         )
-        metrics: PipelineMetrics | None = None
+        metrics: BatchProcessorMetrics | None = None
         if read(INTERNAL_METRICS).value:
             # Not imported where nobody measures.
             from otel_rs.trace.export import _metrics
 
-            metrics = _metrics.PipelineMetrics(self._pipeline, meter_provider, sizes.max_queue_size)
-        return NativeBatchProcessor(span_exporter, self._pipeline, metrics)
+            metrics = _metrics.BatchProcessorMetrics(self._native_processor, meter_provider, sizes.max_queue_size)
+        return NativeBatchProcessor(span_exporter, self._native_processor, metrics)
 
     @property
     def span_exporter(self) -> sdk.SpanExporter:
@@ -180,7 +180,7 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         pass
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Takes an ended span, if it is sampled. A native tracer feeds a native pipeline without calling this."""
+        """Takes an ended span, if it is sampled. A native tracer does not call this."""
         if span.context and span.context.trace_flags.sampled:
             self._batch_processor.emit(span)
 

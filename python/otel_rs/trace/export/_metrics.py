@@ -1,4 +1,4 @@
-"""The SDK's own metrics of native pipelines: upstream's instruments, fed from the native counters."""
+"""The SDK's own metrics of native batch processors: upstream's instruments, fed from the native counters."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from otel_rs import _native
 from otel_rs.exporter.otlp._exporter_metrics import METER, CounterChanges, record_on_collection
 
 
-class PipelineMetrics:
-    """``otel.sdk.processor.span.*`` of a pipeline."""
+class BatchProcessorMetrics:
+    """``otel.sdk.processor.span.*`` of a batch processor."""
 
-    def __init__(self, pipeline: _native.BatchProcessor, meter_provider: MeterProvider | None, capacity: int) -> None:
-        self._pipeline = pipeline
-        self._changes = CounterChanges(pipeline.processed()[:3])
+    def __init__(self, native: _native.BatchProcessor, meter_provider: MeterProvider | None, capacity: int) -> None:
+        self._native_processor = native
+        self._changes = CounterChanges(native.processed()[:3])
         provider = meter_provider or get_meter_provider()
         component = OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR
         self._metrics = ProcessorMetrics("traces", component, provider, capacity=capacity)
         this = weakref.ref(self)
-        self._metrics.register_queue_size(lambda: pipeline.processed()[3] if (pipeline := _pipeline_of(this)) else 0)
+        self._metrics.register_queue_size(lambda: native.processed()[3] if (native := _native_of(this)) else 0)
         name = self._metrics._standard_attrs[OTEL_COMPONENT_NAME]
         record_on_collection(provider.get_meter(METER), name, self.record)
 
     def record(self) -> None:
         """Records what has happened since the last call."""
         with self._changes.lock:
-            processed, queue_full, after_shutdown = self._changes.since(self._pipeline.processed()[:3])
+            processed, queue_full, after_shutdown = self._changes.since(self._native_processor.processed()[:3])
             if processed:
                 self._metrics.finish_items(processed)
             if queue_full:
@@ -38,6 +38,6 @@ class PipelineMetrics:
                 self._metrics.drop_items(after_shutdown, "already_shutdown")
 
 
-def _pipeline_of(metrics: weakref.ref[PipelineMetrics]) -> _native.BatchProcessor | None:
+def _native_of(metrics: weakref.ref[BatchProcessorMetrics]) -> _native.BatchProcessor | None:
     this = metrics()
-    return this._pipeline if this else None
+    return this._native_processor if this else None

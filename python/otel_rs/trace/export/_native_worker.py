@@ -1,4 +1,4 @@
-"""Batching for native exporters: the pipeline, with the methods that upstream's worker has."""
+"""Batching for native exporters: the native batch processor, with the methods that upstream's worker has."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from otel_rs import _native
 
 if TYPE_CHECKING:
-    from otel_rs.trace.export._metrics import PipelineMetrics
+    from otel_rs.trace.export._metrics import BatchProcessorMetrics
 
 
 class NativeBatchProcessor:
     def __init__(
         self,
         exporter: SpanExporter,
-        pipeline: _native.BatchProcessor,
-        metrics: PipelineMetrics | None,
+        native: _native.BatchProcessor,
+        metrics: BatchProcessorMetrics | None,
     ) -> None:
         self._exporter = exporter
-        self._pipeline = pipeline
+        self._native_processor = native
         self._metrics = metrics
         self._is_shut_down = False
 
     def emit(self, data: ReadableSpan) -> None:
-        self._pipeline.push_span(data)
+        self._native_processor.push_span(data)
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         # Whoever calls it again waits too: a signal or another thread may have begun it.
-        self._pipeline.shutdown(timeout_millis)
+        self._native_processor.shutdown(timeout_millis)
         if not self._is_shut_down:
             self._is_shut_down = True
             self._exporter.shutdown()
@@ -38,7 +38,7 @@ class NativeBatchProcessor:
                 self._metrics.record()
 
     def force_flush(self, timeout_millis: float) -> bool:
-        return not self._pipeline.is_shut_down() and self._pipeline.force_flush(timeout_millis)
+        return not self._native_processor.is_shut_down() and self._native_processor.force_flush(timeout_millis)
 
     def counts(self) -> dict[str, int]:
-        return self._pipeline.counts()
+        return self._native_processor.counts()
