@@ -1,4 +1,4 @@
-//! What an export failed of, in the words of the semantic conventions.
+//! Why an export failed, in the words of the semantic conventions.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -35,8 +35,8 @@ impl Cause {
         }
     }
 
-    /// `http.response.status_code` or `rpc.response.status_code`, if there was one. gRPC has codes of its own for what
-    /// befalls a call on the way.
+    /// `http.response.status_code` or `rpc.response.status_code`, if there was one. gRPC has codes of its own for
+    /// failures on the way.
     pub fn status(self, is_grpc: bool) -> Option<Status> {
         match self {
             Cause::Status(status) => Some(status),

@@ -1,10 +1,10 @@
 //! The connections of a client, by address: made when they are needed, and replaced when they are lost.
 //!
-//! HTTP/2 has one connection an address, which calls share, and takes the addresses in turn. HTTP/1.1 has as many as there are
-//! calls at a time, and keeps them for the next.
+//! HTTP/2 has one connection an address, which calls share, and takes the addresses in turn. HTTP/1.1 has as many as
+//! there are calls at a time, and keeps them for the next.
 //!
-//! Not tonic's channel, which can spread its calls over addresses only with its own connector. Neither it nor hyper-util's
-//! client distinguishes a request that never left from one that was lost on the way.
+//! Not tonic's channel, which can spread its calls over addresses only with its own connector. Neither it nor
+//! hyper-util's client distinguishes a request that never left from one that was lost on the way.
 
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -55,7 +55,7 @@ pub(super) struct Channel {
     /// Where the next call's turn begins.
     turn: AtomicUsize,
     resolve_again: AtomicBool,
-    /// Names connections, so that a late finding about one is not held against its successor.
+    /// Numbers connections, so that a late finding about one does not count against its successor.
     connections: AtomicU64,
 }
 
@@ -152,7 +152,7 @@ impl Channel {
         }))
     }
 
-    /// To be called after a failure: the name may have moved.
+    /// To be called after a failure: the name may have other addresses by now.
     pub fn suspect(&self) {
         self.resolve_again.store(true, Ordering::Relaxed);
     }
@@ -173,7 +173,7 @@ impl Channel {
                 let patience = if suspected { half } else { half.min(LOOK_UP_LIMIT) };
                 match Deadline::after(patience).limit(self.dialer.resolve()).await {
                     Some(Ok(addresses)) => self.replace_servers(addresses),
-                    // A name server that is out of order is no reason to give up servers that may still be there.
+                    // A failing name server is no reason to give up servers that may still be there.
                     Some(Err(_)) | None => {
                         self.lock_servers().resolved = Some(Instant::now());
                         known
@@ -231,8 +231,8 @@ impl Channel {
         Ok(Lease { server: Arc::clone(server), connection })
     }
 
-    /// Starts a task for the connection. It ends when the last sender is gone or the connection is lost; the calls get to know
-    /// what went wrong.
+    /// Starts a task for the connection. It ends when the last sender is gone or the connection is lost; the calls get
+    /// to know what went wrong.
     async fn shake_hands(&self, stream: TokioIo<Box<dyn Stream>>) -> hyper::Result<Sender> {
         Ok(match self.version {
             Version::Http1 => {
@@ -323,7 +323,7 @@ impl Lease {
         }
     }
 
-    /// To be called when a call went unanswered: the peer may be gone without a trace. Other calls that are under way
+    /// To be called when a call got no answer: the peer may be gone without a trace. Other calls that are under way
     /// keep the connection.
     pub fn discard(&self) {
         self.server.link().connections.retain(|connection| connection.number != self.connection.number);
@@ -340,8 +340,8 @@ fn is_unanswered(error: &hyper::Error) -> bool {
     })
 }
 
-/// HTTP/2: the server has said that it did not look at the request, or the connection is gone, which the peer may have closed
-/// long ago. A reset concerns one call alone.
+/// HTTP/2: the server has said that it did not look at the request, or the connection is gone, which the peer may have
+/// closed long ago. A reset concerns one call alone.
 fn is_unseen(error: &hyper::Error) -> bool {
     let http2 = sources(error).find_map(|error| error.downcast_ref::<h2::Error>());
     let refused = http2.is_some_and(|error| {

@@ -5,8 +5,8 @@ use std::io::Write;
 
 use flate2::write::{GzEncoder, ZlibEncoder};
 
-/// From this length on a request is compressed or made JSON apart from the runtime's thread: at tens of megabytes a second
-/// it would keep other exports waiting.
+/// From this length on a request is compressed or made JSON apart from the runtime's thread: at tens of megabytes a
+/// second it would keep other exports waiting.
 pub(super) const LONG_REQUEST_BYTES: usize = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Compression {
                 encoder.write_all(input).and_then(|()| encoder.finish())
             }
             Compression::Zstd => zstd::Encoder::new(output, zstd::DEFAULT_COMPRESSION_LEVEL).and_then(|mut encoder| {
-                // Spares the peer from buffering for a frame of unknown size.
+                // Lets the peer allocate the right buffer at once.
                 encoder.set_pledged_src_size(Some(input.len() as u64))?;
                 encoder.write_all(input)?;
                 encoder.finish()

@@ -1,4 +1,4 @@
-//! How long an export may take, not counting the time in which the process stood still.
+//! How long an export may take, without the time in which the process was stopped.
 
 use std::future::Future;
 use std::pin::pin;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
-/// How often whoever waits looks at the clock.
+/// How often a wait checks the clock.
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Whoever looks again only after this time was stopped, or frozen with his machine.
+/// If a check comes later than this, the process was stopped, or its machine was suspended.
 const STOOD_STILL: Duration = Duration::from_millis(750);
 
-/// How often tasks that pass an answer on to one another get to run before it is given up: the connection's, the call's
-/// and those between them.
+/// How often other tasks may still run before the wait ends, since an answer passes through several: the connection's,
+/// the call's and those between them.
 const LAST_TURNS: usize = 8;
 
-/// Stands in for a timeout too long to be added to the clock.
+/// Replaces a timeout that is too long to be added to the clock.
 const FAR_AWAY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The end of an export's time. It is put off when the process stood still: its peers did not, so what they did
-/// meanwhile, an answer or a closed connection, is there to be seen when the process goes on, and so is a timer that
+/// The end of an export's time. It moves when the process was stopped. Peers went on meanwhile, so what they did
+/// meanwhile, an answer or a closed connection, is there when the process continues, and so is a timer that
 /// has run out.
 pub(crate) struct Deadline(Mutex<Times>);
 
@@ -38,7 +38,7 @@ impl Deadline {
         Deadline(Mutex::new(Times { at, looked: now }))
     }
 
-    /// The time that is left. To be asked for every now and then while the process runs, as `limit` does.
+    /// The time that is left. Must be called regularly while the process runs, as `limit` does.
     pub fn left(&self) -> Duration {
         let mut times = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -50,8 +50,8 @@ impl Deadline {
         times.at.saturating_duration_since(now)
     }
 
-    /// What `future` comes to, or None if the time is up before; what is there by then counts, though no task has seen
-    /// it yet.
+    /// The output of `future`, or None if the time is up before; an output that is there by then counts, even if no
+    /// task has seen it yet.
     pub async fn limit<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         loop {
@@ -60,7 +60,7 @@ impl Deadline {
                 break;
             }
             if let Ok(output) = timeout(left.min(CLOCK_CHECK_INTERVAL), &mut future).await {
-                // It may have come after a standstill.
+                // The process may have been stopped before.
                 self.left();
                 return Some(output);
             }
@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// As a stopped process does, or a machine that is suspended.
+    /// Does what a stopped process does, or a suspended machine.
     fn stand_still() {
         thread::sleep(STOOD_STILL + Duration::from_millis(250));
     }
@@ -117,7 +117,7 @@ mod tests {
         });
         assert!(deadline.limit(answered).await.is_some());
         assert!(deadline.left() > Duration::ZERO);
-        // It is not put off for ever.
+        // It does not move for ever.
         assert!(deadline.limit(pending::<()>()).await.is_none());
     }
 

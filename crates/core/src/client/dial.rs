@@ -216,7 +216,7 @@ pub(super) fn unacknowledged(timeout: Duration) -> Duration {
     (timeout / 2).clamp(Duration::from_millis(500), Duration::from_secs(30))
 }
 
-/// A precaution: where it cannot be had, that is no reason not to export.
+/// A precaution: if the system refuses it, the export goes on.
 #[cfg(target_os = "linux")]
 fn limit_unacknowledged(stream: &TcpStream, limit: Duration) {
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limit));

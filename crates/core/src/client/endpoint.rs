@@ -1,4 +1,4 @@
-//! Where to send, and how to say so without giving a secret away.
+//! Where to send, and how to show that without a secret.
 
 use std::path::PathBuf;
 
@@ -66,12 +66,12 @@ pub(super) fn parse(config: &ClientConfig) -> Result<Endpoint, ConfigError> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(invalid("the scheme must be http or https".to_owned()));
     }
-    // A URL may hold what a request line may not; better to learn of it now than at the first export.
+    // A URL may hold what a request line must not: report it now, not at the first export.
     if let Err(error) = ::http::Uri::try_from(url.as_str()) {
         return Err(invalid(error.to_string()));
     }
-    // HTTP sends user info as basic authentication. gRPC has no such custom, and to drop credentials in silence would
-    // be the worst answer.
+    // HTTP sends user info as basic authentication. gRPC has no such custom, and dropping credentials silently would
+    // be worse than an error.
     let has_user_info = !url.username().is_empty() || url.password().is_some();
     if config.protocol == Protocol::Grpc && has_user_info {
         return Err(invalid("user info is not supported with gRPC, set an authorization header".to_owned()));

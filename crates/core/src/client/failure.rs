@@ -9,8 +9,8 @@ use super::retry::Retry;
 pub(super) struct Failure {
     /// Our words: what happened, with the code if there is one.
     pub what: String,
-    /// The server's or the operating system's words, if any. Untrusted: any length, any character, and a server may
-    /// quote the request's headers. Never shown but through [`super::redaction::Redaction::one_line`].
+    /// The message of the server or the operating system, if any. Untrusted: any length, any character, and a server
+    /// may quote the request's headers. Never shown but through [`super::redaction::Redaction::one_line`].
     pub detail: String,
     pub retry: Retry,
     pub cause: Cause,
@@ -45,7 +45,7 @@ impl Failure {
         Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff).of(Cause::Timeout) }
     }
 
-    /// Sent again as it is, the request would meet the same refusal.
+    /// The server refused the request for its length, and would refuse it again.
     pub fn too_large(what: impl Into<String>, detail: impl Into<String>) -> Failure {
         Failure { too_large: true, ..Failure::new(what, detail, Retry::Never) }
     }

@@ -1,8 +1,8 @@
 //! OTLP/gRPC: one unary call.
 //!
 //! The call is framed and its status read here, not by `tonic::client::Grpc`, because that would panic on a malformed
-//! `grpc-status-details-bin`, report an oversized answer by the code of a retryable server error, and compress again for
-//! every attempt.
+//! `grpc-status-details-bin`, report an oversized answer by the code of a retryable server error, and compress again
+//! for every attempt.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl GrpcTransport {
         if takes_long { runtime::apart(encode).await } else { encode() }
     }
 
-    /// One attempt, until `deadline`, which the server is told.
+    /// One attempt, until `deadline`, which is also sent to the server.
     pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
         let mut lease = self.channel.lease(deadline).await.map_err(|failure| self.unavailable(failure))?;
         let mut headers = self.headers.clone();
@@ -126,8 +126,8 @@ impl GrpcTransport {
         }
     }
 
-    /// A failure of the connection, for which gRPC's code is UNAVAILABLE. What is tried again at once is no retry in
-    /// gRPC's sense: the server has not seen the call.
+    /// A failure of the connection, for which gRPC's code is UNAVAILABLE. An attempt that is made again at once is no
+    /// retry in gRPC's sense: the server has not seen the call.
     fn unavailable(&self, failure: Failure) -> Failure {
         match failure.retry {
             Retry::Backoff => Failure { retry: retry(Code::Unavailable, None, self.retryable_codes), ..failure },
@@ -240,7 +240,7 @@ fn retry(code: Code, retry_info: Option<RetryInfo>, retryable_codes: Option<Grpc
     }
 }
 
-/// The specification's word.
+/// Whether the specification says that the code is retryable.
 fn is_retryable(code: Code, has_retry_info: bool) -> bool {
     match code {
         Code::Cancelled
@@ -249,7 +249,7 @@ fn is_retryable(code: Code, has_retry_info: bool) -> bool {
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss => true,
-        // The server recovers from it only if it says when.
+        // Retryable only if the server says when.
         Code::ResourceExhausted => has_retry_info,
         _ => false,
     }

@@ -84,9 +84,9 @@ impl Client {
     /// Sends `request`, an encoded export request of the client's signal, and retries as the specification says.
     ///
     /// Takes at most the configured timeout, all attempts included; time in which the process stood still does not
-    /// count. Once `no_retry` is true there are no further attempts, and a wait for the next one ends; the first attempt
-    /// is made all the same, and made again if its connection turned out to have been closed meanwhile. Dropping the
-    /// future cancels the export. Must be polled on a tokio runtime with time and I/O enabled.
+    /// count. Once `no_retry` is true there are no further attempts, and a wait for the next one ends; the first
+    /// attempt is made all the same, and made again if its connection turned out to have been closed meanwhile.
+    /// Dropping the future cancels the export. Must be polled on a tokio runtime with time and I/O enabled.
     pub async fn export(&self, request: Bytes, no_retry: &watch::Receiver<bool>) -> Outcome {
         let deadline = Deadline::after(self.timeout);
         // Encoded, compressed and framed once, whatever the number of attempts.

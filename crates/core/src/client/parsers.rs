@@ -1,4 +1,4 @@
-//! All that is made of a peer's answer, without a peer: for fuzzing.
+//! The parsing of a peer's answer, without a peer: for fuzzing.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
@@ -9,8 +9,8 @@ use super::redaction::Redaction;
 use super::response::{Accepted, Format};
 use super::{grpc, http as otlp_http};
 
-/// What an HTTP answer with this status, content type, `Retry-After` and body comes to. None if HTTP would not let it
-/// through.
+/// The outcome of an HTTP answer with this status, content type, `Retry-After` and body. None if HTTP does not allow
+/// it.
 pub fn http_answer(status: u16, content_type: &[u8], retry_after: &[u8], body: &[u8]) -> Option<Outcome> {
     let status = http::StatusCode::from_u16(status).ok()?;
     let headers = headers([(CONTENT_TYPE, content_type), (RETRY_AFTER, retry_after)])?;
@@ -18,8 +18,8 @@ pub fn http_answer(status: u16, content_type: &[u8], retry_after: &[u8], body: &
     Some(outcome(otlp_http::conclude(status, &headers, body, Format::Protobuf)))
 }
 
-/// What a gRPC answer with this status, message, details (in both of their forms) and response comes to. None if HTTP would
-/// not let it through.
+/// The outcome of a gRPC answer with this status, message, details (in both of their forms) and response. None if HTTP
+/// does not allow it.
 pub fn grpc_answer(status: &[u8], message: &[u8], details: &[u8], response: &[u8]) -> Option<Outcome> {
     let name = HeaderName::from_static;
     let fields = [

@@ -30,13 +30,13 @@ pub(super) fn for_grpc(target: &Url, environment: &Environment) -> Option<Interc
     (proxy.uri().scheme() == Some(&http::uri::Scheme::HTTP)).then_some(proxy)
 }
 
-/// The proxy for HTTP requests to `target`: by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case, and by
-/// the system's settings on macOS and Windows.
+/// The proxy for HTTP requests to `target`: by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case,
+/// and by the system's settings on macOS and Windows.
 pub(super) fn for_http(target: &Url) -> Option<Intercept> {
     Matcher::from_system().intercept(&http::Uri::try_from(target.as_str()).ok()?)
 }
 
-/// What must not be seen when a proxy or server quotes it.
+/// The proxies' credentials, which must not appear in the log.
 pub(super) fn secrets(environment: &Environment) -> Vec<String> {
     let proxies = PROXY.into_iter().chain(["all_proxy", "ALL_PROXY"]);
     proxies.filter_map(environment).flat_map(|address| credentials_in(&address)).collect()

@@ -1,5 +1,5 @@
-//! A stream whose peer is heard out: what it sent before it closed the connection is read, though nothing can be written
-//! to it any more. h2 writes before it reads, and would give up answers that have come while the process stood still.
+//! A stream that is read to its end even after a write has failed: what the peer sent before it closed the connection
+//! still counts. h2 writes before it reads, and would lose answers that arrived while the process was stopped.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(super) struct ReadFirst<S> {
     stream: S,
-    /// Why it cannot be written to; told once there is nothing more to read.
+    /// Why writing failed; returned once there is nothing more to read.
     broken: Option<io::Error>,
 }
 
@@ -43,7 +43,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ReadFirst<S> {
     ) -> Poll<io::Result<usize>> {
         if self.broken.is_none() {
             match Pin::new(&mut self.stream).poll_write_vectored(cx, bufs) {
-                // The reader is woken: a socket that cannot be written to has something to read, if only its end.
+                // This wakes the reader: a socket that cannot be written to has something to read, if only its end.
                 Poll::Ready(Err(error)) => self.broken = Some(error),
                 written => return written,
             }

@@ -1,4 +1,4 @@
-//! Makes a stranger's text fit to be logged.
+//! Makes text of a server fit for the log.
 
 /// Enough for a server to say what is wrong, too little to flood a log.
 const MAX_CHARS: usize = 200;
@@ -6,7 +6,7 @@ const MAX_CHARS: usize = 200;
 /// Shorter texts are no secrets worth the name, and replacing each "1" would make messages unreadable.
 const MIN_SECRET_LEN: usize = 4;
 
-/// Texts that must not be seen, longest first.
+/// Secrets, longest first.
 pub(super) struct Redaction {
     secrets: Vec<String>,
 }

@@ -18,8 +18,8 @@ use crate::process::fork::PerProcess;
 type Addresses = io::Result<Vec<SocketAddr>>;
 type LookUp = watch::Receiver<Option<Result<Vec<SocketAddr>, Arc<io::Error>>>>;
 
-/// By name: whoever asks again waits for the same answer, so that a name server that hangs holds one thread and not one
-/// of each export. The threads do not exist in a forked child.
+/// Look-ups under way, by name: who asks again waits for the same answer, so that a name server that hangs occupies one
+/// thread, not one for each export. The threads do not exist in a forked child.
 static UNDER_WAY: PerProcess<Mutex<HashMap<String, LookUp>>> = PerProcess::new();
 
 /// The addresses of a name, with port 0. Called on the runtime's thread, whose blocked signals a new one inherits.
@@ -45,7 +45,7 @@ async fn one_at_a_time(name: &str, ask: impl Fn(&str) -> Addresses + Clone + Sen
     };
     match found {
         Some(found) => found.map_err(|error| io::Error::new(error.kind(), error)),
-        // There is no thread, so this one does it.
+        // No thread could be started, so this one does it.
         None => ask(name),
     }
 }

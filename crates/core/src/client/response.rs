@@ -5,7 +5,7 @@ use bytes::Bytes;
 use prost::Message;
 use serde::Deserialize;
 
-/// A longer answer is not read to its end: memory is bounded, whatever the peer sends.
+/// A longer answer is not read to its end, so that memory is bounded.
 pub(super) const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How a message is written.
@@ -86,7 +86,7 @@ impl JsonInteger {
 }
 
 impl Accepted {
-    /// What does not decode is taken for full success: the status has already said that the data were accepted.
+    /// An answer that does not decode counts as full success: the status has already said that the data were accepted.
     pub fn decode(format: Format, body: Bytes) -> Accepted {
         match format {
             Format::Protobuf => Self::from_protobuf(body),

@@ -11,7 +11,7 @@ use super::deadline::Deadline;
 const INITIAL_BACKOFF: Duration = Duration::from_secs(1);
 /// Before jitter.
 const MAX_BACKOFF: Duration = Duration::from_secs(32);
-/// A server may ask to be tried again at once; if it keeps asking, it is still not hammered.
+/// The shortest delay that a server can ask for. It doubles with each attempt, so that the server is not flooded.
 const INITIAL_MIN_DELAY: Duration = Duration::from_millis(10);
 
 /// Whether another attempt may succeed, and when.
@@ -19,7 +19,7 @@ const INITIAL_MIN_DELAY: Duration = Duration::from_millis(10);
 pub(super) enum Retry {
     Never,
     Backoff,
-    /// The connection was of no use any more, and the server has most likely not seen the request: the next attempt
+    /// The connection had been closed, and the server has most likely not seen the request: the next attempt
     /// needs no backoff, and is made even during a shutdown. Granted once; from then on the same as `Backoff`.
     AtOnce,
     /// The server said so.
@@ -29,10 +29,10 @@ pub(super) enum Retry {
 /// The attempts of one export.
 pub(super) struct Retries<'a> {
     deadline: &'a Deadline,
-    /// Any of them ends them.
+    /// Either ends the attempts.
     no_retry: [&'a watch::Receiver<bool>; 2],
     failed: u32,
-    /// How many of the failed attempts were not the server's fault, and do not lengthen the backoff.
+    /// How many attempts failed through no fault of the server. They do not lengthen the backoff.
     at_once: u32,
 }
 

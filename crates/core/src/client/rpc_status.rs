@@ -68,7 +68,7 @@ impl RetryInfo {
         RetryInfo { delay: Some(ProtoDuration { seconds, nanos }) }
     }
 
-    /// How long the server wants to be left alone; a negative time counts as none.
+    /// How long the server asks us to wait; a negative time counts as none.
     pub fn delay(&self) -> Option<Duration> {
         let ProtoDuration { seconds, nanos } = self.delay?;
         let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));

@@ -1,4 +1,4 @@
-//! The one TLS set-up of both protocols: rustls, whom it trusts, and who it says it is.
+//! The one TLS set-up of both protocols: the certificates that are trusted, and the client's own.
 
 mod pem;
 mod trust;
@@ -13,7 +13,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use super::config::TlsFiles;
 use super::config_error::{ConfigError, Setting};
 
-/// How often, at most, an export looks whether the files have changed. Tests do not wait.
+/// How often, at most, an export checks whether the files have changed. Tests do not wait.
 const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 1 });
 
 /// TLS settings that follow their files.
@@ -32,7 +32,7 @@ pub(super) struct Settings {
 
 struct TlsState {
     settings: Settings,
-    /// As they were when they were last read, well or not.
+    /// As they were when they were last read, whether that worked or not.
     stamps: Vec<Stamp>,
     looked_at: Instant,
     /// Why what the files hold now is not in use.
@@ -49,7 +49,7 @@ struct Stamp {
 
 impl Tls {
     pub fn new(files: &TlsFiles, alpn: &'static [u8]) -> Result<Tls, ConfigError> {
-        // Before the files are read: what changes meanwhile is read again.
+        // Before the files are read, so that changes during the reading are noticed.
         let stamps = stamps(files);
         let config = Arc::new(configure(files, alpn)?);
         let settings = Settings { generation: 0, config };

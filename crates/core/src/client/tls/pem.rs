@@ -60,7 +60,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// Our own words: the library's quote the file, which may be a key that was given for a certificate.
+/// Our own words, because the library's may quote the file, which may be a key instead of a certificate.
 fn described(error: pem::Error) -> String {
     match error {
         pem::Error::NoItemsFound => "nothing of that kind is in it".to_owned(),
@@ -69,7 +69,7 @@ fn described(error: pem::Error) -> String {
     }
 }
 
-/// Whatever a path leads to, reading it ends: a pipe or a device is refused.
+/// Reads a file. A pipe or a device is refused, since reading it may never end.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let metadata = path.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {

@@ -1,4 +1,4 @@
-//! Whether the server is who it should be, judged by a file of trusted certificates.
+//! Checks the server's certificate against a file of trusted certificates.
 
 use std::sync::Arc;
 
