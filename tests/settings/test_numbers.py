@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ from otel_rs.exporter.otlp.http import OTLPSpanExporter as Http
 from otel_rs.settings import corrected_environment
 from otel_rs.settings.kinds import YEAR_SECONDS, Number
 from otel_rs.settings.table import ALL
+
+from ..receiver import DEADLINE_SECONDS
 
 HUGE = "1" + "0" * 30
 TEXTS = ["1e30", HUGE, "-1", "nan", "inf", "", " ", "5s", "2048.0", " 7 ", "abc", "0", "'7'", "0.5", "²"]
@@ -305,3 +308,30 @@ def test_the_environment_is_as_it_was_afterwards(monkeypatch: pytest.MonkeyPatch
             assert os.environ["OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"] == "100"
         assert os.environ["OTEL_BLRP_SCHEDULE_DELAY"] == "1000"
     assert dict(os.environ) == before
+
+
+def test_threads_that_overlap_see_good_values_until_the_last_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    variable = "OTEL_BLRP_SCHEDULE_DELAY"
+    monkeypatch.setenv(variable, "5s")
+    entered, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with corrected_environment():
+            entered.set()
+            leave.wait(DEADLINE_SECONDS)
+
+    thread = threading.Thread(target=hold)
+    with corrected_environment():
+        thread.start()
+        assert entered.wait(DEADLINE_SECONDS)
+    assert os.environ[variable] == "1000"
+    leave.set()
+    thread.join(DEADLINE_SECONDS)
+    assert os.environ[variable] == "5s"
+
+
+def test_what_the_program_sets_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "5s")
+    with corrected_environment():
+        os.environ["OTEL_BLRP_SCHEDULE_DELAY"] = "3000"
+    assert os.environ["OTEL_BLRP_SCHEDULE_DELAY"] == "3000"

@@ -57,6 +57,7 @@ CASES: list[tuple[str, str, dict[str, str], set[str]]] = [
     ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "-1", {}, set()),
     ("OTEL_TRACES_SAMPLER_ARG", "150%", {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio"}, set()),
     ("OTEL_TRACES_SAMPLER_ARG", "2", {"OTEL_TRACES_SAMPLER": "traceidratio"}, set()),
+    ("OTEL_TRACES_SAMPLER", "sometimes", {}, set()),
     ("OTEL_SDK_DISABLED", "yes", {}, set()),
     ("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "yes", {}, set()),
     ("OTEL_PYTHON_ID_GENERATOR", "unknown", {}, set()),

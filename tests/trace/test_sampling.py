@@ -268,7 +268,7 @@ ENVIRONMENTS = [
     for name in ("traceidratio", "parentbased_traceidratio")
     for argument in (None, "0", "0.25", "1", "1.0", "1e-3", "", "x", "-1", "2", "nan", "inf", " 0.5 ")
 ]
-ENVIRONMENTS += [("unknown", None), ("", None), ("jaeger_remote", "endpoint=x"), (" always_on", None)]
+ENVIRONMENTS += [("unknown", None), ("", None), ("jaeger_remote", "endpoint=x")]
 
 
 @pytest.mark.parametrize(("name", "argument"), ENVIRONMENTS)
@@ -287,7 +287,16 @@ def test_the_environments_sampler_is_that_of_the_stock_sdk(
         spans = [tracer.start_span("span", context_api.Context()) for _ in ids]
         return provider.sampler.get_description(), lines, [span.is_recording() for span in spans]
 
-    assert result(TracerProvider) == result(sdk.TracerProvider)
+    (ours, our_lines, our_spans), (stock, stock_lines, stock_spans) = result(TracerProvider), result(sdk.TracerProvider)
+    assert (ours, our_spans) == (stock, stock_spans)
+    # Ours says what is accepted. An empty variable is one that is not set, and so is a share that is not given.
+    complains = bool(stock_lines) and name != ""
+    assert [("; accepted: " in line) for line in our_lines] == [bool(argument) or "ratio" not in name] * complains
+
+
+def test_spaces_around_a_samplers_name_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", " always_off ")
+    assert not TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span").is_recording()
 
 
 def test_the_default_follows_the_parent(make_provider_of: Any) -> None:

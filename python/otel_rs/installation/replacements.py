@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import wraps
 from importlib import import_module
 from typing import Any
 
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_rs.settings import corrected_environment
-from otel_rs.settings.reading import report_bad
-from otel_rs.settings.table import ID_GENERATOR, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER, Setting
+from otel_rs.settings.reading import report_unknown_name
+from otel_rs.settings.table import ID_GENERATOR, LOGS_EXPORTER, METRICS_EXPORTER, SAMPLER, TRACES_EXPORTER, Setting
 
 _logger = logging.getLogger(__name__)
 
@@ -102,7 +103,11 @@ _EXPORTERS = {
     "opentelemetry_metrics_exporter": ("OTLPMetricExporter", METRICS_EXPORTER),
     "opentelemetry_logs_exporter": ("OTLPLogExporter", LOGS_EXPORTER),
 }
-_ID_GENERATORS = "opentelemetry_id_generator"
+# What stands in for other entry points that cannot be loaded.
+_DEFAULTS: dict[str, tuple[Setting, Any]] = {
+    "opentelemetry_id_generator": (ID_GENERATOR, RandomIdGenerator),
+    "opentelemetry_traces_sampler": (SAMPLER, lambda _argument: DEFAULT_ON),
+}
 # Upstream's names, which its configurator makes of OTEL_EXPORTER_OTLP_PROTOCOL.
 _OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
 
@@ -127,12 +132,10 @@ def _import_config_components(original: Any) -> Any:
             if name in _OTLP and group in _EXPORTERS:
                 components.extend(_otlp_exporter(name, group, original))
             elif group in _EXPORTERS:
-                components.extend(_loaded(name, group, original, _EXPORTERS[group][1], "It is left out."))
-            elif group == _ID_GENERATORS and name != ID_GENERATOR.default:
-                instead = f"Using {ID_GENERATOR.default}, the default."
-                components.extend(
-                    _loaded(name, group, original, ID_GENERATOR, instead) or original([ID_GENERATOR.default], group)
-                )
+                components.extend(_loaded(name, group, original, _EXPORTERS[group][1]))
+            elif group in _DEFAULTS:
+                setting, default = _DEFAULTS[group]
+                components.extend(_loaded(name, group, original, setting) or [(name, default)])
             else:
                 components.extend(original([name], group))
         return components
@@ -140,16 +143,13 @@ def _import_config_components(original: Any) -> Any:
     return import_config_components
 
 
-def _loaded(name: str, group: str, original: Any, setting: Setting, instead: str) -> list[tuple[str, Any]]:
+def _loaded(name: str, group: str, original: Any, setting: Setting) -> list[tuple[str, Any]]:
+    """What the entry point is, or nothing if it cannot be loaded, which is reported."""
     try:
         found: list[tuple[str, Any]] = original([name], group)
     except Exception as error:  # whatever the other package's modules raise
         _logger.debug("The entry point %s of %s cannot be loaded", name, group, exc_info=error)
-        known = sorted({entry_point.name for entry_point in entry_points(group=group)})
-        # A distro may have passed the name.
-        source = setting.variable if name in os.environ.get(setting.variable, "") else group
-        problem = f" cannot be loaded ({error}); accepted: {', '.join(known)}"
-        report_bad(source, name, f"{name!r}, which", problem, instead)
+        report_unknown_name(setting, name, {entry_point.name for entry_point in entry_points(group=group)} - {name})
         return []
     return found
 

@@ -92,7 +92,7 @@ def _corrected(setting: Setting) -> str | None:
     if text is None or _is_free_text(setting):
         return text
     if not isinstance(setting.kind, (Number, Choice, Boolean)):
-        return variable_text(setting)
+        return variable_text(setting) or None
     if not variable_text(setting):
         return text if isinstance(setting.kind, Number) and setting.kind.empty_is_no_limit else None
     found = read(setting)

@@ -19,7 +19,8 @@ from opentelemetry.util import types
 
 from otel_rs import exit
 from otel_rs.settings import corrected_environment, read
-from otel_rs.settings.table import GROUPS, SDK_DISABLED
+from otel_rs.settings.reading import report_unknown_name, variable_text
+from otel_rs.settings.table import GROUPS, SAMPLER, SDK_DISABLED
 from otel_rs.trace import _endings
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
@@ -134,6 +135,10 @@ class TracerProvider(sdk.TracerProvider):
 
 
 def _sampler_from_environment() -> Sampler:
+    name = variable_text(SAMPLER)
+    if name and name.lower() not in sampling._KNOWN_SAMPLERS:
+        report_unknown_name(SAMPLER, name, sampling._KNOWN_SAMPLERS)
+        return sampling.DEFAULT_ON
     with corrected_environment(GROUPS["Sampling and limits"]):
         return sampling._get_from_env_or_default()
 
