@@ -9,12 +9,11 @@ from importlib import import_module
 from typing import Any
 
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_rs.settings import corrected_environment
 from otel_rs.settings.reading import report_unknown_name
-from otel_rs.settings.table import ID_GENERATOR, LOGS_EXPORTER, METRICS_EXPORTER, SAMPLER, TRACES_EXPORTER, Setting
+from otel_rs.settings.table import ID_GENERATOR, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER, Setting
 
 _logger = logging.getLogger(__name__)
 
@@ -106,7 +105,6 @@ _EXPORTERS = {
 # What stands in for other entry points that cannot be loaded.
 _DEFAULTS: dict[str, tuple[Setting, Any]] = {
     "opentelemetry_id_generator": (ID_GENERATOR, RandomIdGenerator),
-    "opentelemetry_traces_sampler": (SAMPLER, lambda _argument: DEFAULT_ON),
 }
 # Upstream's names, which its configurator makes of OTEL_EXPORTER_OTLP_PROTOCOL.
 _OTLP = {"otlp_proto_grpc": "grpc", "otlp_proto_http": "http"}
