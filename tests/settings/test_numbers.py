@@ -34,7 +34,7 @@ from otel_rs.settings import corrected_environment
 from otel_rs.settings.kinds import YEAR_SECONDS, Number
 from otel_rs.settings.table import ALL
 
-from ..receiver import DEADLINE_SECONDS
+from ..support.receiver import DEADLINE_SECONDS
 
 HUGE = "1" + "0" * 30
 TEXTS = ["1e30", HUGE, "-1", "nan", "inf", "", " ", "5s", "2048.0", " 7 ", "abc", "0", "'7'", "0.5", "²"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ..python_program import run
-from ..receiver import Receiver
+from ..support.program import run
+from ..support.receiver import Receiver
 
 PROGRAM = """
 import logging
