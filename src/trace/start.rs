@@ -56,7 +56,7 @@ fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyRes
         Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0),
         None => ids.trace_id(py),
     };
-    let sampling = sample(py, upstream, settings, start, parent.as_ref(), trace_id)?;
+    let sampling = sample(py, upstream, settings, start, parent.as_ref(), trace_id);
     let mut flags = if sampling.decision == Decision::RecordAndSample { SAMPLED } else { 0 };
     if is_random {
         flags |= RANDOM_TRACE_ID;
@@ -66,8 +66,7 @@ fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyRes
     if sampling.decision == Decision::Drop {
         return classes::new_non_recording_span(py, NonRecordingSpan { context });
     }
-    let attributes = sampling.attributes;
-    new_recording_span(tracer, upstream, settings, start, Beginning { context, parent, attributes, end_metrics })
+    new_recording_span(tracer, upstream, start, context, parent, sampling.attributes, end_metrics)
 }
 
 /// The context of the span that is current in the given context, or in the current one.
@@ -96,7 +95,7 @@ fn sample<'py>(
     start: &Start<'_, 'py>,
     parent: Option<&SpanContext>,
     trace_id: u128,
-) -> PyResult<SamplingResult<'py>> {
+) -> SamplingResult<'py> {
     let no_links;
     let links = match start.links {
         Some(links) => links,
@@ -114,50 +113,43 @@ fn sample<'py>(
         attributes: start.attributes,
         links,
     };
-    Ok(settings.sampler.native.sample(py, upstream, &parameters).unwrap_or_else(|error| {
+    settings.sampler.native.sample(py, upstream, &parameters).unwrap_or_else(|error| {
         exception::swallow(py, "The sampler raised, the span is not sampled", error);
         let trace_state = parent.and_then(|parent| parent.trace_state.as_ref());
         let trace_state = trace_state.map(|state| state.clone_ref(py));
         SamplingResult { decision: Decision::Drop, attributes: None, trace_state }
-    }))
-}
-
-/// What the first steps found out about a span.
-struct Beginning<'py> {
-    context: SpanContext,
-    parent: Option<SpanContext>,
-    /// As the sampler returned them.
-    attributes: Option<Bound<'py, PyAny>>,
-    end_metrics: Option<Py<PyAny>>,
+    })
 }
 
 #[inline]
 fn new_recording_span<'py>(
     tracer: &Bound<'py, Tracer>,
     upstream: &Upstream,
-    settings: &Settings,
     start: &Start<'_, 'py>,
-    beginning: Beginning<'py>,
+    context: SpanContext,
+    parent: Option<SpanContext>,
+    attributes: Option<Bound<'py, PyAny>>,
+    end_metrics: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = tracer.py();
     let limits = tracer.get().limits();
     let kind = start.kind.map_or(Some(0), |kind| position(&upstream.kinds, kind));
     let mut state = SpanState::new(start.name.clone().unbind(), limits.span_attributes);
-    if let Some(attributes) = &beginning.attributes
+    if let Some(attributes) = &attributes
         && !attributes.is_none()
     {
         state.attributes.extend(attributes, limits.span_value_len);
     }
     let mut span = Span {
         tracer: tracer.clone().unbind(),
-        origin: Arc::clone(&settings.origin),
-        context: beginning.context,
-        parent: beginning.parent,
+        origin: Arc::clone(&tracer.get().settings().origin),
+        context,
+        parent,
         kind: kind.unwrap_or_else(|| unknown_kind(py)) as u8,
         start_time: 0,
         record_exception: start.record_exception,
         set_status_on_exception: start.set_status_on_exception,
-        end_metrics: beginning.end_metrics,
+        end_metrics,
         has_parts: AtomicBool::new(false),
         state: Mutex::new(state),
     };
