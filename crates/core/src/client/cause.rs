@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use tonic::Code;
+
+use super::grpc_codes;
+
 /// The kind of a failure, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -35,13 +39,13 @@ impl Cause {
         }
     }
 
-    /// `http.response.status_code` or `rpc.response.status_code`, if there was one. gRPC has codes of its own for
-    /// failures on the way.
+    /// `http.response.status_code` or `rpc.response.status_code`, if there was one. gRPC has codes for calls that
+    /// are lost on the way, too.
     pub fn status(self, is_grpc: bool) -> Option<Status> {
         match self {
             Cause::Status(status) => Some(status),
-            Cause::Timeout if is_grpc => Some(Status::Grpc("DEADLINE_EXCEEDED")),
-            Cause::Connection if is_grpc => Some(Status::Grpc("UNAVAILABLE")),
+            Cause::Timeout if is_grpc => Some(Status::Grpc(grpc_codes::name(Code::DeadlineExceeded))),
+            Cause::Connection if is_grpc => Some(Status::Grpc(grpc_codes::name(Code::Unavailable))),
             Cause::Timeout | Cause::Connection | Cause::Other => None,
         }
     }
@@ -61,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_metrics_say_of_a_cause() {
+    fn a_cause_has_an_error_type_and_maybe_a_status() {
         let (unavailable, http) = (Status::Grpc("UNAVAILABLE"), Status::Http(503));
         for (cause, error_type, over_http, over_grpc) in [
             (Cause::Status(http), "503", Some(http), Some(http)),

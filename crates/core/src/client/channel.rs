@@ -1,12 +1,11 @@
-//! The connections of a client, by address: made when they are needed, and replaced when they are lost.
+//! The connections to an endpoint: made when they are needed, kept between calls, and replaced when they are lost.
 //!
-//! HTTP/2 has one connection an address, which calls share, and takes the addresses in turn. HTTP/1.1 has as many as
-//! there are calls at a time, and keeps them for the next.
+//! Over HTTP/2 calls share one connection an address, and take the addresses in turn. Over HTTP/1.1 each call has a
+//! connection to itself, to the last address that answered.
 //!
-//! Not tonic's channel, which can spread its calls over addresses only with its own connector. Neither it nor
-//! hyper-util's client distinguishes a request that never left from one that was lost on the way.
+//! Not tonic's channel, because that can spread its calls over addresses only with its own connector, and does not tell
+//! a request that never left from one that was lost on the way.
 
-use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,14 +14,17 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
 use super::cause::Cause;
+use super::config::ClientConfig;
+use super::config_error::ConfigError;
+use super::connection::{Connection, HttpVersion};
 use super::deadline::Deadline;
-use super::dial::{Address, Dialer, Stream};
-use super::failure::{Failure, sources};
+use super::dial::{Address, Dialer};
+use super::endpoint::Endpoint;
+use super::failure::Failure;
+use super::proxy::Proxy;
 use super::retry::Retry;
 
 /// The name is looked up again after this time, so that new servers behind it are found without a failure, and after
@@ -30,9 +32,12 @@ use super::retry::Retry;
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A connection unused for longer is replaced: load balancers forget idle connections, some after four minutes, and a
-/// request over a forgotten one would wait for an answer in vain. (Pings would keep it
-/// in memory, but gRPC's servers close connections that send more than one in five minutes.)
+/// request over a forgotten one would wait for an answer in vain. (HTTP/2's pings would keep it in memory, but gRPC's
+/// servers close connections that send more than one in five minutes.)
 const IDLE_LIMIT: Duration = Duration::from_secs(90);
+
+/// HTTP/1.1: so many connections to an address are kept for later calls. Few exports of one client run at once.
+const MAX_IDLE: usize = 4;
 
 /// How long an address that could not be reached is passed over, as long as others can be.
 const PASS_OVER: Duration = Duration::from_secs(20);
@@ -41,18 +46,11 @@ const PASS_OVER: Duration = Duration::from_secs(20);
 /// so a name server that hangs must not cost an export.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(1);
 
-/// The version of HTTP that a channel speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    Http1,
-    Http2,
-}
-
 pub(super) struct Channel {
-    version: Version,
+    version: HttpVersion,
     dialer: Dialer,
     servers: Mutex<Servers>,
-    /// Where the next call's turn begins.
+    /// HTTP/2: where the next call's turn begins.
     turn: AtomicUsize,
     resolve_again: AtomicBool,
     /// Numbers connections, so that a late finding about one does not count against its successor.
@@ -62,73 +60,62 @@ pub(super) struct Channel {
 struct Servers {
     known: Vec<Arc<Server>>,
     resolved: Option<Instant>,
+    /// HTTP/1.1: where a connection was made last, unless a call has failed since.
+    last_good: Option<Address>,
 }
 
 /// One address, and the connections to it.
 struct Server {
     address: Address,
-    /// Held while an HTTP/2 connection is made, so that concurrent calls share it.
+    /// HTTP/2: held while a connection is made, so that concurrent calls share it.
     dialing: tokio::sync::Mutex<()>,
     link: Mutex<Link>,
 }
 
 #[derive(Default)]
 struct Link {
-    /// HTTP/2: the one that is in use. HTTP/1.1: those that are idle.
-    connections: Vec<Connection>,
+    /// That a call may take: HTTP/2's one connection, or HTTP/1.1's idle ones, the last used last.
+    connections: Vec<Known>,
     pass_over_until: Option<Instant>,
 }
 
-struct Connection {
+struct Known {
     number: u64,
-    sender: Sender,
+    connection: Connection,
     tls_generation: u64,
     last_used: Instant,
-}
-
-enum Sender {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
-}
-
-impl Sender {
-    fn is_fit(&self) -> bool {
-        match self {
-            Sender::Http1(sender) => sender.is_ready(),
-            Sender::Http2(sender) => !sender.is_closed(),
-        }
-    }
 }
 
 /// A connection for one call.
 pub(super) struct Lease {
     server: Arc<Server>,
-    connection: Connection,
+    known: Known,
 }
 
 impl Channel {
-    pub fn new(version: Version, dialer: Dialer) -> Channel {
-        Channel {
-            version,
-            dialer,
-            servers: Mutex::new(Servers { known: Vec::new(), resolved: None }),
+    pub fn new(config: &ClientConfig, endpoint: &Endpoint, proxy: Option<&Proxy>) -> Result<Channel, ConfigError> {
+        Ok(Channel {
+            version: HttpVersion::of(config.protocol),
+            dialer: Dialer::new(config, endpoint, proxy)?,
+            servers: Mutex::new(Servers { known: Vec::new(), resolved: None, last_good: None }),
             turn: AtomicUsize::new(0),
             resolve_again: AtomicBool::new(false),
             connections: AtomicU64::new(0),
-        }
+        })
     }
 
-    pub fn dialer(&self) -> &Dialer {
-        &self.dialer
+    /// Why TLS files that have changed are not in use, if so.
+    pub fn tls_problem(&self) -> Option<String> {
+        self.dialer.tls_problem()
     }
 
-    /// A connection to the server whose turn it is, or to the next one that can be reached.
+    /// A connection to the first server that can be reached before `deadline`.
     pub async fn lease(&self, deadline: &Deadline) -> Result<Lease, Failure> {
-        let lease = deadline.limit(self.try_servers(deadline)).await;
+        let lease = deadline.limit(self.lease_from_any(deadline)).await;
         lease.unwrap_or_else(|| Err(Failure::timed_out()))
     }
 
-    async fn try_servers(&self, deadline: &Deadline) -> Result<Lease, Failure> {
+    async fn lease_from_any(&self, deadline: &Deadline) -> Result<Lease, Failure> {
         let servers = self.servers(deadline).await?;
         let mut failure = None;
         for (index, server) in servers.iter().enumerate() {
@@ -136,7 +123,10 @@ impl Channel {
             // No address may use up the time of the others.
             let share = Deadline::after(deadline.left() / untried);
             match share.limit(self.connect(server)).await {
-                Some(Ok(lease)) => return Ok(lease),
+                Some(Ok(lease)) => {
+                    self.lock_servers().last_good = Some(server.address.clone());
+                    return Ok(lease);
+                }
                 Some(Err(failed)) => failure = Some(failed),
                 None => {
                     let timed_out = deadline.left().is_zero();
@@ -155,9 +145,10 @@ impl Channel {
     /// To be called after a failure: the name may have other addresses by now.
     pub fn suspect(&self) {
         self.resolve_again.store(true, Ordering::Relaxed);
+        self.lock_servers().last_good = None;
     }
 
-    /// All servers, the one whose turn it is first and those that could not be reached lately last.
+    /// All servers in the order to try them: those that could not be reached lately come last.
     async fn servers(&self, deadline: &Deadline) -> Result<Vec<Arc<Server>>, Failure> {
         let (known, due) = {
             let servers = self.lock_servers();
@@ -182,8 +173,16 @@ impl Channel {
             }
             false => known,
         };
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % servers.len();
-        servers.rotate_left(turn);
+        match self.version {
+            HttpVersion::Http1 => {
+                let last_good = self.lock_servers().last_good.clone();
+                servers.sort_by_key(|server| Some(&server.address) != last_good.as_ref());
+            }
+            HttpVersion::Http2 => {
+                let turn = self.turn.fetch_add(1, Ordering::Relaxed) % servers.len();
+                servers.rotate_left(turn);
+            }
+        }
         let now = Instant::now();
         servers.sort_by_key(|server| server.link().pass_over_until.is_some_and(|until| now < until));
         Ok(servers)
@@ -212,51 +211,21 @@ impl Channel {
             return Ok(lease);
         }
         let _dialing = match self.version {
-            Version::Http1 => None,
-            Version::Http2 => Some(server.dialing.lock().await),
+            HttpVersion::Http1 => None,
+            HttpVersion::Http2 => Some(server.dialing.lock().await),
         };
         if let Some(lease) = server.lease(generation) {
             return Ok(lease);
         }
         let (stream, tls_generation) = self.dialer.connect(&server.address).await?;
-        let sender = self.shake_hands(TokioIo::new(stream)).await;
-        let sender = sender.map_err(|error| Failure::transport("cannot connect", &error, Retry::Backoff))?;
+        let connection = Connection::open(self.version, stream).await;
+        let connection = connection.map_err(|error| Failure::transport("cannot connect", &error, Retry::Backoff))?;
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        let connection = Connection { number, sender, tls_generation, last_used: Instant::now() };
+        let known = Known { number, connection, tls_generation, last_used: Instant::now() };
         let mut link = server.link();
         link.pass_over_until = None;
-        if let Some(shared) = connection.share() {
-            link.connections = vec![shared];
-        }
-        Ok(Lease { server: Arc::clone(server), connection })
-    }
-
-    /// Starts a task for the connection. It ends when the last sender is gone or the connection is lost; the calls get
-    /// to know what went wrong.
-    async fn shake_hands(&self, stream: TokioIo<Box<dyn Stream>>) -> hyper::Result<Sender> {
-        Ok(match self.version {
-            Version::Http1 => {
-                let (sender, connection) = http1::Builder::new().handshake(stream).await?;
-                tokio::spawn(async { drop(connection.await) });
-                Sender::Http1(sender)
-            }
-            Version::Http2 => {
-                let mut builder = http2::Builder::new(TokioExecutor::new());
-                let (sender, connection) = builder.timer(TokioTimer::new()).handshake(stream).await?;
-                tokio::spawn(async { drop(connection.await) });
-                Sender::Http2(sender)
-            }
-        })
-    }
-}
-
-impl Connection {
-    /// Another sender for the same connection, where calls can share it.
-    fn share(&self) -> Option<Connection> {
-        match &self.sender {
-            Sender::Http1(_) => None,
-            Sender::Http2(sender) => Some(Connection { sender: Sender::Http2(sender.clone()), ..*self }),
-        }
+        link.connections.extend(known.shared());
+        Ok(Lease { server: Arc::clone(server), known })
     }
 }
 
@@ -269,100 +238,75 @@ impl Server {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection that is there and fit for use, if any.
+    /// A connection there is, if one is fit for use. Those that are not are dropped; calls that are under way keep
+    /// HTTP/2's alive until they are done.
     fn lease(self: &Arc<Self>, tls_generation: u64) -> Option<Lease> {
         let mut link = self.link();
         let now = Instant::now();
-        // Calls that are under way keep the others alive until they are done.
-        link.connections.retain(|connection| {
-            connection.sender.is_fit()
-                && connection.tls_generation >= tls_generation
-                && now.duration_since(connection.last_used) < IDLE_LIMIT
+        link.connections.retain(|known| {
+            known.connection.is_ready()
+                && known.tls_generation >= tls_generation
+                && now.duration_since(known.last_used) < IDLE_LIMIT
         });
-        let newest = link.connections.last_mut()?;
-        newest.last_used = now;
-        let connection = match newest.share() {
-            Some(shared) => shared,
-            None => link.connections.pop()?,
-        };
-        Some(Lease { server: Arc::clone(self), connection })
+        let mut known = link.connections.pop()?;
+        known.last_used = now;
+        link.connections.extend(known.shared());
+        Some(Lease { server: Arc::clone(self), known })
+    }
+}
+
+impl Known {
+    /// The same for another call, if the connection carries several.
+    fn shared(&self) -> Option<Known> {
+        Some(Known { connection: self.connection.shared()?, ..*self })
     }
 }
 
 impl Lease {
     pub async fn call(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let response = match &mut self.connection.sender {
-            Sender::Http1(sender) => sender.try_send_request(request).await,
-            Sender::Http2(sender) => sender.try_send_request(request).await,
-        };
-        response.map_err(|mut error| {
-            let unsent = error.take_message().is_some();
-            let error = error.into_error();
-            match unsent {
-                true => Failure::transport("connection lost", &error, Retry::AtOnce),
-                false => self.lost(&error),
-            }
-        })
-    }
-
-    /// The failure that an error after sending stands for.
-    pub fn lost(&self, error: &hyper::Error) -> Failure {
-        let at_once = match &self.connection.sender {
-            Sender::Http1(_) => is_unanswered(error),
-            Sender::Http2(_) => is_unseen(error),
-        };
-        Failure::transport("connection lost", error, if at_once { Retry::AtOnce } else { Retry::Backoff })
-    }
-
-    /// Keeps the connection for the next call: to be called when the answer has been read to its end.
-    pub fn give_back(self) {
-        let Lease { server, mut connection } = self;
-        if matches!(connection.sender, Sender::Http1(_)) {
-            connection.last_used = Instant::now();
-            server.link().connections.push(connection);
+        let answer = self.known.connection.call(request).await;
+        if answer.is_err() && self.known.connection.shared().is_none() {
+            // The other idle ones have most likely met the same end, and only one attempt is made at once.
+            self.server.link().connections.clear();
         }
+        answer
+    }
+
+    /// What an error means that a call met after it was sent.
+    pub fn lost(&self, error: &hyper::Error) -> Failure {
+        self.known.connection.lost(error)
     }
 
     /// To be called when a call got no answer: the peer may be gone without a trace. Other calls that are under way
     /// keep the connection.
-    pub fn discard(&self) {
-        self.server.link().connections.retain(|connection| connection.number != self.connection.number);
+    pub fn discard(self) {
+        self.server.link().connections.retain(|known| known.number != self.known.number);
     }
-}
 
-/// HTTP/1.1: the peer had closed the connection, most often one that was idle, so that no byte of an answer came.
-fn is_unanswered(error: &hyper::Error) -> bool {
-    sources(error).any(|error| match error.downcast_ref::<hyper::Error>() {
-        Some(error) => error.is_incomplete_message() || error.is_canceled(),
-        None => error.downcast_ref::<io::Error>().is_some_and(|error| {
-            matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted)
-        }),
-    })
-}
-
-/// HTTP/2: the server has said that it did not look at the request, or the connection is gone, which the peer may have
-/// closed long ago. A reset concerns one call alone.
-fn is_unseen(error: &hyper::Error) -> bool {
-    let http2 = sources(error).find_map(|error| error.downcast_ref::<h2::Error>());
-    let refused = http2.is_some_and(|error| {
-        (error.is_go_away() && error.is_remote()) || error.reason() == Some(h2::Reason::REFUSED_STREAM)
-    });
-    refused || !http2.is_some_and(h2::Error::is_reset)
+    /// To be called when an answer has been read to its end: HTTP/1.1's connection is there for the next call.
+    /// Otherwise it is closed, and so is one that still has to send what the server has answered already.
+    pub fn keep(self) {
+        let Lease { server, known } = self;
+        let mut link = server.link();
+        if known.connection.shared().is_none() && known.connection.is_ready() && link.connections.len() < MAX_IDLE {
+            link.connections.push(Known { last_used: Instant::now(), ..known });
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
 
-    use super::super::{ClientConfig, Compression, Protocol, Signal, TlsFiles, endpoint};
+    use super::super::compression::Compression;
+    use super::super::config::{Protocol, Signal, TlsFiles};
+    use super::super::endpoint;
     use super::*;
 
-    #[tokio::test]
-    async fn a_connection_that_was_idle_for_long_is_replaced() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    fn channel(protocol: Protocol, listener: &TcpListener) -> Channel {
         let config = ClientConfig {
             signal: Signal::Traces,
-            protocol: Protocol::Grpc,
+            protocol,
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
             headers: Vec::new(),
             timeout: Duration::from_secs(60),
@@ -371,22 +315,71 @@ mod tests {
             tls: TlsFiles::default(),
             retryable_codes: None,
         };
-        let endpoint = endpoint::parse(&config).unwrap();
-        let channel = Channel::new(Version::Http2, Dialer::new(&config, &endpoint).unwrap());
-        let deadline = Deadline::after(config.timeout);
-        let first = channel.lease(&deadline).await.ok().unwrap();
-        let second = channel.lease(&deadline).await.ok().unwrap();
-        assert_eq!(first.connection.number, second.connection.number);
+        Channel::new(&config, &endpoint::parse(&config).unwrap(), None).unwrap()
+    }
 
-        let Some(long_ago) = Instant::now().checked_sub(IDLE_LIMIT) else { return };
-        first.server.link().connections[0].last_used = long_ago;
-        let third = channel.lease(&deadline).await.ok().unwrap();
-        assert_ne!(third.connection.number, first.connection.number);
+    async fn lease(channel: &Channel) -> Lease {
+        channel.lease(&Deadline::after(Duration::from_secs(60))).await.ok().unwrap()
+    }
+
+    /// Makes the connections at `server` look unused for long.
+    fn age(server: &Server) -> Option<()> {
+        let long_ago = Instant::now().checked_sub(IDLE_LIMIT)?;
+        for known in &mut server.link().connections {
+            known.last_used = long_ago;
+        }
+        Some(())
+    }
+
+    #[tokio::test]
+    async fn http2_calls_share_a_connection_until_it_was_idle_for_long() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let channel = channel(Protocol::Grpc, &listener);
+        let first = lease(&channel).await;
+        let second = lease(&channel).await;
+        assert_eq!(first.known.number, second.known.number);
+
+        let Some(()) = age(&first.server) else { return };
+        let third = lease(&channel).await;
+        assert_ne!(third.known.number, first.known.number);
 
         third.discard();
-        // What is found out about a connection that has been replaced is not held against its successor.
-        let fourth = channel.lease(&deadline).await.ok().unwrap();
-        third.discard();
-        assert_eq!(channel.lease(&deadline).await.ok().unwrap().connection.number, fourth.connection.number);
+        let fourth = lease(&channel).await;
+        // A late finding about a connection that has been replaced is not held against its successor.
+        first.discard();
+        assert_eq!(lease(&channel).await.known.number, fourth.known.number);
+    }
+
+    #[tokio::test]
+    async fn an_http1_connection_serves_one_call_at_a_time_until_it_was_idle_for_long() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let channel = channel(Protocol::HttpProtobuf, &listener);
+        let (first, second) = (lease(&channel).await, lease(&channel).await);
+        let number = second.known.number;
+        assert_ne!(first.known.number, number);
+        // Its task has to run before it takes a call.
+        tokio::task::yield_now().await;
+        second.keep();
+        let third = lease(&channel).await;
+        assert_eq!(third.known.number, number);
+
+        let server = Arc::clone(&third.server);
+        third.keep();
+        let Some(()) = age(&server) else { return };
+        assert_ne!(lease(&channel).await.known.number, number);
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_bounded() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let channel = channel(Protocol::HttpProtobuf, &listener);
+        let mut leases = Vec::new();
+        for _ in 0..=MAX_IDLE {
+            leases.push(lease(&channel).await);
+        }
+        let server = Arc::clone(&leases[0].server);
+        tokio::task::yield_now().await;
+        leases.into_iter().for_each(Lease::keep);
+        assert_eq!(server.link().connections.len(), MAX_IDLE);
     }
 }

@@ -5,10 +5,6 @@ use std::io::Write;
 
 use flate2::write::{GzEncoder, ZlibEncoder};
 
-/// From this length on a request is compressed or made JSON apart from the runtime's thread: at tens of megabytes a
-/// second it would keep other exports waiting.
-pub(super) const LONG_REQUEST_BYTES: usize = 64 * 1024;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     None,

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
-/// How often a wait checks the clock.
+/// How often a waiting task checks the clock.
 const CLOCK_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// If a check comes later than this, the process was stopped, or its machine was suspended.
+/// A task that checks again only after this time stood still: its process was stopped, or its machine suspended.
 const STOOD_STILL: Duration = Duration::from_millis(750);
 
 /// How often other tasks may still run before the wait ends, since an answer passes through several: the connection's,
@@ -50,7 +50,7 @@ impl Deadline {
         times.at.saturating_duration_since(now)
     }
 
-    /// The output of `future`, or None if the time is up before; an output that is there by then counts, even if no
+    /// The output of `future`, or None if the time is up first. An answer that has arrived by then counts, though no
     /// task has seen it yet.
     pub async fn limit<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);

@@ -1,111 +1,111 @@
 //! From an endpoint to a stream of bytes: names, sockets, proxies and TLS.
 
 use std::error::Error;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Intercept;
-use hyper_util::rt::TokioIo;
+use http::{HeaderValue, Uri};
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tonic::codegen::Service;
 use url::Url;
 
 use super::cause::Cause;
-use super::config::{ClientConfig, Protocol};
+use super::config::{ClientConfig, TlsFiles};
 use super::config_error::ConfigError;
+use super::connection::HttpVersion;
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
-use super::proxy;
+use super::proxy::{Proxy, ProxyTask};
 use super::read_first::ReadFirst;
-use super::resolver::{self, Resolver};
+use super::resolver;
 use super::retry::Retry;
 use super::tls::{self, Tls};
+use super::tunnel;
 
-/// Where one connection goes.
+/// An idle connection is probed at this interval, so that a peer that is gone is noticed before the next export, and
+/// given up after this number of probes.
+const PROBE_INTERVAL: Duration = Duration::from_secs(15);
+const PROBES: u32 = 3;
+
+/// Where one connection goes: to the server, or to the proxy before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
     Tcp(SocketAddr),
-    /// Whatever the name stands for when the connection is made; of several addresses the first that answers.
-    Name,
-    /// The proxy, which knows the addresses of the name.
-    Proxy,
     Unix(UnixSocket),
 }
 
 /// Makes the connections to one endpoint.
 pub(super) struct Dialer {
-    target: Target,
-    tls: Option<(Tls, ServerName<'static>)>,
+    first: FirstHop,
+    /// TLS with a proxy that is itself reached by https.
+    proxy_tls: Option<NamedTls>,
+    tunnel: Option<TunnelTo>,
+    tls: Option<NamedTls>,
     timeout: Duration,
 }
 
-enum Target {
-    /// gRPC spreads its calls over the addresses of the name.
-    Addresses {
+/// Where the sockets lead.
+enum FirstHop {
+    Host {
         name: String,
         port: u16,
     },
-    /// HTTP takes one of them.
-    Name(http::Uri),
-    Proxy(Box<Proxy>),
     Unix(UnixSocket),
+    /// A proxy of a kind that we do not speak to. The request must not go around it.
+    OtherProxy {
+        scheme: String,
+    },
 }
 
-struct Proxy {
-    intercept: Intercept,
-    /// TLS with the proxy itself.
-    tls: Option<(Tls, ServerName<'static>)>,
-    /// Where the tunnel leads. None for plain HTTP, which is sent to the proxy as it is.
-    tunnel: Option<http::Uri>,
+/// TLS, and the name that the peer has to prove.
+struct NamedTls(Tls, ServerName<'static>);
+
+struct TunnelTo {
+    target: Uri,
+    credentials: Option<HeaderValue>,
 }
 
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-type BoxedError = Box<dyn Error + Send + Sync>;
-
 /// A stream, and the generation of the TLS settings it was made with.
 pub(super) type Dialed = (Box<dyn Stream>, u64);
 
 impl Dialer {
-    pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<Dialer, ConfigError> {
-        let is_grpc = config.protocol == Protocol::Grpc;
-        let alpn: &[u8] = if is_grpc { b"h2" } else { b"http/1.1" };
-        let target = match endpoint {
-            Endpoint::Unix(socket) => Target::Unix(socket.clone()),
-            Endpoint::Url(url) => target(config, url)?,
-        };
-        let tls = match endpoint {
-            Endpoint::Url(url) if endpoint.is_tls() => Some((Tls::new(&config.tls, alpn)?, server_name(host(url))?)),
-            _ => None,
-        };
-        Ok(Dialer { target, tls, timeout: config.timeout })
-    }
-
-    /// The proxy that plain HTTP requests are sent to, in their absolute form.
-    pub fn forwarding_proxy(&self) -> Option<&Intercept> {
-        match &self.target {
-            Target::Proxy(proxy) if proxy.tunnel.is_none() => Some(&proxy.intercept),
-            _ => None,
+    pub fn new(config: &ClientConfig, endpoint: &Endpoint, proxy: Option<&Proxy>) -> Result<Dialer, ConfigError> {
+        let mut dialer =
+            Dialer { first: FirstHop::of(endpoint), proxy_tls: None, tunnel: None, tls: None, timeout: config.timeout };
+        let Endpoint::Url(url) = endpoint else { return Ok(dialer) };
+        let alpn = HttpVersion::of(config.protocol).alpn();
+        if endpoint.is_tls() {
+            dialer.tls = Some(NamedTls::new(&config.tls, alpn, host(url))?);
         }
+        if let Some(Proxy { intercept, task }) = proxy {
+            let uri = intercept.uri();
+            dialer.first = FirstHop::of_proxy(uri);
+            if uri.scheme() == Some(&http::uri::Scheme::HTTPS) {
+                let alpn = HttpVersion::Http1.alpn();
+                dialer.proxy_tls = Some(NamedTls::new(&config.tls, alpn, uri.host().unwrap_or_default())?);
+            }
+            dialer.tunnel = (*task == ProxyTask::Tunnel)
+                .then(|| TunnelTo { target: authority(url), credentials: intercept.basic_auth().cloned() });
+        }
+        Ok(dialer)
     }
 
-    /// The addresses to spread the calls over.
+    /// The addresses to connect to.
     pub async fn resolve(&self) -> Result<Vec<Address>, Failure> {
-        let (name, port) = match &self.target {
-            Target::Addresses { name, port } => (name, *port),
-            Target::Name(_) => return Ok(vec![Address::Name]),
-            Target::Proxy(_) => return Ok(vec![Address::Proxy]),
-            Target::Unix(socket) => return Ok(vec![Address::Unix(socket.clone())]),
+        let (name, port) = match &self.first {
+            FirstHop::Host { name, port } => (name, *port),
+            FirstHop::Unix(socket) => return Ok(vec![Address::Unix(socket.clone())]),
+            FirstHop::OtherProxy { scheme } => {
+                let problem = format!("the proxy is {scheme}, only http and https proxies are supported");
+                return Err(Failure::new("cannot connect", problem, Retry::Never).of(Cause::Connection));
+            }
         };
         let found = resolver::look_up(name).await;
         let found = found.map_err(|error| Failure::transport("cannot resolve the name", &error, Retry::Backoff))?;
@@ -131,154 +131,133 @@ impl Dialer {
 
     /// Whether the addresses may change.
     pub fn resolves(&self) -> bool {
-        matches!(&self.target, Target::Addresses { name, .. } if name.parse::<std::net::IpAddr>().is_err())
+        matches!(&self.first, FirstHop::Host { name, .. } if name.parse::<IpAddr>().is_err())
     }
 
     /// The generation of the TLS settings that a new connection would get.
     pub fn generation(&self) -> u64 {
-        self.tls.as_ref().map_or(0, |(tls, _)| tls.current().generation)
+        self.all_tls().map(|NamedTls(tls, _)| tls.current().generation).sum()
     }
 
     pub fn tls_problem(&self) -> Option<String> {
-        self.tls.as_ref().and_then(|(tls, _)| tls.problem())
+        self.all_tls().find_map(|NamedTls(tls, _)| tls.problem())
+    }
+
+    fn all_tls(&self) -> impl Iterator<Item = &NamedTls> {
+        self.proxy_tls.iter().chain(&self.tls)
     }
 
     pub async fn connect(&self, address: &Address) -> Result<Dialed, Failure> {
-        let stream = self.open(address).await.map_err(|error| {
-            let error: &(dyn std::error::Error + 'static) = &*error;
-            Failure::transport("cannot connect", error, Retry::Backoff)
-        })?;
-        let stream = ReadFirst::new(stream);
-        let Some((tls, name)) = &self.tls else { return Ok((Box::new(stream), 0)) };
-        let settings = tls.current();
-        let secured = TlsConnector::from(settings.config).connect(name.clone(), stream).await;
-        let secured = secured.map_err(|error| Failure::transport("cannot connect", &error, Retry::Backoff))?;
-        Ok((Box::new(secured), settings.generation))
+        let mut stream = self.open(address).await.map_err(|error| cannot_connect(&error))?;
+        let mut generation = 0;
+        if let Some(tls) = &self.proxy_tls {
+            let (secured, settings) = tls.connect(stream).await.map_err(|error| cannot_connect(&error))?;
+            stream = secured;
+            generation += settings;
+        }
+        if let Some(TunnelTo { target, credentials }) = &self.tunnel {
+            let opened = tunnel::open(stream, target.clone(), credentials.as_ref()).await;
+            stream = opened.map_err(|error| cannot_connect(&*error))?;
+        }
+        stream = Box::new(ReadFirst::new(stream));
+        if let Some(tls) = &self.tls {
+            let (secured, settings) = tls.connect(stream).await.map_err(|error| cannot_connect(&error))?;
+            stream = secured;
+            generation += settings;
+        }
+        Ok((stream, generation))
     }
 
-    async fn open(&self, address: &Address) -> Result<Box<dyn Stream>, BoxedError> {
-        match (address, &self.target) {
-            (Address::Tcp(address), _) => {
+    async fn open(&self, address: &Address) -> io::Result<Box<dyn Stream>> {
+        match address {
+            Address::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
-                self.set_up(&stream)?;
+                stream.set_nodelay(true)?;
+                watch_over(&stream, unacknowledged(self.timeout));
                 Ok(Box::new(stream))
             }
-            (Address::Unix(socket), _) => Ok(open_unix(socket).await?),
-            (Address::Name, Target::Name(uri)) => self.open_by_name(uri.clone()).await,
-            (Address::Proxy, Target::Proxy(proxy)) => self.open_by_proxy(proxy).await,
-            (Address::Name | Address::Proxy, _) => Err("no such target".into()),
+            Address::Unix(socket) => open_unix(socket).await,
+        }
+    }
+}
+
+impl NamedTls {
+    fn new(files: &TlsFiles, alpn: &'static [u8], name: &str) -> Result<NamedTls, ConfigError> {
+        let tls = Tls::new(files, alpn)?;
+        let name = without_brackets(name);
+        match ServerName::try_from(name.to_owned()) {
+            Ok(name) => Ok(NamedTls(tls, name)),
+            Err(error) => Err(tls::unusable(format!("{name:?} is no name of a server: {error}"))),
         }
     }
 
-    async fn open_by_name(&self, uri: http::Uri) -> Result<Box<dyn Stream>, BoxedError> {
-        let mut connector = HttpConnector::new_with_resolver(Resolver);
-        // The Uri may be https: TLS comes later.
-        connector.enforce_http(false);
-        // Divided among a name's addresses, so that the first cannot use up the time of the others.
-        connector.set_connect_timeout(Some(self.timeout));
-        poll_fn(|cx| connector.poll_ready(cx)).await?;
-        let stream = connector.call(uri).await?.into_inner();
-        self.set_up(&stream)?;
-        Ok(Box::new(stream))
+    async fn connect(&self, stream: Box<dyn Stream>) -> io::Result<Dialed> {
+        let NamedTls(tls, name) = self;
+        let settings = tls.current();
+        let stream = TlsConnector::from(settings.config).connect(name.clone(), stream).await?;
+        Ok((Box::new(stream), settings.generation))
+    }
+}
+
+impl FirstHop {
+    fn of(endpoint: &Endpoint) -> FirstHop {
+        match endpoint {
+            Endpoint::Unix(socket) => FirstHop::Unix(socket.clone()),
+            Endpoint::Url(url) => FirstHop::Host { name: without_brackets(host(url)).to_owned(), port: port(url) },
+        }
     }
 
-    async fn open_by_proxy(&self, proxy: &Proxy) -> Result<Box<dyn Stream>, BoxedError> {
-        let address = proxy.intercept.uri().clone();
-        if !matches!(address.scheme_str(), Some("http" | "https")) {
-            return Err("only http and https proxies are supported".into());
-        }
-        let stream = self.open_by_name(address.clone()).await?;
-        let stream: Box<dyn Stream> = match &proxy.tls {
-            None => stream,
-            Some((tls, name)) => {
-                Box::new(TlsConnector::from(tls.current().config).connect(name.clone(), stream).await?)
-            }
+    fn of_proxy(uri: &Uri) -> FirstHop {
+        let default = match uri.scheme_str() {
+            Some("https") => 443,
+            Some("http") | None => 80,
+            Some(other) => return FirstHop::OtherProxy { scheme: other.to_owned() },
         };
-        let Some(target) = &proxy.tunnel else { return Ok(stream) };
-        let mut tunnel = Tunnel::new(address, Connected(Some(stream)));
-        if let Some(credentials) = proxy.intercept.basic_auth() {
-            tunnel = tunnel.with_auth(credentials.clone());
-        }
-        Ok(tunnel.call(target.clone()).await?.into_inner())
+        let name = without_brackets(uri.host().unwrap_or_default()).to_owned();
+        FirstHop::Host { name, port: uri.port_u16().unwrap_or(default) }
     }
+}
 
-    fn set_up(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        limit_unacknowledged(stream, unacknowledged(self.timeout));
-        Ok(())
-    }
+fn cannot_connect(error: &(dyn Error + 'static)) -> Failure {
+    Failure::transport("cannot connect", error, Retry::Backoff)
 }
 
 /// How long sent bytes may go unacknowledged before the connection counts as lost. Half an export's time, so that the
 /// other half is left for an attempt over a new connection: a middlebox that has forgotten an idle connection swallows
 /// what is sent over it without a word, and the operating system would go on trying for a quarter of an hour.
-pub(super) fn unacknowledged(timeout: Duration) -> Duration {
+fn unacknowledged(timeout: Duration) -> Duration {
     (timeout / 2).clamp(Duration::from_millis(500), Duration::from_secs(30))
 }
 
 /// A precaution: if the system refuses it, the export goes on.
-#[cfg(target_os = "linux")]
-fn limit_unacknowledged(stream: &TcpStream, limit: Duration) {
-    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limit));
+fn watch_over(stream: &TcpStream, unacknowledged: Duration) {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(PROBE_INTERVAL).with_interval(PROBE_INTERVAL).with_retries(PROBES);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(unacknowledged));
+    #[cfg(not(target_os = "linux"))]
+    let _ = unacknowledged;
 }
 
-#[cfg(not(target_os = "linux"))]
-fn limit_unacknowledged(_: &TcpStream, _: Duration) {}
-
-/// A connector that has connected already.
-struct Connected(Option<Box<dyn Stream>>);
-
-impl Service<http::Uri> for Connected {
-    type Response = TokioIo<Box<dyn Stream>>;
-    type Error = BoxedError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxedError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxedError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: http::Uri) -> Self::Future {
-        let stream = self.0.take().map(TokioIo::new).ok_or_else(|| "it is used once".into());
-        Box::pin(async move { stream })
-    }
-}
-
-fn target(config: &ClientConfig, url: &Url) -> Result<Target, ConfigError> {
-    // `endpoint::parse` has made sure that there is a host, and http and https have default ports.
-    let port = url.port_or_known_default().unwrap_or(443);
-    let name = url.host_str().unwrap_or_default();
-    let uri = format!("http://{name}:{port}").parse().unwrap_or_default();
-    let is_grpc = config.protocol == Protocol::Grpc;
-    let proxy = if is_grpc { proxy::for_grpc(url, &proxy::environment) } else { proxy::for_http(url) };
-    let Some(intercept) = proxy else {
-        return Ok(match is_grpc {
-            true => Target::Addresses { name: host(url).to_owned(), port },
-            false => Target::Name(uri),
-        });
-    };
-    let tls = match intercept.uri().scheme_str() {
-        Some("https") => {
-            let name = intercept.uri().host().unwrap_or_default();
-            Some((Tls::new(&config.tls, b"http/1.1")?, server_name(without_brackets(name))?))
-        }
-        _ => None,
-    };
-    let tunnel = (is_grpc || url.scheme() == "https").then_some(uri);
-    Ok(Target::Proxy(Box::new(Proxy { intercept, tls, tunnel })))
-}
-
-/// An IPv6 address is without the URL's brackets, as the resolver and rustls want it.
+/// `endpoint::parse` has made sure that there is one.
 fn host(url: &Url) -> &str {
-    without_brackets(url.host_str().unwrap_or_default())
+    url.host_str().unwrap_or_default()
 }
 
+/// http and https have default ports.
+fn port(url: &Url) -> u16 {
+    url.port_or_known_default().unwrap_or(443)
+}
+
+/// Host and port, as CONNECT names them.
+fn authority(url: &Url) -> Uri {
+    format!("http://{}:{}", host(url), port(url)).parse().unwrap_or_default()
+}
+
+/// The resolver and TLS want IPv6 addresses without the URL's brackets.
 fn without_brackets(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
-}
-
-fn server_name(name: &str) -> Result<ServerName<'static>, ConfigError> {
-    ServerName::try_from(name.to_owned())
-        .map_err(|error| tls::unusable(format!("{name:?} is no name of a server: {error}")))
 }
 
 #[cfg(unix)]

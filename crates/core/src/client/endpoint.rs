@@ -13,7 +13,7 @@ const ACCEPTED_GRPC: &str =
 const ACCEPTED_HTTP: &str = "the signal's full URL, such as http://localhost:4318/v1/traces";
 
 pub(super) enum Endpoint {
-    /// One that both HTTP stacks take: scheme http or https, with a host.
+    /// Scheme http or https, with a host.
     Url(Url),
     Unix(UnixSocket),
 }

@@ -15,23 +15,23 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::cause::{self, Cause};
-use super::channel::{Channel, Lease, Version};
-use super::compression::{Compression, LONG_REQUEST_BYTES};
+use super::channel::{Channel, Lease};
+use super::compression::Compression;
 use super::config::ClientConfig;
 use super::config_error::{ConfigError, Setting};
 use super::deadline::Deadline;
-use super::dial::Dialer;
+use super::encoding;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
-use super::grpc_codes::{GrpcCodes, code_name};
+use super::grpc_codes::{self, GrpcCodes};
 use super::headers::request_headers;
+use super::proxy;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
 use super::rpc_status::{RetryInfo, RpcStatus};
 use super::too_large::is_about_size;
-use crate::process::runtime;
 
-/// The server gets more time than is left, so that it is not the first to give up.
+/// `grpc-timeout` is longer by this than the time that is left, so that the server is not the first to give up.
 const SERVER_TIMEOUT_MARGIN: Duration = Duration::from_millis(100);
 
 /// Whether the message is compressed (one byte), and its length (four, big-endian).
@@ -72,7 +72,7 @@ impl GrpcTransport {
             [CONTENT_TYPE, HOST].contains(name) || name.as_str().starts_with("grpc-")
         })?;
         Ok(GrpcTransport {
-            channel: Channel::new(Version::Http2, Dialer::new(config, endpoint)?),
+            channel: Channel::new(config, endpoint, proxy::for_endpoint(config, endpoint).as_ref())?,
             uri: call_uri(endpoint, config.signal.grpc_path()),
             headers,
             compression: config.compression,
@@ -82,13 +82,13 @@ impl GrpcTransport {
 
     /// Why TLS files that have changed are not in use, if so.
     pub fn tls_problem(&self) -> Option<String> {
-        self.channel.dialer().tls_problem()
+        self.channel.tls_problem()
     }
 
     /// `request` as a length-prefixed message.
     pub async fn payload(&self, request: Bytes) -> Bytes {
         let compression = self.compression;
-        let takes_long = compression != Compression::None && request.len() >= LONG_REQUEST_BYTES;
+        let (length, slow) = (request.len(), compression != Compression::None);
         let encode = move || {
             let mut message = Vec::with_capacity(PREFIX_BYTES + request.len());
             message.extend_from_slice(&[0; PREFIX_BYTES]);
@@ -98,12 +98,13 @@ impl GrpcTransport {
             message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
             message.into()
         };
-        if takes_long { runtime::apart(encode).await } else { encode() }
+        encoding::run(length, slow, encode).await
     }
 
-    /// One attempt, until `deadline`, which is also sent to the server.
+    /// One attempt, until `deadline`, which the request carries.
     pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
-        let mut lease = self.channel.lease(deadline).await.map_err(|failure| self.unavailable(failure))?;
+        let lease = self.channel.lease(deadline).await;
+        let mut lease = lease.map_err(|failure| self.unavailable(failure))?;
         let mut headers = self.headers.clone();
         headers.insert(GRPC_TIMEOUT, timeout(deadline.left() + SERVER_TIMEOUT_MARGIN));
         let mut request = http::Request::new(Full::new(payload.clone()));
@@ -215,9 +216,9 @@ pub(super) fn conclude(
     let retry_info = status.remove(RETRY_INFO).and_then(retry_info).or_else(|| details.and_then(retry_info_in_details));
     // tonic's servers refuse a large message as out of range.
     if matches!(code, Code::ResourceExhausted | Code::OutOfRange) && retry_info.is_none() && is_about_size(&text) {
-        return Err(Failure::too_large(code_name(code), text).of(cause(code)));
+        return Err(Failure::too_large(grpc_codes::name(code), text).of(cause(code)));
     }
-    Err(Failure::new(code_name(code), text, retry(code, retry_info, retryable_codes)).of(cause(code)))
+    Err(Failure::new(grpc_codes::name(code), text, retry(code, retry_info, retryable_codes)).of(cause(code)))
 }
 
 /// The message without its prefix; empty if it is compressed, which we never offer to accept, or if there is none.
@@ -283,12 +284,12 @@ fn not_grpc(status: http::StatusCode, retryable_codes: Option<GrpcCodes>) -> Fai
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    let what = format!("{} (HTTP {status}, not a gRPC answer)", code_name(code));
+    let what = format!("{} (HTTP {status}, not a gRPC answer)", grpc_codes::name(code));
     Failure::new(what, "", retry(code, None, retryable_codes)).of(cause(code))
 }
 
 fn cause(code: Code) -> Cause {
-    Cause::Status(cause::Status::Grpc(code_name(code)))
+    Cause::Status(cause::Status::Grpc(grpc_codes::name(code)))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ impl GrpcCodes {
 }
 
 /// As the gRPC specification writes them; tonic's Display is a sentence.
-pub(super) fn code_name(code: Code) -> &'static str {
+pub(super) fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

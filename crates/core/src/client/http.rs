@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use ::http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION,
-    RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
+    PROXY_AUTHORIZATION, RETRY_AFTER,
 };
 use ::http::{Method, Request, StatusCode, Uri};
 use bytes::{Bytes, BytesMut};
@@ -13,29 +13,28 @@ use hyper::body::Incoming;
 use url::{Position, Url};
 
 use super::cause::{Cause, Status};
-use super::channel::{Channel, Version};
-use super::compression::{Compression, LONG_REQUEST_BYTES};
+use super::channel::Channel;
+use super::compression::Compression;
 use super::config::{ClientConfig, Protocol, Signal};
-use super::config_error::{ConfigError, Setting};
+use super::config_error::ConfigError;
 use super::deadline::Deadline;
-use super::dial::Dialer;
+use super::encoding;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::headers::request_headers;
+use super::proxy::{self, ProxyTask};
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
 use super::rpc_status::RpcStatus;
 use super::secrets::basic_authentication;
 use super::tls;
 use super::transcode;
-use crate::process::runtime;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 pub(super) struct HttpTransport {
     channel: Channel,
-    /// As the request line has it: the path alone, or all of it for a proxy.
     uri: Uri,
     headers: HeaderMap,
     compression: Compression,
@@ -52,28 +51,25 @@ impl HttpTransport {
             Protocol::HttpJson => (Format::Json, JSON),
             Protocol::HttpProtobuf | Protocol::Grpc => (Format::Protobuf, PROTOBUF),
         };
-        let dialer = Dialer::new(config, endpoint)?;
+        let proxy = proxy::for_endpoint(config, endpoint);
+        let forwarding = proxy.as_ref().filter(|proxy| proxy.task == ProxyTask::Forward);
         let mut own = HeaderMap::new();
         own.insert(ACCEPT, HeaderValue::from_static("*/*"));
         own.insert(CONTENT_TYPE, content_type);
-        own.insert(HOST, host(url)?);
         if let Some(encoding) = config.compression.encoding() {
             own.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
+        own.insert(HOST, host(url));
         if let Some(credentials) = basic_authentication(url.as_str()) {
-            own.insert(AUTHORIZATION, secret(&credentials)?);
+            own.insert(AUTHORIZATION, credentials);
         }
-        let proxy = dialer.forwarding_proxy();
-        if let Some(credentials) = proxy.and_then(|proxy| proxy.basic_auth()) {
-            let mut credentials = credentials.clone();
-            credentials.set_sensitive(true);
-            own.insert(PROXY_AUTHORIZATION, credentials);
+        if let Some(credentials) = forwarding.and_then(|proxy| proxy.intercept.basic_auth()) {
+            own.insert(PROXY_AUTHORIZATION, credentials.clone());
         }
-        let uri = uri(url, proxy.is_some());
         Ok(HttpTransport {
-            uri,
+            channel: Channel::new(config, endpoint, proxy.as_ref())?,
+            uri: request_uri(url, forwarding.is_some()),
             headers: request_headers(config, own, |_| false)?,
-            channel: Channel::new(Version::Http1, dialer),
             compression: config.compression,
             signal: config.signal,
             format,
@@ -82,14 +78,13 @@ impl HttpTransport {
 
     /// Why TLS files that have changed are not in use, if so.
     pub fn tls_problem(&self) -> Option<String> {
-        self.channel.dialer().tls_problem()
+        self.channel.tls_problem()
     }
 
     /// The body: `request`, which is protobuf, in the protocol's format and compressed.
     pub async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
         let HttpTransport { format, signal, compression, .. } = *self;
-        let takes_long = (format, compression) != (Format::Protobuf, Compression::None);
-        let takes_long = takes_long && request.len() >= LONG_REQUEST_BYTES;
+        let (length, slow) = (request.len(), (format, compression) != (Format::Protobuf, Compression::None));
         let encode = move || {
             let request = match format {
                 Format::Protobuf => request.clone(),
@@ -100,52 +95,46 @@ impl HttpTransport {
                 compression => compression.append(&request, Vec::new()).into(),
             })
         };
-        if takes_long { runtime::apart(encode).await } else { encode() }
+        encoding::run(length, slow, encode).await
     }
 
-    /// One attempt, until `deadline`. A slow body does not hide a status already known.
+    /// One attempt, until `deadline`. A slow body does not hide a status already known. Redirects are not followed: the
+    /// user's credentials would go to wherever a stranger says.
     pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
         let mut lease = self.channel.lease(deadline).await?;
+        let answer = deadline.limit(lease.call(self.request(payload))).await;
+        let answer = answer.unwrap_or_else(|| Err(Failure::timed_out())).inspect_err(|_| self.channel.suspect())?;
+        let (head, body) = answer.into_parts();
+        let body = deadline.limit(read(body)).await.flatten();
+        if body.is_some() {
+            lease.keep();
+        }
+        conclude(head.status, &head.headers, body.unwrap_or_default(), self.format)
+    }
+
+    fn request(&self, payload: &Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(payload.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
-        let response = deadline.limit(lease.call(request)).await;
-        let (head, body) = response.unwrap_or_else(|| Err(Failure::timed_out()))?.into_parts();
-        let body = deadline.limit(read(body)).await.flatten();
-        if body.is_some() {
-            lease.give_back();
-        }
-        conclude(head.status, &head.headers, body.unwrap_or_default(), self.format)
+        request.headers_mut().insert(CONTENT_LENGTH, payload.len().into());
+        request
     }
 }
 
-/// The URL's host, with its port if that is not the scheme's own.
-fn host(url: &Url) -> Result<HeaderValue, ConfigError> {
-    let host = &url[Position::BeforeHost..Position::AfterPort];
-    HeaderValue::from_str(host).map_err(|_| tls::unusable(format!("{host:?} is no name of a server")))
-}
-
-fn secret(text: &str) -> Result<HeaderValue, ConfigError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| ConfigError {
-        setting: Setting::Endpoint,
-        value: None,
-        problem: "its user info cannot be sent".to_owned(),
-        accepted: "text without control characters",
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// A fragment is not sent, and neither is user info.
-fn uri(url: &Url, is_absolute: bool) -> Uri {
-    let path = &url[Position::BeforePath..Position::AfterQuery];
-    let uri = match is_absolute {
-        true => format!("{}://{}{path}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort]),
-        false => path.to_owned(),
-    };
+/// The server's name in the `host` header, with its port unless that is the scheme's own.
+fn host(url: &Url) -> HeaderValue {
+    let name = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
     // `endpoint::parse` has made sure of it.
-    uri.parse().expect("parts of an endpoint are a URI")
+    HeaderValue::try_from(host).expect("the authority of a URI is a header value")
+}
+
+/// Path and query, and before them the origin for a proxy that forwards requests. User info is in a header.
+fn request_uri(url: &Url, forwarded: bool) -> Uri {
+    let origin = if forwarded { url.origin().ascii_serialization() } else { String::new() };
+    // `endpoint::parse` has made sure of it.
+    format!("{origin}{}", &url[Position::BeforePath..Position::AfterQuery]).parse().expect("a part of a URI is a URI")
 }
 
 /// What an answer means; its body is in `format` unless it says otherwise.
@@ -171,18 +160,18 @@ pub(super) fn conclude(
     Err(Failure::new(what, explanation, retry(status, headers)).of(cause))
 }
 
-/// The body; none if it is too long or breaks off.
+/// The body; None if it is too long or breaks off: the status counts for more.
 async fn read(mut body: Incoming) -> Option<Bytes> {
-    let mut read = BytesMut::new();
+    let mut content = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.ok()?.into_data() {
-            if read.len() + data.len() > MAX_RESPONSE_BYTES {
+            if content.len() + data.len() > MAX_RESPONSE_BYTES {
                 return None;
             }
-            read.extend_from_slice(&data);
+            content.extend_from_slice(&data);
         }
     }
-    Some(read.freeze())
+    Some(content.freeze())
 }
 
 /// The specification wants a `google.rpc.Status`; proxies and many servers send text.

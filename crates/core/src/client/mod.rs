@@ -7,8 +7,10 @@ mod channel;
 mod compression;
 mod config;
 mod config_error;
+mod connection;
 mod deadline;
 mod dial;
+mod encoding;
 mod endpoint;
 mod failure;
 mod grpc;
@@ -27,17 +29,20 @@ mod response;
 mod retry;
 mod rpc_status;
 mod secrets;
-#[cfg(test)]
-mod tests;
 mod tls;
 mod too_large;
 mod transcode;
+mod tunnel;
+
+#[cfg(test)]
+mod tests;
 
 pub use cause::{Cause, Status};
 pub use compression::Compression;
 pub use config::{ClientConfig, Protocol, Signal, TlsFiles};
 pub use config_error::ConfigError;
-pub(crate) use deadline::Deadline;
 pub use grpc_codes::GrpcCodes;
-pub(crate) use otlp_client::Client;
+pub use otlp_client::Client;
 pub use outcome::Outcome;
+
+pub(crate) use deadline::Deadline;

@@ -1,4 +1,4 @@
-//! The client: attempts, and the waits between them.
+//! The client of one endpoint: an export, its attempts and its outcome.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,14 +10,16 @@ use tokio::sync::watch;
 use super::config::{ClientConfig, Protocol};
 use super::config_error::ConfigError;
 use super::deadline::Deadline;
+use super::endpoint;
 use super::failure::Failure;
 use super::grpc::GrpcTransport;
 use super::http::HttpTransport;
 use super::outcome::Outcome;
+use super::proxy;
 use super::redaction::Redaction;
 use super::response::Accepted;
 use super::retry::Retries;
-use super::{endpoint, proxy, secrets};
+use super::secrets;
 
 /// Sends encoded export requests of one signal to one endpoint.
 ///
@@ -93,7 +95,7 @@ impl Client {
         let payload = deadline.limit(self.payload(request)).await;
         let payload = match payload.unwrap_or_else(|| Err(Failure::timed_out())) {
             Ok(payload) => payload,
-            Err(failure) => return Outcome::Failed { reason: self.reason(&failure, 0), cause: failure.cause },
+            Err(failure) => return Outcome::of(&failure, self.reason(&failure, 0)),
         };
         let stopped = self.no_retry.subscribe();
         let mut retries = Retries::new(&deadline, [no_retry, &stopped]);
@@ -106,12 +108,7 @@ impl Client {
                 Err(failure) => failure,
             };
             if !retries.wait(failure.retry).await {
-                let reason = self.reason(&failure, retries.attempts());
-                let cause = failure.cause;
-                return match failure.too_large {
-                    true => Outcome::TooLarge { reason, cause },
-                    false => Outcome::Failed { reason, cause },
-                };
+                return Outcome::of(&failure, self.reason(&failure, retries.attempts()));
             }
             self.retries.fetch_add(1, Ordering::Relaxed);
         }

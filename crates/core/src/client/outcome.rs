@@ -1,6 +1,7 @@
-//! What became of one export.
+//! What an export leads to.
 
 use super::cause::Cause;
+use super::failure::Failure;
 
 /// What became of one export.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,4 +13,15 @@ pub enum Outcome {
     TooLarge { reason: String, cause: Cause },
     /// The server did not take the request and nobody will try again. One line, free of secrets.
     Failed { reason: String, cause: Cause },
+}
+
+impl Outcome {
+    /// The end of an export whose last attempt met `failure`.
+    pub(super) fn of(failure: &Failure, reason: String) -> Outcome {
+        let cause = failure.cause;
+        match failure.too_large {
+            true => Outcome::TooLarge { reason, cause },
+            false => Outcome::Failed { reason, cause },
+        }
+    }
 }

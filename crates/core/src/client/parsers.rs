@@ -1,25 +1,24 @@
-//! The parsing of a peer's answer, without a peer: for fuzzing.
+//! How a peer's answer is read, without a peer: for fuzzing.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::failure::Failure;
+use super::grpc;
 use super::outcome::Outcome;
 use super::redaction::Redaction;
 use super::response::{Accepted, Format};
-use super::{grpc, http as otlp_http};
 
-/// The outcome of an HTTP answer with this status, content type, `Retry-After` and body. None if HTTP does not allow
-/// it.
+/// The outcome of an HTTP answer with this status, content type, `Retry-After` and body. None if it is no valid HTTP.
 pub fn http_answer(status: u16, content_type: &[u8], retry_after: &[u8], body: &[u8]) -> Option<Outcome> {
     let status = http::StatusCode::from_u16(status).ok()?;
     let headers = headers([(CONTENT_TYPE, content_type), (RETRY_AFTER, retry_after)])?;
     let body = Bytes::copy_from_slice(body);
-    Some(outcome(otlp_http::conclude(status, &headers, body, Format::Protobuf)))
+    Some(outcome(super::http::conclude(status, &headers, body, Format::Protobuf)))
 }
 
-/// The outcome of a gRPC answer with this status, message, details (in both of their forms) and response. None if HTTP
-/// does not allow it.
+/// The outcome of a gRPC answer with this status, message, details (in both of their forms) and response. None if it is
+/// no valid HTTP.
 pub fn grpc_answer(status: &[u8], message: &[u8], details: &[u8], response: &[u8]) -> Option<Outcome> {
     let name = HeaderName::from_static;
     let fields = [
@@ -42,11 +41,7 @@ fn outcome(result: Result<Accepted, Failure>) -> Outcome {
         Ok(Accepted { rejected, message }) => Outcome::Delivered { rejected, message: redaction.one_line(&message) },
         Err(failure) => {
             let reason = format!("{}: {}", failure.what, redaction.one_line(&failure.detail));
-            let cause = failure.cause;
-            match failure.too_large {
-                true => Outcome::TooLarge { reason, cause },
-                false => Outcome::Failed { reason, cause },
-            }
+            Outcome::of(&failure, reason)
         }
     }
 }

@@ -1,12 +1,14 @@
-//! The HTTP proxy that requests go through, if the environment names one.
+//! The proxy that the environment names.
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
 
+use super::config::{ClientConfig, Protocol};
+use super::endpoint::Endpoint;
 use super::secrets::credentials_in;
 
-/// The first that is set counts, even if it is empty, which means no proxy. gRPC's own variable comes first; HTTP's
-/// follow, for plaintext targets too, since the proxy's tunnel carries either.
+/// gRPC: the first that is set counts, even if it is empty, which means no proxy. gRPC's own variable comes first;
+/// HTTP's follow, for plaintext targets too, since the proxy's tunnel carries either.
 const PROXY: [&str; 5] = ["grpc_proxy", "https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY"];
 const NO_PROXY: [&str; 3] = ["no_grpc_proxy", "no_proxy", "NO_PROXY"];
 
@@ -21,19 +23,45 @@ pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+pub(super) struct Proxy {
+    /// Its address and its credentials.
+    pub intercept: Intercept,
+    pub task: ProxyTask,
+}
+
+/// What a proxy does with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ProxyTask {
+    /// It passes bytes on, to the target that a CONNECT request names.
+    Tunnel,
+    /// It reads requests, which name the target in their URL, and passes them on.
+    Forward,
+}
+
+/// The proxy to `endpoint`. A socket has none.
+pub(super) fn for_endpoint(config: &ClientConfig, endpoint: &Endpoint) -> Option<Proxy> {
+    let Endpoint::Url(url) = endpoint else { return None };
+    let (intercept, task) = match config.protocol {
+        Protocol::Grpc => (for_grpc(url, &environment)?, ProxyTask::Tunnel),
+        Protocol::HttpProtobuf | Protocol::HttpJson if endpoint.is_tls() => (for_http(url)?, ProxyTask::Tunnel),
+        Protocol::HttpProtobuf | Protocol::HttpJson => (for_http(url)?, ProxyTask::Forward),
+    };
+    Some(Proxy { intercept, task })
+}
+
+/// The proxy for HTTP requests to `target`, by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` in upper or lower
+/// case, as curl reads them, and by the system's settings on macOS and Windows.
+fn for_http(target: &Url) -> Option<Intercept> {
+    Matcher::from_system().intercept(&http::Uri::try_from(target.as_str()).ok()?)
+}
+
 /// The proxy for gRPC calls to `target`. As in gRPC's C core, one that is not itself reached by plain HTTP is ignored.
-pub(super) fn for_grpc(target: &Url, environment: &Environment) -> Option<Intercept> {
+fn for_grpc(target: &Url, environment: &Environment) -> Option<Intercept> {
     let first = |names: &[&str]| names.iter().find_map(|name| environment(name)).unwrap_or_default();
     let matcher = Matcher::builder().all(first(&PROXY)).no(first(&NO_PROXY)).build();
     let target = http::Uri::try_from(target.as_str()).ok()?;
     let proxy = matcher.intercept(&target)?;
     (proxy.uri().scheme() == Some(&http::uri::Scheme::HTTP)).then_some(proxy)
-}
-
-/// The proxy for HTTP requests to `target`: by `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, in either case,
-/// and by the system's settings on macOS and Windows.
-pub(super) fn for_http(target: &Url) -> Option<Intercept> {
-    Matcher::from_system().intercept(&http::Uri::try_from(target.as_str()).ok()?)
 }
 
 /// The proxies' credentials, which must not appear in the log.

@@ -1,5 +1,5 @@
-//! A stream that is read to its end even after a write has failed: what the peer sent before it closed the connection
-//! still counts. h2 writes before it reads, and would lose answers that arrived while the process was stopped.
+//! A stream that is read to its end, though nothing can be written to it any more: the peer may have answered before it
+//! closed the connection. h2 writes before it reads, and would lose answers that came while the process stood still.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(super) struct ReadFirst<S> {
     stream: S,
-    /// Why writing failed; returned once there is nothing more to read.
+    /// Why it cannot be written to; a read returns it once there is nothing more to read.
     broken: Option<io::Error>,
 }
 

@@ -1,17 +1,13 @@
 //! Names to addresses, by the system's resolver, which blocks: on a thread that ends with the look-up.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::pin::Pin;
+#[cfg(test)]
+use std::sync::LazyLock;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
-use std::vec;
 
-use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::watch;
-use tonic::codegen::Service;
 
 use crate::process::fork::PerProcess;
 
@@ -30,10 +26,14 @@ pub(super) async fn look_up(name: &str) -> Addresses {
     }
 }
 
+/// Names that tests make up, because the system's resolver has none with several addresses, or with new ones.
+#[cfg(test)]
+pub(super) static MADE_UP: LazyLock<Mutex<HashMap<String, Vec<SocketAddr>>>> = LazyLock::new(Mutex::default);
+
 fn ask(name: &str) -> Addresses {
     #[cfg(test)]
-    if let Some(addresses) = super::tests::names::addresses(name) {
-        return Ok(addresses);
+    if let Some(addresses) = MADE_UP.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        return Ok(addresses.clone());
     }
     Ok((name, 0).to_socket_addrs()?.collect())
 }
@@ -68,24 +68,6 @@ fn under_way_or_begun(name: &str, ask: impl Fn(&str) -> Addresses + Send + 'stat
 
 fn under_way() -> MutexGuard<'static, HashMap<String, LookUp>> {
     UNDER_WAY.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// `look_up`, for hyper-util's connector, which puts in the port and does not ask for the address of an address.
-#[derive(Clone)]
-pub(super) struct Resolver;
-
-impl Service<Name> for Resolver {
-    type Response = vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move { look_up(name.as_str()).await.map(Vec::into_iter) })
-    }
 }
 
 #[cfg(test)]
@@ -138,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_is_told_as_it_was() {
+    async fn a_failure_keeps_its_kind_and_its_words() {
         let failing = |_: &str| Err(io::Error::new(io::ErrorKind::TimedOut, "no name server"));
         let error = one_at_a_time("failing.test", failing).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "no name server".to_owned()));

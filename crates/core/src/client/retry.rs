@@ -19,7 +19,7 @@ const INITIAL_MIN_DELAY: Duration = Duration::from_millis(10);
 pub(super) enum Retry {
     Never,
     Backoff,
-    /// The connection had been closed, and the server has most likely not seen the request: the next attempt
+    /// The connection was closed already, and the server has most likely not seen the request: the next attempt
     /// needs no backoff, and is made even during a shutdown. Granted once; from then on the same as `Backoff`.
     AtOnce,
     /// The server said so.

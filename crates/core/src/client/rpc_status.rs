@@ -37,7 +37,7 @@ struct ProtoDuration {
     nanos: i32,
 }
 
-/// Its JSON form; only the message is of use there.
+/// Its JSON form; only the message is read there.
 #[derive(Deserialize)]
 struct JsonRpcStatus {
     message: String,

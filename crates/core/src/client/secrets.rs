@@ -1,6 +1,7 @@
 //! Secrets in addresses: the credentials of their user info, in all the forms in which a server may quote them, and
 //! addresses without them.
 
+use http::HeaderValue;
 use hyper_util::client::proxy::matcher::Matcher;
 
 /// `endpoint` without user info, query and fragment, even when it is no URL at all.
@@ -21,16 +22,16 @@ pub(super) fn credentials_in(address: &str) -> Vec<String> {
     let user_info = user_info.rsplit_once("://").map_or(user_info, |(_, user_info)| user_info);
     let written = user_info.split_once(':').map_or(user_info, |(_, password)| password);
     let mut credentials = vec![written.to_owned(), percent_decoded(written)];
-    credentials.extend(basic_authentication(address));
+    credentials.extend(basic_authentication(address).and_then(|header| Some(header.to_str().ok()?.to_owned())));
     credentials
 }
 
-/// The header that the user info stands for, if there is any. hyper-util makes it for proxies, and an endpoint's is no
-/// different.
-pub(super) fn basic_authentication(address: &str) -> Option<String> {
+/// The `authorization` header that the user info of `address` makes. hyper-util makes it for proxies; an endpoint's is
+/// no different.
+pub(super) fn basic_authentication(address: &str) -> Option<HeaderValue> {
     let matcher = Matcher::builder().all(address).build();
     let matched = matcher.intercept(&http::Uri::from_static("http://any/"))?;
-    Some(matched.basic_auth()?.to_str().ok()?.to_owned())
+    matched.basic_auth().cloned()
 }
 
 fn percent_decoded(text: &str) -> String {

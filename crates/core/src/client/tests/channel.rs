@@ -8,17 +8,23 @@ use super::*;
 /// Less than the shortest backoff: the attempt was made at once.
 const AT_ONCE: Duration = Duration::from_millis(700);
 
-fn named(name: &str, addresses: &[SocketAddr]) -> ClientConfig {
-    names::set(name, addresses);
-    let mut config = config(Protocol::Grpc, addresses[0]);
-    config.endpoint = format!("http://{name}:4317");
+/// An endpoint by a name of its own for each protocol.
+fn named(protocol: Protocol, name: &str, addresses: &[SocketAddr]) -> ClientConfig {
+    let name = name_for(protocol, name);
+    names::set(&name, addresses);
+    let mut config = config(protocol, ([127, 0, 0, 1], 4317).into());
+    config.endpoint = config.endpoint.replace("127.0.0.1", &name);
     config
 }
 
-async fn servers(count: usize) -> Vec<Willing> {
+fn name_for(protocol: Protocol, name: &str) -> String {
+    format!("{}-{name}", protocol.name().replace('/', "-"))
+}
+
+async fn servers(protocol: Protocol, count: usize) -> Vec<Willing> {
     let mut servers = Vec::new();
     for _ in 0..count {
-        servers.push(Willing::start(Protocol::Grpc).await);
+        servers.push(Willing::start(protocol).await);
     }
     servers
 }
@@ -28,10 +34,10 @@ fn addresses(servers: &[Willing]) -> Vec<SocketAddr> {
 }
 
 #[tokio::test]
-async fn calls_are_spread_over_all_addresses_of_a_name() {
+async fn grpc_calls_are_spread_over_all_addresses_of_a_name() {
     bounded(async {
-        let servers = servers(3).await;
-        let client = Client::new(&named("three.test", &addresses(&servers))).unwrap();
+        let servers = servers(Protocol::Grpc, 3).await;
+        let client = Client::new(&named(Protocol::Grpc, "three.test", &addresses(&servers))).unwrap();
         for _ in 0..6 {
             assert_eq!(export(&client).await, delivered());
         }
@@ -41,18 +47,61 @@ async fn calls_are_spread_over_all_addresses_of_a_name() {
 }
 
 #[tokio::test]
-async fn an_address_that_does_not_answer_is_passed_over() {
+async fn http_requests_stay_with_the_address_that_answers() {
     bounded(async {
-        let servers = servers(2).await;
+        let protocol = Protocol::HttpProtobuf;
+        let servers = servers(protocol, 2).await;
         let mut addresses = addresses(&servers);
-        addresses.insert(1, closed_port().await);
-        let client = Client::new(&named("gap.test", &addresses)).unwrap();
-        let started = Instant::now();
-        for _ in 0..6 {
+        addresses.insert(0, closed_port().await);
+        let client = Client::new(&named(protocol, "first.test", &addresses)).unwrap();
+        for _ in 0..4 {
             assert_eq!(export(&client).await, delivered());
         }
-        assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
-        assert!(servers.iter().all(|server| server.count() >= 2));
+        assert_eq!(servers.iter().map(Willing::count).collect::<Vec<_>>(), [4, 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_answer_is_passed_over() {
+    bounded(async {
+        for protocol in PROTOCOLS {
+            let servers = servers(protocol, 2).await;
+            let mut addresses = addresses(&servers);
+            addresses.insert(1, closed_port().await);
+            let client = Client::new(&named(protocol, "gap.test", &addresses)).unwrap();
+            let started = Instant::now();
+            for _ in 0..6 {
+                assert_eq!(export(&client).await, delivered());
+            }
+            assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+            assert_eq!(servers.iter().map(Willing::count).sum::<usize>(), 6);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_address_that_hangs_leaves_time_for_the_others() {
+    bounded(async {
+        let authority = certificates::Authority::new();
+        let names = PROTOCOLS.map(|protocol| name_for(protocol, "silent.test"));
+        let identity = authority.server(&names.each_ref().map(String::as_str));
+        let (_keep, identity) = watch::channel(identity.server_config(None));
+        let folder = Folder::new();
+        let ca = folder.write("ca.pem", &authority.pem());
+        for protocol in PROTOCOLS {
+            // It takes connections, and never answers TLS's first words.
+            let hanging = FaultServer::start(protocol, vec![vec![Hang]; 5], None).await;
+            let server = Willing::start(protocol).await;
+            let secured = relay::tls(server.address(), identity.clone()).await;
+            let mut config = named(protocol, "silent.test", &[hanging.address, secured]);
+            config.endpoint = config.endpoint.replace("http://", "https://");
+            config.tls.ca_file = Some(ca.clone());
+            config.timeout = Duration::from_secs(2);
+            assert_eq!(export_once(&config).await, delivered());
+            assert_eq!(server.count(), 1);
+        }
     })
     .await;
 }
@@ -60,14 +109,16 @@ async fn an_address_that_does_not_answer_is_passed_over() {
 #[tokio::test]
 async fn a_name_that_has_moved_is_looked_up_again() {
     bounded(async {
-        let old = Willing::start(Protocol::Grpc).await;
-        let new = Willing::start(Protocol::Grpc).await;
-        let client = Client::new(&named("moved.test", &[old.address()])).unwrap();
-        assert_eq!(export(&client).await, delivered());
-        names::set("moved.test", &[new.address()]);
-        old.stop().await;
-        assert_eq!(export(&client).await, delivered());
-        assert_eq!(new.count(), 1);
+        for protocol in PROTOCOLS {
+            let old = Willing::start(protocol).await;
+            let new = Willing::start(protocol).await;
+            let client = Client::new(&named(protocol, "moved.test", &[old.address()])).unwrap();
+            assert_eq!(export(&client).await, delivered());
+            names::set(&name_for(protocol, "moved.test"), &[new.address()]);
+            old.stop().await;
+            assert_eq!(export(&client).await, delivered());
+            assert_eq!(new.count(), 1);
+        }
     })
     .await;
 }
@@ -75,14 +126,16 @@ async fn a_name_that_has_moved_is_looked_up_again() {
 #[tokio::test]
 async fn a_name_that_has_moved_while_its_old_server_hangs_costs_one_export() {
     bounded(async {
-        let hanging = FaultServer::start(Protocol::Grpc, vec![vec![Hang]; 5], None).await;
-        let new = Willing::start(Protocol::Grpc).await;
-        let mut config = named("hung.test", &[hanging.address]);
-        config.timeout = Duration::from_millis(300);
-        let client = Client::new(&config).unwrap();
-        assert_contains(&reason(export(&client).await), "no answer in time");
-        names::set("hung.test", &[new.address()]);
-        assert_eq!(export(&client).await, delivered());
+        for protocol in PROTOCOLS {
+            let hanging = FaultServer::start(protocol, vec![vec![Hang]; 5], None).await;
+            let new = Willing::start(protocol).await;
+            let mut config = named(protocol, "hung.test", &[hanging.address]);
+            config.timeout = Duration::from_millis(300);
+            let client = Client::new(&config).unwrap();
+            assert_contains(&reason(export(&client).await), "no answer in time");
+            names::set(&name_for(protocol, "hung.test"), &[new.address()]);
+            assert_eq!(export(&client).await, delivered());
+        }
     })
     .await;
 }
@@ -90,11 +143,11 @@ async fn a_name_that_has_moved_while_its_old_server_hangs_costs_one_export() {
 #[tokio::test]
 async fn a_name_without_addresses_says_so() {
     bounded(async {
-        names::set("nowhere.test", &[]);
-        let mut config = config(Protocol::Grpc, closed_port().await);
-        config.endpoint = "http://nowhere.test:4317".to_owned();
-        config.timeout = Duration::from_millis(300);
-        assert_contains(&reason(export_once(&config).await), "cannot resolve the name");
+        for protocol in PROTOCOLS {
+            let mut config = named(protocol, "nowhere.test", &[]);
+            config.timeout = Duration::from_millis(300);
+            assert_contains(&reason(export_once(&config).await), "cannot resolve the name: it has no addresses");
+        }
     })
     .await;
 }
@@ -138,6 +191,26 @@ async fn an_idle_connection_that_was_closed_is_replaced_at_once() {
             bounded(second_export_is_delivered_at_once(protocol, script)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn several_idle_connections_that_were_closed_cost_one_attempt() {
+    bounded(async {
+        let protocol = Protocol::HttpProtobuf;
+        let willing = Willing::start(protocol).await;
+        // Both are idle, and each is closed only when the next request has arrived.
+        let script = vec![Read, Send(success(protocol, 0)), Read];
+        let server = FaultServer::start(protocol, vec![script; 2], Some(willing.address())).await;
+        let client = Client::new(&config(protocol, server.address)).unwrap();
+        let both = tokio::join!(export(&client), export(&client));
+        assert_eq!(both, (delivered(), delivered()));
+        assert_eq!(server.connections(), 2);
+        let started = Instant::now();
+        assert_eq!(export(&client).await, delivered());
+        assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+        assert_eq!((willing.count(), server.connections()), (1, 3));
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -23,7 +23,11 @@ async fn the_request_arrives_unchanged() {
         assert_eq!(received.message, encoded());
         assert_eq!(received.headers["content-type"], "application/x-protobuf");
         assert_eq!(received.headers["user-agent"], "otel-rs-test/1.2.3");
+        assert_eq!(received.headers["accept"], "*/*");
+        assert_eq!(received.headers["host"], server.address.to_string());
+        assert_eq!(received.headers["content-length"], encoded().len().to_string());
         assert!(!received.headers.contains_key("content-encoding"));
+        assert!(!received.headers.contains_key("authorization"));
     })
     .await;
 }
@@ -355,6 +359,21 @@ async fn dropping_the_future_cancels_the_request() {
             () = server.has_received(1) => {}
         }
         server.has_abandoned(1).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_exports_at_once_have_a_connection_each_and_keep_it() {
+    bounded(async {
+        let server = http(|number| Some(answer(200, &[], if number % 2 == 0 { "" } else { "an answer" }))).await;
+        let client = Client::new(&http_config(server.address)).unwrap();
+        for _ in 0..3 {
+            assert_eq!(tokio::join!(export(&client), export(&client)), (delivered(), delivered()));
+        }
+        let peers: std::collections::HashSet<SocketAddr> =
+            server.received().iter().map(|received| received.peer).collect();
+        assert_eq!((server.count(), peers.len()), (6, 2));
     })
     .await;
 }

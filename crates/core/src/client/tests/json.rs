@@ -58,79 +58,86 @@ fn attribute(key: &str, value: Option<AnyValue>) -> KeyValue {
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
 
-// One message with everything in it, and its JSON beside it.
-#[allow(clippy::too_many_lines)]
+/// A span that sets what there is to set.
+fn full_span() -> Span {
+    let list = KeyValueList { values: vec![attribute("k", any(BytesValue(vec![0xfb, 0xff])))] };
+    let array = ArrayValue { values: vec![any(IntValue(i64::MIN)).unwrap(), AnyValue::default()] };
+    Span {
+        trace_id: (0..16).collect(),
+        span_id: vec![0xab; 8],
+        parent_span_id: vec![0xcd; 8],
+        trace_state: "a=b".to_owned(),
+        flags: 0x101,
+        name: "a \"span\"\n".to_owned(),
+        kind: span::SpanKind::Server as i32,
+        start_time_unix_nano: BIG,
+        end_time_unix_nano: 1,
+        attributes: vec![
+            attribute("int", any(IntValue(i64::MAX))),
+            attribute("double", any(DoubleValue(1.5))),
+            attribute("nan", any(DoubleValue(f64::NAN))),
+            attribute("inf", any(DoubleValue(f64::NEG_INFINITY))),
+            attribute("bool", any(BoolValue(true))),
+            attribute("empty", Some(AnyValue::default())),
+            attribute("none", None),
+            attribute("list", any(KvlistValue(list))),
+            attribute("array", any(ArrayValue(array))),
+        ],
+        dropped_attributes_count: 3,
+        events: vec![span::Event { time_unix_nano: 5, name: "event".to_owned(), ..Default::default() }],
+        links: vec![span::Link { trace_id: vec![1; 16], span_id: vec![2; 8], ..Default::default() }],
+        status: Some(Status { code: 2, message: "bad".to_owned() }),
+        ..Span::default()
+    }
+}
+
+/// The request with it.
+fn full_span_as_json() -> Value {
+    json!({"resourceSpans": [{
+        "resource": {"attributes": [{"key": "s", "value": {"stringValue": "t"}}]},
+        "schemaUrl": "url",
+        "scopeSpans": [{"spans": [{
+            "traceId": "000102030405060708090a0b0c0d0e0f",
+            "spanId": "abababababababab",
+            "parentSpanId": "cdcdcdcdcdcdcdcd",
+            "traceState": "a=b",
+            "flags": 257,
+            "name": "a \"span\"\n",
+            "kind": 2,
+            "startTimeUnixNano": "18446744073709551615",
+            "endTimeUnixNano": "1",
+            "attributes": [
+                {"key": "int", "value": {"intValue": "9223372036854775807"}},
+                {"key": "double", "value": {"doubleValue": 1.5}},
+                {"key": "nan", "value": {"doubleValue": "NaN"}},
+                {"key": "inf", "value": {"doubleValue": "-Infinity"}},
+                {"key": "bool", "value": {"boolValue": true}},
+                {"key": "empty", "value": {}},
+                {"key": "none"},
+                {"key": "list", "value": {"kvlistValue": {"values": [{"key": "k", "value": {"bytesValue": "+/8="}}]}}},
+                {"key": "array", "value": {"arrayValue": {"values": [{"intValue": "-9223372036854775808"}, {}]}}},
+            ],
+            "droppedAttributesCount": 3,
+            "events": [{"timeUnixNano": "5", "name": "event"}],
+            "links": [{"traceId": "01010101010101010101010101010101", "spanId": "0202020202020202"}],
+            "status": {"code": 2, "message": "bad"},
+        }]}],
+    }]})
+}
+
 #[tokio::test]
 async fn spans() {
     bounded(async {
-        let list = KeyValueList { values: vec![attribute("k", any(BytesValue(vec![0xfb, 0xff])))] };
-        let array = ArrayValue { values: vec![any(IntValue(i64::MIN)).unwrap(), AnyValue::default()] };
-        let span = Span {
-            trace_id: (0..16).collect(),
-            span_id: vec![0xab; 8],
-            parent_span_id: vec![0xcd; 8],
-            trace_state: "a=b".to_owned(),
-            flags: 0x101,
-            name: "a \"span\"\n".to_owned(),
-            kind: span::SpanKind::Server as i32,
-            start_time_unix_nano: BIG,
-            end_time_unix_nano: 1,
-            attributes: vec![
-                attribute("int", any(IntValue(i64::MAX))),
-                attribute("double", any(DoubleValue(1.5))),
-                attribute("nan", any(DoubleValue(f64::NAN))),
-                attribute("inf", any(DoubleValue(f64::NEG_INFINITY))),
-                attribute("bool", any(BoolValue(true))),
-                attribute("empty", Some(AnyValue::default())),
-                attribute("none", None),
-                attribute("list", any(KvlistValue(list))),
-                attribute("array", any(ArrayValue(array))),
-            ],
-            dropped_attributes_count: 3,
-            events: vec![span::Event { time_unix_nano: 5, name: "event".to_owned(), ..Default::default() }],
-            links: vec![span::Link { trace_id: vec![1; 16], span_id: vec![2; 8], ..Default::default() }],
-            status: Some(Status { code: 2, message: "bad".to_owned() }),
-            ..Span::default()
-        };
-        let resource = Resource { attributes: vec![attribute("s", any(StringValue("t".to_owned())))], ..Resource::default() };
+        let resource =
+            Resource { attributes: vec![attribute("s", any(StringValue("t".to_owned())))], ..Resource::default() };
         let message = ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans {
                 resource: Some(resource),
-                scope_spans: vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }],
+                scope_spans: vec![ScopeSpans { spans: vec![full_span()], ..ScopeSpans::default() }],
                 schema_url: "url".to_owned(),
             }],
         };
-        let expected = json!({"resourceSpans": [{
-            "resource": {"attributes": [{"key": "s", "value": {"stringValue": "t"}}]},
-            "schemaUrl": "url",
-            "scopeSpans": [{"spans": [{
-                "traceId": "000102030405060708090a0b0c0d0e0f",
-                "spanId": "abababababababab",
-                "parentSpanId": "cdcdcdcdcdcdcdcd",
-                "traceState": "a=b",
-                "flags": 257,
-                "name": "a \"span\"\n",
-                "kind": 2,
-                "startTimeUnixNano": "18446744073709551615",
-                "endTimeUnixNano": "1",
-                "attributes": [
-                    {"key": "int", "value": {"intValue": "9223372036854775807"}},
-                    {"key": "double", "value": {"doubleValue": 1.5}},
-                    {"key": "nan", "value": {"doubleValue": "NaN"}},
-                    {"key": "inf", "value": {"doubleValue": "-Infinity"}},
-                    {"key": "bool", "value": {"boolValue": true}},
-                    {"key": "empty", "value": {}},
-                    {"key": "none"},
-                    {"key": "list", "value": {"kvlistValue": {"values": [{"key": "k", "value": {"bytesValue": "+/8="}}]}}},
-                    {"key": "array", "value": {"arrayValue": {"values": [{"intValue": "-9223372036854775808"}, {}]}}},
-                ],
-                "droppedAttributesCount": 3,
-                "events": [{"timeUnixNano": "5", "name": "event"}],
-                "links": [{"traceId": "01010101010101010101010101010101", "spanId": "0202020202020202"}],
-                "status": {"code": 2, "message": "bad"},
-            }]}],
-        }]});
-        assert_eq!(without_defaults(sent(Signal::Traces, &message).await), expected);
+        assert_eq!(without_defaults(sent(Signal::Traces, &message).await), full_span_as_json());
     })
     .await;
 }
@@ -172,89 +179,100 @@ async fn logs() {
     .await;
 }
 
-// As `spans`.
-#[allow(clippy::too_many_lines)]
+/// One of each kind.
+fn all_kinds() -> [Data; 5] {
+    let exemplar = Exemplar {
+        time_unix_nano: 9,
+        span_id: vec![1; 8],
+        trace_id: vec![2; 16],
+        value: Some(exemplar::Value::AsInt(-3)),
+        ..Exemplar::default()
+    };
+    let number = |value| NumberDataPoint {
+        start_time_unix_nano: 1,
+        time_unix_nano: BIG,
+        value: Some(value),
+        exemplars: vec![exemplar.clone()],
+        ..NumberDataPoint::default()
+    };
+    let gauge = Gauge { data_points: vec![number(number_data_point::Value::AsDouble(f64::INFINITY))] };
+    let sum = Sum {
+        data_points: vec![number(number_data_point::Value::AsInt(i64::MIN)), NumberDataPoint::default()],
+        aggregation_temporality: 2,
+        is_monotonic: true,
+    };
+    let histogram = HistogramDataPoint {
+        count: BIG,
+        sum: Some(1.5),
+        bucket_counts: vec![1, BIG],
+        explicit_bounds: vec![0.5],
+        min: Some(0.25),
+        max: Some(f64::INFINITY),
+        ..HistogramDataPoint::default()
+    };
+    let exponential = ExponentialHistogramDataPoint {
+        count: 3,
+        scale: -2,
+        zero_count: BIG,
+        positive: Some(Buckets { offset: -1, bucket_counts: vec![BIG] }),
+        zero_threshold: 0.125,
+        ..ExponentialHistogramDataPoint::default()
+    };
+    let summary = SummaryDataPoint {
+        count: 4,
+        sum: 2.5,
+        quantile_values: vec![ValueAtQuantile { quantile: 0.5, value: f64::NAN }],
+        ..SummaryDataPoint::default()
+    };
+    [
+        Data::Gauge(gauge),
+        Data::Sum(sum),
+        Data::Histogram(Histogram { data_points: vec![histogram], aggregation_temporality: 1 }),
+        Data::ExponentialHistogram(ExponentialHistogram { data_points: vec![exponential], aggregation_temporality: 1 }),
+        Data::Summary(Summary { data_points: vec![summary] }),
+    ]
+}
+
+/// The request with them.
+fn all_kinds_as_json() -> Value {
+    let exemplar = json!({
+        "timeUnixNano": "9", "spanId": "0101010101010101", "traceId": "02020202020202020202020202020202", "asInt": "-3",
+    });
+    let max = "18446744073709551615";
+    let metric = |name: &str, data: Value| json!({"name": "m", "unit": "s", name: data});
+    json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [
+        metric("gauge", json!({"dataPoints": [
+            {"startTimeUnixNano": "1", "timeUnixNano": max, "asDouble": "Infinity", "exemplars": [exemplar]}]})),
+        metric("sum", json!({"dataPoints": [
+            {"startTimeUnixNano": "1", "timeUnixNano": max, "asInt": "-9223372036854775808", "exemplars": [exemplar]}, {}],
+            "aggregationTemporality": 2, "isMonotonic": true})),
+        metric("histogram", json!({"dataPoints": [
+            {"count": max, "sum": 1.5, "bucketCounts": ["1", max], "explicitBounds": [0.5], "min": 0.25,
+             "max": "Infinity"}], "aggregationTemporality": 1})),
+        metric("exponentialHistogram", json!({"dataPoints": [
+            {"count": "3", "scale": -2, "zeroCount": max, "positive": {"offset": -1, "bucketCounts": [max]},
+             "zeroThreshold": 0.125}], "aggregationTemporality": 1})),
+        metric("summary", json!({"dataPoints": [
+            {"count": "4", "sum": 2.5, "quantileValues": [{"quantile": 0.5, "value": "NaN"}]}]})),
+    ]}]}]})
+}
+
 #[tokio::test]
 async fn metrics() {
     bounded(async {
-        let exemplar = Exemplar {
-            time_unix_nano: 9,
-            span_id: vec![1; 8],
-            trace_id: vec![2; 16],
-            value: Some(exemplar::Value::AsInt(-3)),
-            ..Exemplar::default()
-        };
-        let number = |value| NumberDataPoint {
-            start_time_unix_nano: 1,
-            time_unix_nano: BIG,
-            value: Some(value),
-            exemplars: vec![exemplar.clone()],
-            ..NumberDataPoint::default()
-        };
-        let gauge = Gauge { data_points: vec![number(number_data_point::Value::AsDouble(f64::INFINITY))] };
-        let sum = Sum {
-            data_points: vec![number(number_data_point::Value::AsInt(i64::MIN)), NumberDataPoint::default()],
-            aggregation_temporality: 2,
-            is_monotonic: true,
-        };
-        let histogram = HistogramDataPoint {
-            count: BIG,
-            sum: Some(1.5),
-            bucket_counts: vec![1, BIG],
-            explicit_bounds: vec![0.5],
-            min: Some(0.25),
-            max: Some(f64::INFINITY),
-            ..HistogramDataPoint::default()
-        };
-        let exponential = ExponentialHistogramDataPoint {
-            count: 3,
-            scale: -2,
-            zero_count: BIG,
-            positive: Some(Buckets { offset: -1, bucket_counts: vec![BIG] }),
-            zero_threshold: 0.125,
-            ..ExponentialHistogramDataPoint::default()
-        };
-        let summary = SummaryDataPoint {
-            count: 4,
-            sum: 2.5,
-            quantile_values: vec![ValueAtQuantile { quantile: 0.5, value: f64::NAN }],
-            ..SummaryDataPoint::default()
-        };
-        let data = [
-            Data::Gauge(gauge),
-            Data::Sum(sum),
-            Data::Histogram(Histogram { data_points: vec![histogram], aggregation_temporality: 1 }),
-            Data::ExponentialHistogram(ExponentialHistogram { data_points: vec![exponential], aggregation_temporality: 1 }),
-            Data::Summary(Summary { data_points: vec![summary] }),
-        ];
-        let metrics = data.map(|data| Metric { name: "m".to_owned(), unit: "s".to_owned(), data: Some(data), ..Metric::default() });
+        let metrics = all_kinds().map(|data| Metric {
+            name: "m".to_owned(),
+            unit: "s".to_owned(),
+            data: Some(data),
+            ..Metric::default()
+        });
         let message = ExportMetricsServiceRequest {
             resource_metrics: vec![ResourceMetrics {
                 scope_metrics: vec![ScopeMetrics { metrics: metrics.to_vec(), ..ScopeMetrics::default() }],
                 ..ResourceMetrics::default()
             }],
         };
-        let exemplar = json!({
-            "timeUnixNano": "9", "spanId": "0101010101010101", "traceId": "02020202020202020202020202020202", "asInt": "-3",
-        });
-        let max = "18446744073709551615";
-        let metric = |name: &str, data: Value| json!({"name": "m", "unit": "s", name: data});
-        let expected = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [
-            metric("gauge", json!({"dataPoints": [
-                {"startTimeUnixNano": "1", "timeUnixNano": max, "asDouble": "Infinity", "exemplars": [exemplar]}]})),
-            metric("sum", json!({"dataPoints": [
-                {"startTimeUnixNano": "1", "timeUnixNano": max, "asInt": "-9223372036854775808", "exemplars": [exemplar]}, {}],
-                "aggregationTemporality": 2, "isMonotonic": true})),
-            metric("histogram", json!({"dataPoints": [
-                {"count": max, "sum": 1.5, "bucketCounts": ["1", max], "explicitBounds": [0.5], "min": 0.25,
-                 "max": "Infinity"}], "aggregationTemporality": 1})),
-            metric("exponentialHistogram", json!({"dataPoints": [
-                {"count": "3", "scale": -2, "zeroCount": max, "positive": {"offset": -1, "bucketCounts": [max]},
-                 "zeroThreshold": 0.125}], "aggregationTemporality": 1})),
-            metric("summary", json!({"dataPoints": [
-                {"count": "4", "sum": 2.5, "quantileValues": [{"quantile": 0.5, "value": "NaN"}]}]})),
-        ]}]}]});
-        assert_eq!(without_defaults(sent(Signal::Metrics, &message).await), expected);
+        assert_eq!(without_defaults(sent(Signal::Metrics, &message).await), all_kinds_as_json());
     })
     .await;
 }

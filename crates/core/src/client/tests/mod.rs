@@ -10,7 +10,7 @@ mod faults;
 mod grpc;
 mod http;
 mod json;
-pub(super) mod names;
+mod names;
 mod proxy;
 mod relay;
 mod tls;

@@ -42,19 +42,64 @@ async fn grpc_calls_go_through_a_tunnel() {
 
 #[tokio::test]
 async fn http_requests_go_to_the_proxy() {
-    let config = child_config(Protocol::HttpProtobuf);
     if is_child() {
-        return assert_eq!(export_once(&config).await, delivered());
+        let client = Client::new(&child_config(Protocol::HttpProtobuf)).unwrap();
+        assert_eq!(export(&client).await, delivered());
+        return assert_eq!(export(&client).await, delivered());
     }
     bounded(async {
         let server = Willing::start(Protocol::HttpProtobuf).await;
-        let proxy = Proxy::start(server.address(), 200).await;
-        let test = "client::tests::proxy::http_requests_go_to_the_proxy";
-        in_a_process_with(test, &[("http_proxy", with_credentials(&proxy)), ("no_proxy", String::new())]).await;
-        let head = &proxy.heads()[0];
-        assert!(head.starts_with("POST http://collector.invalid:4318/v1/traces HTTP/1.1\r\n"), "{head}");
-        assert_contains(&head.to_lowercase(), &format!("proxy-authorization: {USER}\r\n").to_lowercase());
-        assert_eq!(server.count(), 1);
+        for variable in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+            let proxy = Proxy::start(server.address(), 200).await;
+            let test = "client::tests::proxy::http_requests_go_to_the_proxy";
+            in_a_process_with(test, &[(variable, with_credentials(&proxy)), ("no_proxy", String::new())]).await;
+            let heads = proxy.heads();
+            assert_eq!(heads.len(), 1, "one connection for both requests");
+            let head = &heads[0];
+            assert!(head.starts_with("POST http://collector.invalid:4318/v1/traces HTTP/1.1\r\n"), "{head}");
+            let head = head.to_lowercase();
+            assert_contains(&head, &format!("proxy-authorization: {USER}\r\n").to_lowercase());
+            assert_contains(&head, "host: collector.invalid:4318\r\n");
+        }
+        assert_eq!(server.count(), 8);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_proxy_may_itself_be_reached_over_tls() {
+    const TEST: &str = "client::tests::proxy::a_proxy_may_itself_be_reached_over_tls";
+    if is_child() {
+        let mut config = child_config(Protocol::HttpProtobuf);
+        config.tls.ca_file = Some(std::env::var_os("TEST_CA").unwrap().into());
+        assert_eq!(export_once(&config).await, delivered());
+        config.endpoint = config.endpoint.replace("http://", "https://");
+        return assert_eq!(export_once(&config).await, delivered());
+    }
+    bounded(async {
+        let authority = certificates::Authority::new();
+        let identity = |name| watch::channel(authority.server(&[name]).server_config(None));
+        let folder = Folder::new();
+        let ca = folder.write("ca.pem", &authority.pem()).display().to_string();
+        let server = Willing::start(Protocol::HttpProtobuf).await;
+        let (_keep, servers) = identity("collector.invalid");
+        let (_keep_too, proxys) = identity("localhost");
+        let plain = Proxy::start(server.address(), 200).await;
+        let tunnel = Proxy::start(relay::tls(server.address(), servers).await, 200).await;
+        let address = async |proxy: &Proxy| {
+            let tls = relay::tls(proxy.address, proxys.clone()).await;
+            format!("https://user:pa55word@localhost:{}", tls.port())
+        };
+        let variables = [
+            ("http_proxy", address(&plain).await),
+            ("https_proxy", address(&tunnel).await),
+            ("no_proxy", String::new()),
+            ("TEST_CA", ca),
+        ];
+        in_a_process_with(TEST, &variables).await;
+        assert_eq!(server.count(), 2);
+        assert!(plain.heads()[0].starts_with("POST http://collector.invalid:4318/v1/traces HTTP/1.1\r\n"));
+        assert!(tunnel.heads()[0].starts_with("CONNECT collector.invalid:4318 HTTP/1.1\r\n"));
     })
     .await;
 }
@@ -142,6 +187,27 @@ async fn tls_is_spoken_with_the_server_through_the_tunnel() {
         in_a_process_with(TEST, &variables).await;
         assert_eq!(server.count(), 3);
         assert!(proxy.heads().iter().all(|head| head.starts_with("CONNECT collector.invalid:")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_proxy_of_another_kind_fails_the_export_and_is_not_passed_by() {
+    const TEST: &str = "client::tests::proxy::a_proxy_of_another_kind_fails_the_export_and_is_not_passed_by";
+    if is_child() {
+        let address = std::env::var("TEST_HTTP").unwrap().parse().unwrap();
+        let reason = reason(export_once(&config(Protocol::HttpProtobuf, address)).await);
+        return assert_contains(&reason, "the proxy is socks5, only http and https proxies are supported");
+    }
+    bounded(async {
+        let server = Willing::start(Protocol::HttpProtobuf).await;
+        let variables = [
+            ("http_proxy", "socks5://127.0.0.1:1".to_owned()),
+            ("no_proxy", String::new()),
+            ("TEST_HTTP", server.address().to_string()),
+        ];
+        in_a_process_with(TEST, &variables).await;
+        assert_eq!(server.count(), 0);
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! The one TLS set-up of both protocols: the certificates that are trusted, and the client's own.
+//! The TLS set-up of both protocols: rustls, the certificates it trusts, and the one it shows.
 
 mod pem;
 mod trust;
@@ -34,7 +34,7 @@ struct TlsState {
     settings: Settings,
     /// As they were when they were last read, whether that worked or not.
     stamps: Vec<Stamp>,
-    looked_at: Instant,
+    checked_at: Instant,
     /// Why what the files hold now is not in use.
     problem: Option<String>,
 }
@@ -53,7 +53,7 @@ impl Tls {
         let stamps = stamps(files);
         let config = Arc::new(configure(files, alpn)?);
         let settings = Settings { generation: 0, config };
-        let state = TlsState { settings, stamps, looked_at: Instant::now(), problem: None };
+        let state = TlsState { settings, stamps, checked_at: Instant::now(), problem: None };
         Ok(Tls { files: files.clone(), alpn, state: Mutex::new(state) })
     }
 
@@ -61,10 +61,10 @@ impl Tls {
     /// rotation is not done with them, the settings stay as they were.
     pub fn current(&self) -> Settings {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.stamps.is_empty() || state.looked_at.elapsed() < FILE_CHECK_INTERVAL {
+        if state.stamps.is_empty() || state.checked_at.elapsed() < FILE_CHECK_INTERVAL {
             return state.settings.clone();
         }
-        state.looked_at = Instant::now();
+        state.checked_at = Instant::now();
         let stamps = stamps(&self.files);
         if stamps != state.stamps {
             state.stamps = stamps;
