@@ -13,12 +13,12 @@ COLLECTOR := .cache/collector/otelcol
 COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
 COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 SANITIZE := .cache/sanitize
-# The host's triple, which has to be named for a sanitizer: what runs at build time must not be built with it.
+# The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 
-# Lint, tests and maturin build for the same interpreter, so that one does not invalidate the other's build of pyo3.
+# Lint, tests and maturin build for the same interpreter, so that none of them makes another rebuild pyo3.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
@@ -28,7 +28,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-# --- What must be on the machine already: one line for what is missing -----------------------------------------------
+# --- Programs that the machine must have: one line for each that is missing ------------------------------------------
 
 have = $(shell command -v $(1) 2>/dev/null)
 python_probe = import ensurepip, sys, venv; print("ready" if sys.version_info >= (3, 10) else "old")
@@ -61,7 +61,7 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# What the demo needs, and no more; the versions are those of the development set.
+# Only the packages that the demo needs, in the versions of the development set.
 $(VENV)/.examples: requirements-dev.txt examples/requirements.txt $(VENV)/.created
 	$(PIP) install --quiet --constraint requirements-dev.txt maturin --requirement examples/requirements.txt
 	@touch $@
@@ -70,7 +70,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.created
 	$(PIP) install --quiet --requirement requirements-dev.txt
 	@touch $@
 
-# The Python files are used from where they are; only the compiled part is built anew, when one of its sources changed.
+# Python files are used in place. Only the compiled part is built again, when one of its sources has changed.
 $(VENV)/.extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)/.examples
 	$(need_cargo)$(need_cc)
 	VIRTUAL_ENV=$(abspath $(VENV)) PIP_QUIET=1 PIP_CONSTRAINT=$(abspath requirements-dev.txt) \
@@ -88,7 +88,7 @@ test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the
 	$(BIN)/python -m pytest
 	$(BIN)/python tests/conformance/run.py
 
-# Beside the package, so that the release build stays where it is; PYTHONPATH goes before the environment's packages.
+# A copy of the package, so that the release build stays in place; PYTHONPATH comes before the environment's packages.
 $(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
 	$(need_cargo)$(need_cc)
 	cargo build --locked --lib
@@ -106,7 +106,7 @@ test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Pytho
 		$(DEBUG)/otel_rs
 	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest -m "not installed"
 
-# A debug build of the extension in which every access to memory is checked, beside the package.
+# A debug build of the extension, in a copy of the package, that checks every access to memory.
 $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
 	$(need_cargo)$(need_cc)$(need_nightly)
 	CARGO_TARGET_DIR=$(SANITIZE)/target RUSTFLAGS=-Zsanitizer=address \
@@ -118,11 +118,11 @@ $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock 
 	cp $(SANITIZE)/target/$(HOST)/debug/libotel_rs.so $(SANITIZE)/package/otel_rs/_native.so
 	@touch $@
 
-# The one that forks while other threads allocate: the child finds the lock of AddressSanitizer's own allocator taken.
+# It forks while other threads allocate: in the child the lock of AddressSanitizer's own allocator is taken for ever.
 NOT_SANITIZED := tests/process/test_fork.py::test_forks_while_other_threads_make_spans
 
-# Python's own blocks come from malloc, so that they are checked too. Leaks are for the Rust tests to find: the
-# interpreter leaves many behind. tests/process/test_leaks.py compares, and needs no sanitizer.
+# PYTHONMALLOC makes Python's own blocks come from malloc, so that they are checked too. Only the Rust tests look for
+# leaks: the interpreter leaves many blocks behind. tests/process/test_leaks.py finds leaks without a sanitizer.
 sanitize: $(VENV)/.dev $(VENV)/.extension $(SANITIZE)/.extension ## run Rust tests and Python tests under AddressSanitizer; needs nightly Rust and GCC
 	$(need_cargo)$(need_cc)$(need_nightly)$(need_libasan)
 	CARGO_TARGET_DIR=$(SANITIZE)/target RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=1 \
@@ -130,13 +130,13 @@ sanitize: $(VENV)/.dev $(VENV)/.extension $(SANITIZE)/.extension ## run Rust tes
 	LD_PRELOAD=$(libasan) ASAN_OPTIONS=detect_leaks=0:handle_segv=0 PYTHONMALLOC=malloc \
 		PYTHONPATH=$(abspath $(SANITIZE)/package) $(BIN)/python -m pytest --timeout=300 -m sanitize --deselect $(NOT_SANITIZED)
 
-# The clients' tests have deadlines that are too short for it.
+# It skips the clients' tests: their deadlines are too short for ThreadSanitizer.
 races: ## run the Rust tests under ThreadSanitizer; needs nightly Rust with its sources
 	$(need_cargo)$(need_cc)$(need_nightly)$(need_rust_src)
 	CARGO_TARGET_DIR=$(SANITIZE)/threads RUSTFLAGS=-Zsanitizer=thread \
 		cargo +nightly test -Zbuild-std --locked --package otel-rs-core --package otel-rs-view --target $(HOST) --lib -- --skip client::
 
-# Modules without Python and without input and output. Files are only read for the seeds of the fuzz targets.
+# Modules without input and output. Only the fuzz targets read files: their seeds.
 MIRI_TESTS := process::fork:: process::published:: process::report:: batch_processor::queue:: export::counters:: \
 	export::split:: $(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record metric span wire))
 
@@ -150,7 +150,7 @@ miri: ## run the Rust tests that do no input and output under Miri
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector, and the long forms of the faults
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py tests/faults
 
-# What it finds is in fuzz/artifacts; fuzz/corpus grows from run to run.
+# Inputs that fail are in fuzz/artifacts; fuzz/corpus grows from run to run.
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and cargo-fuzz
 	$(need_cargo)$(need_cc)$(need_cxx)$(need_fuzzer)
 	mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
@@ -182,8 +182,8 @@ build: $(VENV)/.examples ## build the wheel for the environment's Python into di
 
 collector: $(COLLECTOR) ## build the OpenTelemetry Collector for the integration tests (needs Go)
 
-# -e: `go mod tidy` also wants the modules that only the tests of the components import; it warns rather than stops when
-# the module proxy has not got one of them.
+# -e: `go mod tidy` also wants the modules that only the components' tests import. With -e it warns, and does not stop,
+# when the module proxy does not have one of them.
 $(COLLECTOR): $(COLLECTOR_MANIFEST)
 	$(need_go)
 	mkdir -p $(@D)
@@ -191,8 +191,8 @@ $(COLLECTOR): $(COLLECTOR_MANIFEST)
 		go run go.opentelemetry.io/collector/cmd/builder@v$(COLLECTOR_VERSION) --config $(COLLECTOR_MANIFEST)
 	@touch $@
 
-# Made with the oldest supported Python, so that every pin can be installed on all of them.
-requirements: ## pin requirements-dev.in anew (PYTHON=python3.10)
+# Uses the oldest supported Python, so that every pin can be installed on all supported versions.
+requirements: ## pin the packages of requirements-dev.in again (PYTHON=python3.10)
 	$(need_python)
 	rm -rf .cache/requirements
 	$(PYTHON) -m venv .cache/requirements
