@@ -34,9 +34,7 @@ def said(call: str) -> list[str]:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_panic_in_a_call_on_a_span_reaches_the_log_alone(
-    call: str, tracer: Any, log: Callable[[], list[str]]
-) -> None:
+def test_a_panic_in_a_span_call_is_only_logged(call: str, tracer: Any, log: Callable[[], list[str]]) -> None:
     span = tracer.start_span("span")
     panic_in(call)
     assert CALLS[call](span) is None
@@ -46,7 +44,7 @@ def test_a_panic_in_a_call_on_a_span_reaches_the_log_alone(
     assert span.end_time is not None
 
 
-def test_a_span_that_cannot_start_is_one_that_records_nothing(tracer: Any, log: Callable[[], list[str]]) -> None:
+def test_a_span_that_cannot_start_becomes_a_non_recording_span(tracer: Any, log: Callable[[], list[str]]) -> None:
     panic_in("start_span")
     with tracer.start_as_current_span("lost") as span:
         assert not span.is_recording()
@@ -61,7 +59,9 @@ def test_a_span_that_cannot_start_is_one_that_records_nothing(tracer: Any, log: 
         ("shutdown", lambda provider: provider.shutdown(), None),
     ],
 )
-def test_a_panic_in_a_pipeline(call: str, ask: Callable[[Any], Any], answer: Any, log: Callable[[], list[str]]) -> None:
+def test_a_panic_in_a_batch_processor_call(
+    call: str, ask: Callable[[Any], Any], answer: Any, log: Callable[[], list[str]]
+) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter("http://127.0.0.1:9/v1/traces")))
     panic_in(call)

@@ -449,7 +449,7 @@ def test_a_flush_delivers_every_span_whole(
 @every_end
 @every_processor
 @every_provider
-def test_shutdown_delivers_every_span_and_takes_no_more(
+def test_shutdown_delivers_every_span_and_later_spans_are_dropped(
     make_provider: Any, make_processor: Any, make_end: Any, end_of: Callable[..., End]
 ) -> None:
     end = end_of(make_end)
@@ -472,7 +472,7 @@ class Counting(SpanProcessor):
 @every_end
 @every_processor
 @every_provider
-def test_what_is_only_recorded_reaches_processors_and_no_end(
+def test_record_only_spans_reach_processors_but_no_exporter(
     make_provider: Any, make_processor: Any, make_end: Any, end_of: Callable[..., End]
 ) -> None:
     end, counting = end_of(make_end), Counting()
@@ -489,7 +489,7 @@ def test_what_is_only_recorded_reaches_processors_and_no_end(
 @every_processor
 @every_provider
 @pytest.mark.parametrize("name", ["native gRPC", "custom exporter"])
-def test_whatever_holds_the_processors_delivers(
+def test_every_multi_processor_delivers(
     make_provider: Any, make_processor: Any, make_holder: Any, name: str, end_of: Callable[..., End]
 ) -> None:
     first, second = end_of(ENDS[name]), end_of(ENDS[name])

@@ -181,7 +181,9 @@ ORDERS = {"otel-rs": ["rs", "distro"], "opentelemetry-distro": ["distro", "rs"]}
 
 
 @pytest.mark.parametrize("first", ORDERS)
-def test_the_variable_is_enough_beside_the_stock_distro_and_exporters(start: Any, tmp_path: Path, first: str) -> None:
+def test_the_variable_is_enough_when_the_stock_distro_and_exporters_are_installed(
+    start: Any, tmp_path: Path, first: str
+) -> None:
     facts = start(OTEL_PYTHON_DISTRO="rs", PYTHONPATH=with_first(tmp_path / "first", first))
     assert facts["distros"] == ORDERS[first]
     assert facts["provider"] == NATIVE_PROVIDER
@@ -248,7 +250,7 @@ def test_no_exporter(start: Any) -> None:
     ],
     ids=str,
 )
-def test_a_name_that_upstream_refuses_costs_itself_alone(start: Any, environment: dict[str, str]) -> None:
+def test_only_the_exporter_name_that_upstream_rejects_is_ignored(start: Any, environment: dict[str, str]) -> None:
     ((variable, value),) = environment.items()
     stock = start(OTEL_PYTHON_DISTRO="distro", OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS["distro"], **environment)
     assert (stock["recording"], "RuntimeError: " in stock.stderr) == (False, True)
@@ -265,7 +267,7 @@ CONFIGURATORS = {"rs": "rs", "distro": "configurator"}
 
 
 @pytest.mark.parametrize("headers", ["authorization: Basic c2VjcmV0==,x-a=1", "x-b=a%0a,x-a=1"])
-def test_a_malformed_header_costs_itself_and_a_line_and_not_the_start(
+def test_a_malformed_header_is_logged_and_skipped_and_the_start_continues(
     start: Any, grpc_receiver: Any, headers: str
 ) -> None:
     """As upstream, which leaves it out."""
@@ -343,7 +345,7 @@ def test_settings_are_those_of_the_stock_distro(start: Any, plugin: str, environ
     assert settings("rs") == settings("distro")
 
 
-def test_another_packages_ids_are_used(start: Any, plugin: str) -> None:
+def test_an_id_generator_of_another_package_is_used(start: Any, plugin: str) -> None:
     facts = start(
         OTEL_PYTHON_DISTRO="rs",
         OTEL_TRACES_EXPORTER="none",
@@ -489,7 +491,7 @@ def test_the_variable_is_enough_without_stock_exporters(start: Any, only_otel_rs
     assert of_the_start(facts.stderr) == []
 
 
-def test_installed_alone_and_not_asked_for_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:
+def test_installed_alone_but_not_selected_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:
     facts = start(only_otel_rs)
     assert facts["provider"] == "opentelemetry.trace.ProxyTracerProvider"
     assert of_the_start(facts.stderr) == []
@@ -521,7 +523,7 @@ def test_the_entry_points_are_there() -> None:
     assert issubclass(configurator.load(), _BaseConfigurator)
 
 
-def test_the_distro_is_ours_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_distro_is_loaded_when_the_variable_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from opentelemetry.instrumentation.auto_instrumentation._load import _load_distro
 
     from otel_rs.distro import OtelRsDistro

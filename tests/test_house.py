@@ -156,12 +156,12 @@ def circle(house: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("house", floors())
-def test_nothing_imports_what_stands_above_it(house: str) -> None:
+def test_no_room_imports_from_a_floor_above_it(house: str) -> None:
     assert upward(ROOT / house, floors()[house]) == []
 
 
 @pytest.mark.parametrize("house", floors())
-def test_there_is_no_circle(house: str) -> None:
+def test_there_is_no_import_cycle(house: str) -> None:
     assert circle(ROOT / house) == []
 
 
@@ -199,7 +199,7 @@ def test_a_planted_import_is_found(language: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("crate", ["crates/core", "crates/view"])
-def test_what_must_not_know_python_does_not(crate: str) -> None:
+def test_the_core_crates_do_not_depend_on_pyo3(crate: str) -> None:
     assert "pyo3" not in (ROOT / crate / "Cargo.toml").read_text()
 
 

@@ -22,7 +22,7 @@ def own_public_names(module: ModuleType) -> set[str]:
 
 
 @pytest.mark.parametrize("name", MIRRORS)
-def test_a_mirror_has_the_public_names_of_its_model(name: str) -> None:
+def test_a_mirror_module_has_all_public_names_of_upstreams(name: str) -> None:
     model = importlib.import_module(f"opentelemetry.sdk.{name}")
     mirror = importlib.import_module(f"otel_rs.{name}")
     assert own_public_names(model) - set(dir(mirror)) == set()

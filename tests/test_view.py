@@ -185,7 +185,7 @@ def with_ids_in_base64(document: Any) -> Any:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_what_is_pending_printed(number: int) -> None:
+def test_a_signal_prints_pending_traces_and_ends_the_viewer(number: int) -> None:
     with started() as (view, url):
         orphan = a_trace()
         del orphan.resource_spans[0].scope_spans[0].spans[0]
@@ -196,7 +196,7 @@ def test_a_signal_ends_it_with_what_is_pending_printed(number: int) -> None:
         assert lines[1].endswith(f"(parent {ROOT_ID.hex()} elsewhere)")
 
 
-def test_it_ends_quietly_when_its_reader_has_gone() -> None:
+def test_it_ends_quietly_when_its_output_pipe_is_closed() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -228,7 +228,7 @@ def test_an_address_in_use_is_one_clear_line() -> None:
 
 
 @pytest.mark.parametrize("address", ["4317", "localhost", "localhost:x", "localhost:65536", ":1"])
-def test_what_is_no_address_is_refused_with_the_usage(address: str) -> None:
+def test_an_invalid_address_prints_the_usage(address: str) -> None:
     view = View(http=address)
     assert view.process.wait(DEADLINE) == 2
     assert f"{address!r} is neither HOST:PORT nor 'off'" in view.err.rest()[-1]

@@ -52,14 +52,14 @@ def test_native_classes_pass(run: Run) -> None:
     assert "under test: 3 native spans" in session.stdout
 
 
-def test_without_install_nothing_is_run(run: Run) -> None:
+def test_without_install_no_test_runs(run: Run) -> None:
     session = run("", SUITE)
     assert session.returncode != 0
     assert "TracerProvider is opentelemetry.sdk.trace.TracerProvider" in session.stderr
     assert "1 passed" not in session.stdout
 
 
-def test_classes_that_the_suite_put_back_are_found_at_the_end(run: Run) -> None:
+def test_stock_classes_that_the_suite_restores_are_found_at_the_end(run: Run) -> None:
     session = run(INSTALL, SUITE + "\ndef test_that_undoes():\n    " + UNINSTALL)
     assert session.returncode != 0
     assert "not under test: opentelemetry.sdk.trace.TracerProvider is" in session.stdout

@@ -26,12 +26,12 @@ def test_a_mapping_whose_items_raise_does_not_make_a_link_to_nowhere_valid(nativ
 
 
 # With this, `programs._leaves` sets attributes of any keys.
-def test_str_of_what_is_no_key_is_not_called_where_nothing_is_logged(native: Native) -> None:
+def test_str_of_an_invalid_key_is_not_called_when_nothing_is_logged(native: Native) -> None:
     check(program(SetAttribute(0, Odd("starts a span"), Plain(1))), native)
 
 
 # With this, `programs._is_compared` goes.
-def test_a_value_is_not_converted_where_no_attribute_is_taken(native: Native) -> None:
+def test_a_value_is_not_converted_when_the_attribute_limit_is_zero(native: Native) -> None:
     check(program(SetAttribute(0, Plain("key"), Odd("starts a span")), max_attributes=0), native)
 
 
@@ -41,18 +41,18 @@ SAME_TEXT = pytest.mark.xfail(reason="of keys that become the same text no value
 
 @SAME_TEXT
 @pytest.mark.parametrize("nested", [False, True], ids=["top", "nested"])
-def test_of_keys_that_become_the_same_text_every_value_is_converted(nested: bool, native: Native) -> None:
+def test_values_of_keys_with_equal_text_are_all_converted(nested: bool, native: Native) -> None:
     pairs = same_text(Odd("starts a span"), Plain(2))
     check(program(SetAttribute(0, Plain("key"), pairs) if nested else SetAttributes(0, pairs)), native)
 
 
 @SAME_TEXT
-def test_a_value_that_raises_does_not_cost_the_one_before_it(native: Native) -> None:
+def test_a_value_that_raises_does_not_remove_the_previous_one(native: Native) -> None:
     check(program(SetAttributes(0, same_text(Plain(2), Odd("raises")))), native)
 
 
 @SAME_TEXT
-def test_a_nested_value_that_raises_costs_the_attribute_though_another_follows(native: Native) -> None:
+def test_a_nested_value_that_raises_drops_the_attribute_even_if_another_follows(native: Native) -> None:
     check(program(SetAttribute(0, Plain("key"), same_text(Odd("raises"), Plain(2)))), native)
 
 
@@ -60,7 +60,7 @@ def test_a_nested_value_that_raises_costs_the_attribute_though_another_follows(n
 @pytest.mark.xfail(
     reason="nested keys that differ in surrogates alone are both sent, as the same text; at the top one is"
 )
-def test_nested_keys_that_differ_in_surrogates_alone_are_one(native: Native) -> None:
+def test_nested_keys_that_differ_only_in_surrogates_are_one(native: Native) -> None:
     pairs = Pairs(((Plain("\ud800"), Plain(1)), (Plain("\ud801"), Plain(2))))
     check(program(SetAttribute(0, Plain("key"), pairs)), native)
 

@@ -113,9 +113,7 @@ def test_where_stock_raises_the_value_alone_is_dropped(name: str, native: Native
     [Plain(2**64), Plain("\ud800"), Nested(31, "list", Plain(1)), Cyclic("list", ())],
     ids=["integer", "surrogate", "too deep", "in itself"],
 )
-def test_the_text_of_an_object_is_taken_twice_beside_what_the_wire_form_does_not_hold(
-    beside: Value, native: Native
-) -> None:
+def test_an_object_next_to_a_lossy_value_is_converted_twice(beside: Value, native: Native) -> None:
     program = Row("", value(Items((beside, Odd("starts a span"))))).program()
     # As the table has it where stock does not come to an end.
     spans = Stock(program).spans

@@ -79,7 +79,7 @@ def make() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("allowed", [1, None, 4])
-def test_as_many_exports_as_allowed_are_under_way(holding: Any, exporter_to: Any, make: Any, allowed: Any) -> None:
+def test_as_many_exports_run_at_once_as_allowed(holding: Any, exporter_to: Any, make: Any, allowed: Any) -> None:
     provider, (processor,) = make(exporter_to(holding), max_export_batch_size=10, max_concurrent_exports=allowed)
     end_spans(provider, 100)
     allowed = allowed or 2
@@ -94,14 +94,16 @@ def test_as_many_exports_as_allowed_are_under_way(holding: Any, exporter_to: Any
     assert processor.counts()["exported"] == 100
 
 
-def test_the_number_comes_from_the_environment(holding: Any, exporter_to: Any, make: Any, monkeypatch: Any) -> None:
+def test_the_number_of_concurrent_exports_comes_from_the_environment(
+    holding: Any, exporter_to: Any, make: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS", "3")
     provider, _ = make(exporter_to(holding), max_export_batch_size=10)
     end_spans(provider, 100)
     wait_until(lambda: holding.inside == 3, "as many as the variable says are under way")
 
 
-def test_a_flush_waits_for_every_export_under_way(holding: Any, exporter_to: Any, make: Any) -> None:
+def test_a_flush_waits_for_every_running_export(holding: Any, exporter_to: Any, make: Any) -> None:
     provider, (processor,) = make(exporter_to(holding), max_export_batch_size=10, max_concurrent_exports=3)
     end_spans(provider, 25)
     done = threading.Event()
@@ -115,7 +117,7 @@ def test_a_flush_waits_for_every_export_under_way(holding: Any, exporter_to: Any
     assert len(holding.spans()) == 25
 
 
-def test_shutdown_breaks_off_every_export_under_way(holding: Any, exporter_to: Any, make: Any) -> None:
+def test_shutdown_cancels_every_running_export(holding: Any, exporter_to: Any, make: Any) -> None:
     provider, (processor,) = make(exporter_to(holding), max_export_batch_size=10, max_concurrent_exports=3)
     end_spans(provider, 100)
     wait_until(lambda: holding.inside == 3, "three are under way")
@@ -126,7 +128,7 @@ def test_shutdown_breaks_off_every_export_under_way(holding: Any, exporter_to: A
     assert (counts["created"], counts["failed"], counts["dropped"]) == (100, 30, 70)
 
 
-def test_a_destination_that_hangs_does_not_hold_up_another(
+def test_a_destination_that_hangs_does_not_delay_another(
     holding: Any, receiver: Any, exporter_to: Any, make: Any
 ) -> None:
     """8 threads end spans; one destination never answers, the other has every span in time."""
@@ -146,7 +148,7 @@ def test_a_destination_that_hangs_does_not_hold_up_another(
     assert hangs.counts()["pending"] == 8_000
 
 
-def test_a_destination_that_retries_does_not_hold_up_another(
+def test_a_destination_that_retries_does_not_delay_another(
     http_receiver: Any, grpc_receiver: Any, exporter_to: Any, make: Any
 ) -> None:
     http_receiver.answers = [Answer(503)] * 1_000
@@ -160,7 +162,7 @@ def test_a_destination_that_retries_does_not_hold_up_another(
     assert (works.counts()["exported"], retries.counts()["exported"]) == (1_000, 0)
 
 
-def test_two_processors_with_one_exporter_count_apart_and_together(
+def test_two_processors_with_one_exporter_have_separate_counts_and_a_common_sum(
     http_receiver: Any, exporter_to: Any, make: Any
 ) -> None:
     exporter = exporter_to(http_receiver)

@@ -170,20 +170,20 @@ def test_every_span_is_accounted_for(receiver: Any, exporter_to: Any, run: Any, 
 
 
 @pytest.mark.parametrize("kind", [HttpSpanExporter, GrpcSpanExporter], ids=["http", "grpc"])
-def test_every_span_is_accounted_for_where_nobody_listens(kind: Any, closed_port: int, run: Any) -> None:
+def test_every_span_is_accounted_for_when_no_server_listens(kind: Any, closed_port: int, run: Any) -> None:
     _, counts = run(kind(f"http://127.0.0.1:{closed_port}", timeout=0.1))
     assert counts["failed"] > 0
     assert counts["exported"] == 0
 
 
 @pytest.mark.parametrize("kind", [HttpSpanExporter, GrpcSpanExporter], ids=["http", "grpc"])
-def test_every_span_is_accounted_for_where_connections_break(kind: Any, resetting: int, run: Any) -> None:
+def test_every_span_is_accounted_for_when_connections_are_reset(kind: Any, resetting: int, run: Any) -> None:
     _, counts = run(kind(f"http://127.0.0.1:{resetting}", timeout=0.1))
     assert counts["failed"] > 0
     assert counts["exported"] == 0
 
 
-def test_every_span_is_accounted_for_where_nobody_answers(receiver: Any, exporter_to: Any, run: Any) -> None:
+def test_every_span_is_accounted_for_when_no_server_answers(receiver: Any, exporter_to: Any, run: Any) -> None:
     receiver.fall_silent()
     _, counts = run(exporter_to(receiver), export_timeout_millis=100)
     assert counts["failed"] > 0
@@ -200,7 +200,7 @@ def test_every_span_is_accounted_for_when_the_receiver_goes_away(exporter_to: An
         assert counts["exported"] <= len(receiver.spans())
 
 
-def test_every_span_is_accounted_for_where_the_queue_is_small(receiver: Any, exporter_to: Any, run: Any) -> None:
+def test_every_span_is_accounted_for_when_the_queue_is_small(receiver: Any, exporter_to: Any, run: Any) -> None:
     _, counts = run(exporter_to(receiver), max_queue_size=60)
     assert counts["exported"] == len(receiver.spans()) > 0
 
@@ -227,7 +227,7 @@ def test_retries_and_bytes_are_counted(receiver: Any, provider_to: Any) -> None:
 
 
 @pytest.mark.parametrize("signal", ["metrics", "logs"])
-def test_metric_and_log_exporters_count_as_well(receiver: Any, signal: str) -> None:
+def test_metric_and_log_exporters_have_counts(receiver: Any, signal: str) -> None:
     unavailable = 503 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.UNAVAILABLE
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT
     good = 200 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.OK
@@ -255,7 +255,7 @@ def test_metric_and_log_exporters_count_as_well(receiver: Any, signal: str) -> N
     }
 
 
-def test_an_operation_tells_what_it_failed_of(receiver: Any, exporter_to: Any) -> None:
+def test_an_operation_says_why_it_failed(receiver: Any, exporter_to: Any) -> None:
     over_http = isinstance(receiver, HttpReceiver)
     status = grpc.StatusCode
     provider = TracerProvider(shutdown_on_exit=False)

@@ -157,7 +157,7 @@ def test_a_certificate_of_the_client(
 @pytest.mark.parametrize("protocol", MODULES)
 @pytest.mark.parametrize("middle", ["signal", "general"])
 @pytest.mark.parametrize("name", FILES)
-def test_a_variable_that_names_no_file_is_named(
+def test_a_variable_with_an_unreadable_file_is_named(
     signal: str,
     protocol: str,
     middle: str,
@@ -181,7 +181,7 @@ def test_a_variable_that_names_no_file_is_named(
 
 
 @pytest.mark.parametrize("protocol", MODULES)
-def test_an_argument_that_names_no_certificate_is_named(protocol: str, tmp_path: Path) -> None:
+def test_an_argument_with_an_invalid_certificate_is_named(protocol: str, tmp_path: Path) -> None:
     file = tmp_path / "no certificate.pem"
     file.write_text("secret")
     with pytest.raises(ValueError, match=r"certificate_file is .*no certificate\.pem.*accepted: ") as caught:
@@ -198,7 +198,7 @@ def test_without_tls_the_files_are_not_read(signal: str, monkeypatch: pytest.Mon
 
 
 @all_signals
-def test_credentials_of_grpcio_are_ignored_with_a_line_that_says_what_is_accepted(signal: str, log: Any) -> None:
+def test_grpcio_credentials_are_ignored_and_the_log_says_what_is_accepted(signal: str, log: Any) -> None:
     exporter = getattr(native_grpc, CLASSES[signal])(credentials=grpc.ssl_channel_credentials())
     (line,) = log()
     assert "ChannelCredentials" in line

@@ -166,7 +166,7 @@ def test_a_collector_that_is_down_at_start_gets_all_when_it_comes_up(collectors:
     check_all_arrived(collectors, destinations)
 
 
-def test_a_collector_that_is_down_for_good_keeps_nobody_waiting(collectors: Collectors) -> None:
+def test_a_collector_that_stays_down_does_not_block_the_application(collectors: Collectors) -> None:
     check_none_arrived(collectors, run(collectors, settings(collectors, collectors.gates())))
 
 
@@ -206,7 +206,7 @@ NASTY: dict[str, Callable[[str], Serve | None]] = {
 
 
 @pytest.mark.parametrize("serve", NASTY.values(), ids=NASTY)
-def test_a_collector_that_never_answers_keeps_nobody_waiting(collectors: Collectors, serve: Any) -> None:
+def test_a_collector_that_never_answers_does_not_block_the_application(collectors: Collectors, serve: Any) -> None:
     gates = collectors.gates(serve)
     for each in gates.values():
         each.open()
@@ -214,14 +214,14 @@ def test_a_collector_that_never_answers_keeps_nobody_waiting(collectors: Collect
     assert all(each.accepted for each in gates.values())
 
 
-def test_a_collector_that_does_not_accept_keeps_nobody_waiting(collectors: Collectors) -> None:
+def test_a_collector_that_does_not_accept_does_not_block_the_application(collectors: Collectors) -> None:
     gates = collectors.gates()
     for each in gates.values():
         each.listen_without_accepting()
     check_none_arrived(collectors, run(collectors, settings(collectors, gates)))
 
 
-def test_a_collector_that_fills_its_socket_keeps_nobody_waiting(collectors: Collectors) -> None:
+def test_a_collector_that_reads_nothing_does_not_block_the_application(collectors: Collectors) -> None:
     """It reads nothing, so that not even requests get through."""
     gates = collectors.gates(read_nothing, receive_buffer=4096)
     for each in gates.values():
@@ -262,7 +262,7 @@ def test_a_collector_that_is_unavailable_for_a_while_gets_all(collectors: Collec
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "bad"])
-def test_a_collector_with_a_bad_certificate_keeps_nobody_waiting(
+def test_a_collector_with_a_bad_certificate_does_not_block_the_application(
     tmp_path: Path, usual: dict[str, float], trusted: bool
 ) -> None:
     """With a good one all arrives, so that it is the certificate that counts."""

@@ -89,7 +89,9 @@ def test_an_attribute_of_10_mb_arrives_as_the_stock_sdk_has_it(
     assert native.ByteSize() > 20 * MB or limit
 
 
-def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_named(grpc_receiver: Any, provider_to: Any, log: Any) -> None:
+def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_logged(
+    grpc_receiver: Any, provider_to: Any, log: Any
+) -> None:
     provider = provider_to(grpc_receiver)
     tracer = provider.get_tracer("test")
     for name in ("before", "large", "after"):
@@ -102,7 +104,7 @@ def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_named(grpc_receiver: A
     assert line.startswith('Dropping the span "large" of 100000')
 
 
-def test_more_large_attributes_than_may_wait_are_counted(http_receiver: Any, provider_to: Any) -> None:
+def test_large_attributes_beyond_the_queue_limit_are_counted(http_receiver: Any, provider_to: Any) -> None:
     """64 MiB are six of them, and two may be under way."""
     http_receiver.answers = [Answer(503)] * 2
     provider = provider_to(http_receiver)
@@ -351,9 +353,7 @@ def fail():
 
 
 @pytest.mark.parametrize("raised", RAISED.values(), ids=RAISED)
-def test_exceptions_that_are_deep_are_recorded_as_the_stock_sdk_has_them(
-    deep: Program, http_receiver: Any, raised: str
-) -> None:
+def test_deep_exceptions_are_recorded_as_in_the_stock_sdk(deep: Program, http_receiver: Any, raised: str) -> None:
     counts, found = deep(f"""{raised}
 def run(tracer):
     try:

@@ -67,7 +67,7 @@ def slow(request: pytest.FixtureRequest) -> Iterator[Any]:
     ],
     indirect=["slow"],
 )
-def test_an_overload_is_bounded_counted_and_not_waited_for(
+def test_an_overload_has_bounded_memory_and_exact_counts_and_does_not_block(
     slow: Any,
     attribute: int,
     max_queue_size: int,

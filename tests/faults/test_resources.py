@@ -78,7 +78,7 @@ print(json.dumps([accounted(processor), waited, flushed, shim("looked_up").value
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1100
 
 
-def test_a_name_server_that_never_answers_keeps_nobody_waiting(program: Program, shim: Any) -> None:
+def test_a_name_server_that_never_answers_does_not_block_the_application(program: Program, shim: Any) -> None:
     counts, (waited, waiting), (_, ending) = program(
         f"""{NAMED}
 shim("names").value = HANG
@@ -196,9 +196,7 @@ print(json.dumps([accounted(processor), connected, waited]))
 # --- Threads ---------------------------------------------------------------------------------------------------------
 
 
-def test_where_no_thread_can_be_started_spans_wait_until_one_can(
-    program: Program, receiver: Receiver, shim: Any
-) -> None:
+def test_spans_wait_until_a_thread_can_be_started(program: Program, receiver: Receiver, shim: Any) -> None:
     counts, flushing, refused = program(
         """
 tracer, processor = make()
@@ -226,7 +224,7 @@ print(json.dumps([accounted(processor), flushing, shim("refused_threads").value]
         pytest.param("collector.invalid", id="name"),
     ],
 )
-def test_where_no_thread_can_be_started_the_caller_exports(
+def test_the_caller_exports_when_no_thread_can_be_started(
     program: Program, receiver: Receiver, shim: Any, host: str, ending: str
 ) -> None:
     counts, (flushed, _), refused = program(
@@ -245,7 +243,7 @@ print(json.dumps([accounted(processor), ended, shim("refused_threads").value]))
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 100
 
 
-def test_long_requests_are_compressed_where_no_thread_can_be_started(
+def test_long_requests_are_compressed_when_no_thread_can_be_started(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:
     """They have a thread of their own, if there is one."""

@@ -91,7 +91,7 @@ def trouble(gates: dict[str, Gate], receivers: dict[str, Any], done: threading.E
 
 
 @pytest.mark.timeout(SOAK + 120)
-def test_what_a_process_holds_stays_as_it_is(receivers: dict[str, Any]) -> None:
+def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -> None:
     with ExitStack() as stack:
         gates = {}
         for protocol in RECEIVERS:

@@ -77,7 +77,7 @@ def test_importing_the_package_replaces_nothing() -> None:
     run(LOOK + "import otel_rs, otel_rs.distro\nassert not all_native()")
 
 
-def test_twice_is_once() -> None:
+def test_installing_twice_is_the_same_as_once() -> None:
     run(
         LOOK
         + """
@@ -98,7 +98,7 @@ def test_uninstall_alone_does_nothing() -> None:
     run(LOOK + "import otel_rs\notel_rs.uninstall()\nassert not all_native()")
 
 
-def test_what_someone_else_put_in_the_place_stays() -> None:
+def test_a_class_patched_after_install_stays() -> None:
     run("""
         import otel_rs
         from opentelemetry.sdk import trace
@@ -114,7 +114,7 @@ def test_what_someone_else_put_in_the_place_stays() -> None:
     """)
 
 
-def test_a_name_that_a_module_took_meanwhile_stays_native() -> None:
+def test_a_name_imported_while_installed_stays_native() -> None:
     run("""
         import otel_rs
         otel_rs.install()
@@ -185,7 +185,7 @@ def test_an_entry_point_of_the_bundle_is_native() -> None:
     """)
 
 
-def test_the_exporters_other_names_are_there_when_they_are_asked_for() -> None:
+def test_the_other_names_of_an_exporter_module_are_loaded_on_demand() -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -202,7 +202,7 @@ def test_the_exporters_other_names_are_there_when_they_are_asked_for() -> None:
     """)
 
 
-def test_everything_of_an_exporters_module() -> None:
+def test_star_import_of_an_exporter_module() -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -212,7 +212,7 @@ def test_everything_of_an_exporters_module() -> None:
     """)
 
 
-def test_a_submodule_of_an_exporters_module_stays_where_it_is() -> None:
+def test_a_submodule_of_an_exporter_module_stays_upstreams() -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -241,7 +241,7 @@ def test_mock_patch(module: str, name: str) -> None:
     """)
 
 
-def test_what_reads_modules_finds_their_source_and_runs_none() -> None:
+def test_tools_that_read_modules_find_the_source_and_run_nothing() -> None:
     run(
         LOOK
         + f"""
@@ -265,7 +265,7 @@ assert "grpc" not in sys.modules
     )
 
 
-def test_without_grpcio_the_exporter_works_and_the_rest_says_what_is_missing(grpc_receiver: Any) -> None:
+def test_without_grpcio_the_exporter_works_and_other_names_raise_import_errors(grpc_receiver: Any) -> None:
     run(
         f"""
         without("grpc", "google", "requests")
@@ -291,7 +291,7 @@ def test_without_grpcio_the_exporter_works_and_the_rest_says_what_is_missing(grp
     assert [span.name for span in grpc_receiver.spans()] == ["span"]
 
 
-def test_a_package_that_is_not_installed_is_as_before() -> None:
+def test_a_package_that_is_not_installed_cannot_be_imported() -> None:
     run(f"""
         without("nothing")
         import otel_rs
@@ -420,7 +420,7 @@ logging.basicConfig(level="DEBUG", format="%(name)s %(levelname)s %(message)s", 
 """
 
 
-def test_one_debug_line_says_what_was_replaced() -> None:
+def test_one_debug_line_lists_the_replaced_classes() -> None:
     (line,) = run(
         LOGGING
         + """
@@ -440,7 +440,7 @@ otel_rs.install()
     assert earlier == "Imported earlier and not native: nothing"
 
 
-def test_the_debug_line_names_what_the_program_imported_too_early() -> None:
+def test_the_debug_line_lists_classes_that_the_program_imported_too_early() -> None:
     (line,) = run(
         LOGGING
         + """
@@ -460,7 +460,7 @@ otel_rs.install()
 
 
 @pytest.mark.parametrize("kind", ["opentelemetry.sdk.trace.TracerProvider", "opentelemetry.trace.NoOpTracerProvider"])
-def test_a_provider_that_was_set_before_is_told_of_in_plain_words(kind: str) -> None:
+def test_a_provider_that_was_set_before_is_logged(kind: str) -> None:
     module, _, name = kind.rpartition(".")
     (line,) = run(f"""
         from opentelemetry import trace
@@ -473,7 +473,7 @@ def test_a_provider_that_was_set_before_is_told_of_in_plain_words(kind: str) -> 
     assert line.startswith(f"The program set a tracer provider before otel_rs.install(): {kind} stays in use")
 
 
-def test_nothing_is_said_where_all_is_well() -> None:
+def test_nothing_is_logged_without_a_problem() -> None:
     done = run("""
         from opentelemetry import trace
         trace.get_tracer("early")
@@ -541,7 +541,7 @@ def test_processors_and_exporters_made_before_work_in_a_native_provider(http_rec
     assert len({span.span_id for span in http_receiver.spans()}) == 1
 
 
-def test_subclasses_of_the_programs_own(http_receiver: Any) -> None:
+def test_subclasses_that_the_program_defines(http_receiver: Any) -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -599,7 +599,7 @@ def test_from_sitecustomize_a_program_needs_no_change(site: Path, http_receiver:
     assert [span.name for span in http_receiver.spans()] == ["span"]
 
 
-def test_the_stock_configurator_makes_native_things_after_it(grpc_receiver: Any) -> None:
+def test_the_stock_configurator_creates_native_classes_after_install(grpc_receiver: Any) -> None:
     run(
         """
         import otel_rs

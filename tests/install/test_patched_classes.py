@@ -48,7 +48,7 @@ gc.collect()
         ("opentelemetry.trace", "SpanContext", "on"),
     ],
 )
-def test_a_class_that_is_not_the_one_that_was_meant_breaks_no_memory(module: str, name: str, sampler: str) -> None:
+def test_a_replaced_class_does_not_corrupt_memory(module: str, name: str, sampler: str) -> None:
     # The checks of Python's debug allocator find what is written beyond an object at once.
     command = [sys.executable, "-X", "dev", "-W", "ignore", "-c", PROGRAM, module, name, sampler]
     finished = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)

@@ -196,7 +196,7 @@ def test_a_batch_processor_with_everything_overridden(
     assert [attribute.key for attribute in receiver.spans()[0].attributes] == ["vendor.mark"]
 
 
-def test_a_batch_processor_that_exports_what_is_not_sampled(
+def test_a_batch_processor_that_exports_unsampled_spans(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     """By upstream's worker, which others reach for too."""
@@ -215,7 +215,7 @@ def test_a_batch_processor_that_exports_what_is_not_sampled(
     assert received(receiver) == ["not sampled"]
 
 
-def test_a_batch_processor_that_does_without_the_base(names: Any, serve: Callable[..., Any]) -> None:
+def test_a_batch_processor_that_does_not_call_the_base_class(names: Any, serve: Callable[..., Any]) -> None:
     ended = []
 
     class Processor(names.batch):  # type: ignore[misc]
@@ -236,7 +236,7 @@ def test_a_batch_processor_that_does_without_the_base(names: Any, serve: Callabl
 
 @pytest.mark.parametrize("step", ["on_start", "_on_ending", "on_end"])
 @pytest.mark.parametrize("where", ["object", "class"])
-def test_a_step_that_is_replaced_on_a_processor_in_use_and_put_back(
+def test_a_method_replaced_on_a_processor_in_use_and_restored(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any], step: str, where: str
 ) -> None:
     processor = names.batch(exporter_class(endpoint=receiver.endpoint))
@@ -251,7 +251,7 @@ def test_a_step_that_is_replaced_on_a_processor_in_use_and_put_back(
     assert received(receiver) == ["before", "meanwhile", "after"]
 
 
-def test_a_step_that_is_replaced_on_the_class_before_its_objects_are_used(
+def test_a_method_replaced_on_the_class_before_its_objects_are_used(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     with mock.patch.object(names.batch, "on_end") as replaced:
@@ -263,7 +263,7 @@ def test_a_step_that_is_replaced_on_the_class_before_its_objects_are_used(
     assert received(receiver) == []
 
 
-def test_a_step_that_is_replaced_on_the_class_of_the_holder_before_it_is_used(
+def test_a_method_replaced_on_the_multi_processor_class_before_it_is_used(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     with mock.patch.object(names.holder, "on_end") as replaced:
@@ -275,7 +275,7 @@ def test_a_step_that_is_replaced_on_the_class_of_the_holder_before_it_is_used(
     assert received(receiver) == []
 
 
-def test_a_step_that_is_replaced_in_several_providers(
+def test_a_method_replaced_in_several_providers(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     processor = names.batch(exporter_class(endpoint=receiver.endpoint))
@@ -293,7 +293,7 @@ def test_a_step_that_is_replaced_in_several_providers(
 # --- What holds the processors ---------------------------------------------------------------------------------------
 
 
-def test_a_holder_with_everything_overridden(
+def test_a_multi_processor_with_everything_overridden(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     calls = []
@@ -334,7 +334,7 @@ def test_a_holder_with_everything_overridden(
     assert received(receiver) == ["span"]
 
 
-def test_a_holder_that_does_without_the_base(names: Any) -> None:
+def test_a_multi_processor_that_does_not_call_the_base_class(names: Any) -> None:
     ended = []
 
     class Holder(names.holder):  # type: ignore[misc]
@@ -354,7 +354,7 @@ def test_a_holder_that_does_without_the_base(names: Any) -> None:
     assert ended == ["span"]
 
 
-def test_a_step_that_is_replaced_on_a_holder_in_use_and_put_back(
+def test_a_method_replaced_on_a_multi_processor_in_use_and_restored(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     provider = serve(names.provider(shutdown_on_exit=False), names.batch(exporter_class(endpoint=receiver.endpoint)))
@@ -370,7 +370,7 @@ def test_a_step_that_is_replaced_on_a_holder_in_use_and_put_back(
 # --- The simple processor --------------------------------------------------------------------------------------------
 
 
-def test_a_simple_processor_with_its_steps_overridden(
+def test_a_simple_processor_with_its_methods_overridden(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     class Processor(names.simple):  # type: ignore[misc]
@@ -386,7 +386,7 @@ def test_a_simple_processor_with_its_steps_overridden(
     assert received(receiver) == ["wanted!"]
 
 
-def test_a_simple_processor_whose_exporter_is_replaced(
+def test_the_exporter_of_a_simple_processor_can_be_replaced(
     names: Any, receiver: Any, exporter_class: Any, memory: InMemorySpanExporter, serve: Callable[..., Any]
 ) -> None:
     exporter = exporter_class(endpoint=receiver.endpoint)
@@ -435,7 +435,7 @@ def test_an_exporter_with_everything_overridden(
 
 @pytest.mark.parametrize("processor", ["batch", "simple"])
 @pytest.mark.parametrize("where", ["object", "class"])
-def test_an_export_that_is_replaced_before_a_processor_is_made(
+def test_an_export_method_replaced_before_the_processor_is_created(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any], processor: str, where: str
 ) -> None:
     exporter = exporter_class(endpoint=receiver.endpoint)
@@ -449,7 +449,7 @@ def test_an_export_that_is_replaced_before_a_processor_is_made(
 
 
 @pytest.mark.parametrize("processor", ["batch", "simple"])
-def test_an_exporter_that_says_that_it_failed(
+def test_an_exporter_that_reports_a_failure(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any], processor: str
 ) -> None:
     results = []
@@ -468,7 +468,7 @@ def test_an_exporter_that_says_that_it_failed(
     assert received(receiver) == ["span"]
 
 
-def test_an_exporter_that_hands_on_to_another(
+def test_an_exporter_that_delegates_to_another(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     """A span of the exporter's own making in place of what it was given."""
@@ -514,7 +514,7 @@ def test_an_exporter_that_hands_on_to_another(
 # --- Parts -----------------------------------------------------------------------------------------------------------
 
 
-def test_limits_of_a_class_of_the_users_own(names: Any) -> None:
+def test_limits_of_a_custom_class(names: Any) -> None:
     class Limits(sdk.SpanLimits):
         def __init__(self) -> None:
             super().__init__(max_span_attributes=2, max_attribute_length=3)
@@ -527,7 +527,7 @@ def test_limits_of_a_class_of_the_users_own(names: Any) -> None:
     assert span.dropped_attributes == 1
 
 
-def test_a_resource_of_a_class_of_the_users_own(
+def test_a_resource_of_a_custom_class(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     class Lazy(Resource):

@@ -160,7 +160,7 @@ def test_workers_for_asgi(collector: Collector, start_program: Callable[..., Any
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])
-def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
+def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     with (

@@ -77,7 +77,7 @@ def test_spans_of_every_process_arrive_once(collector, start_program, tmp_path, 
     assert generations == ([1] * 5 if form == "os.fork of a fork" else [])
 
 
-def test_nothing_piles_up_over_generations(collector, start_program, tmp_path):
+def test_generations_of_forks_do_not_accumulate_resources(collector, start_program, tmp_path):
     ended = EndedSpans(tmp_path)
     environment = ended.environment("grpc", collector.ports["grpc"])
     with start_program(sys.executable, FORKS, "os.fork of a fork", "before", **environment) as program:
@@ -88,7 +88,9 @@ def test_nothing_piles_up_over_generations(collector, start_program, tmp_path):
 
 
 @pytest.mark.parametrize("implementation", ["stock", "otel_rs"])
-def test_a_child_differs_from_its_parent_as_with_the_stock_sdk(collector, start_program, tmp_path, implementation):
+def test_a_childs_resource_differs_from_its_parents_as_in_the_stock_sdk(
+    collector, start_program, tmp_path, implementation
+):
     ended = EndedSpans(tmp_path)
     protocol = "http/protobuf"
     environment = ended.environment(protocol, collector.ports[protocol]) | {"IMPLEMENTATION": implementation}

@@ -111,7 +111,7 @@ def test_all_spans_are_delivered_when_it_has_answered_its_number_of_requests(
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])
-def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
+def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     command = uvicorn(*TWO_WORKERS)

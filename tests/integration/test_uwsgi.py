@@ -119,7 +119,7 @@ def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callabl
         assert program.process.wait(timeout=30) == 0, program.output()
 
 
-def test_a_worker_that_is_stopped_within_a_request_delivers_what_ended_before(
+def test_a_worker_stopped_during_a_request_delivers_the_spans_ended_before(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
     command = uwsgi("--master", "--processes", "1", *STOP_AT_ONCE)
@@ -148,7 +148,7 @@ def test_opentelemetry_instrument(collector: Collector, start_program: Callable[
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])
-def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
+def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     command = uwsgi(*MASTER, *STOP_AT_ONCE)

@@ -440,7 +440,7 @@ FAILS_TO_DETACH = {
 
 
 @pytest.mark.parametrize("kind", [sdk.TracerProvider, TracerProvider], ids=["stock", "native"])
-def test_the_lines_compared_are_there(kind: type[Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_lines_to_compare_exist(kind: type[Any], caplog: pytest.LogCaptureFixture) -> None:
     """Where a context cannot be detached, each side says so once, and nowhere else."""
     caplog.set_level(logging.WARNING)
     counts = {

@@ -115,7 +115,7 @@ if sys.version_info >= (3, 12) and sys.monitoring.get_tool(4):
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_tool_may_make_spans_wherever_it_is_called(http_receiver: Receiver, tool: str) -> None:
+def test_a_tool_may_create_spans_wherever_it_is_called(http_receiver: Receiver, tool: str) -> None:
     if tool == "monitoring" and sys.version_info < (3, 12):
         pytest.skip("Python has it from 3.12 on")
     program = f"""
@@ -137,7 +137,7 @@ tell(counts=processor.counts())
 # --- Tools of the standard library -----------------------------------------------------------------------------------
 
 
-def test_profilers_and_the_memory_tracer_know_our_calls(http_receiver: Receiver) -> None:
+def test_profilers_and_the_memory_tracer_see_our_calls(http_receiver: Receiver) -> None:
     program = """
 import cProfile, pstats, tracemalloc
 
@@ -173,7 +173,7 @@ tell(grown=sum(statistic.size_diff for statistic in after.compare_to(before, "fi
     assert names(http_receiver) == {"work": 30 + 6 * 90, "failed": 30 + 6 * 90, "live": 10}
 
 
-def test_the_fault_handler_has_nothing_to_say(receiver: Receiver, tmp_path: Path) -> None:
+def test_the_fault_handler_reports_nothing(receiver: Receiver, tmp_path: Path) -> None:
     """It is on over exports and exit; asked while we are at work, and while we wait, it gives every thread's frames.
 
     `dump_traceback_later` is not asked for while Python code runs: CPython 3.11 reads frames without the GIL there, and
@@ -242,7 +242,7 @@ DEBUGGING = {
 
 
 @pytest.mark.parametrize("environment", DEBUGGING.values(), ids=DEBUGGING)
-def test_checked_memory_stays_whole(receiver: Receiver, environment: dict[str, str]) -> None:
+def test_memory_checks_find_nothing(receiver: Receiver, environment: dict[str, str]) -> None:
     program = """
 work_in_threads()
 kept = tracer.start_span("open")
@@ -255,7 +255,7 @@ end_spans(provider, "at exit", 10)
 # --- A debugger's thread ---------------------------------------------------------------------------------------------
 
 
-def test_a_debugger_may_look_at_everything_from_a_thread_of_its_own(http_receiver: Receiver) -> None:
+def test_a_debugger_thread_may_inspect_everything(http_receiver: Receiver) -> None:
     """It takes the frames of running threads, shows what is in them, and stops a thread within a span."""
     program = """
 sys.setswitchinterval(1e-4)
@@ -318,7 +318,7 @@ def test_stepping_through_spans(http_receiver: Receiver) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="asks the system for the program's threads")
-def test_nobody_hears_of_the_pipelines_thread(http_receiver: Receiver) -> None:
+def test_tools_do_not_see_the_export_thread(http_receiver: Receiver) -> None:
     """It is not Python's: tools that are called for every thread are not called for it."""
     program = """
 seen = set()

@@ -133,7 +133,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_daemon_threads_within_a_call_do_not_break_the_exit(case: tuple[str, str, str]) -> None:
+def test_daemon_threads_inside_a_call_do_not_break_the_exit(case: tuple[str, str, str]) -> None:
     arguments, setup, body = case
     program = PROGRAM.format(arguments=arguments, setup=setup, body=body)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)

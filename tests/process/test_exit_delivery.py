@@ -52,13 +52,13 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize(("program", "code"), WAYS.values(), ids=WAYS)
-def test_what_was_ended_arrives_once(receiver: Receiver, program: str, code: int) -> None:
+def test_ended_spans_arrive_once(receiver: Receiver, program: str, code: int) -> None:
     ended = run(SETUP + program, **destination(receiver))
     assert ended.code == code, ended.stderr
     assert names(receiver) == {"ended": 10}
 
 
-def test_a_sigterm_that_nobody_handles_takes_the_queue_along(http_receiver: Receiver) -> None:
+def test_an_unhandled_sigterm_loses_the_queue(http_receiver: Receiver) -> None:
     """Python itself runs nothing at it: servers have handlers of their own."""
     ended = run(SETUP + "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", **destination(http_receiver))
     assert ended.code == -signal.SIGTERM
@@ -76,7 +76,7 @@ tracer = provider.get_tracer("test")
 """
 
 
-def test_spans_that_daemon_threads_go_on_making_are_delivered_or_counted(receiver: Receiver) -> None:
+def test_spans_that_daemon_threads_create_at_exit_are_delivered_or_counted(receiver: Receiver) -> None:
     program = """
 made = [0] * 4
 def work(number):
@@ -97,7 +97,7 @@ sys.exit(3)
     assert len(receiver.spans()) == counts["exported"] >= 400
 
 
-def test_spans_of_threads_that_the_interpreter_waits_for_arrive(receiver: Receiver) -> None:
+def test_spans_of_threads_that_outlive_the_main_thread_arrive(receiver: Receiver) -> None:
     program = """
 def work():
     threading.main_thread().join()
@@ -111,7 +111,7 @@ end_spans(provider, "main thread", 3)
     assert names(receiver) == {"main thread": 3, "after the main thread": 200}
 
 
-def test_a_span_of_an_exit_hook_is_delivered_or_dropped_with_a_line(http_receiver: Receiver) -> None:
+def test_a_span_of_an_exit_hook_is_delivered_or_dropped_and_logged(http_receiver: Receiver) -> None:
     """A hook that was registered after the provider was made runs before its shutdown; one from before runs after."""
     program = """
 atexit.register(lambda: end_spans(provider, "registered before"))
@@ -128,7 +128,7 @@ end_spans(provider, "program")
     assert ended.stderr == "BatchSpanProcessor is already shut down, dropping spans\n"
 
 
-def test_a_provider_that_was_forgotten_delivers(http_receiver: Receiver) -> None:
+def test_a_provider_without_references_delivers(http_receiver: Receiver) -> None:
     program = """
 provider = provider_of(batching(), shutdown_on_exit=False)
 end_spans(provider, "forgotten", 10)
@@ -144,7 +144,7 @@ time.sleep(60)
         assert names(http_receiver) == {"forgotten": 10}
 
 
-def test_a_provider_that_was_forgotten_just_before_the_end_delivers(receiver: Receiver) -> None:
+def test_a_provider_that_is_dropped_just_before_exit_delivers(receiver: Receiver) -> None:
     # More than the system takes while the receiver is not reading yet.
     program = """
 provider = provider_of(batching(), shutdown_on_exit=False)
@@ -198,7 +198,7 @@ gc.disable()
 """
 
 
-def test_spans_that_live_until_the_interpreter_is_gone_harm_nothing(receiver: Receiver) -> None:
+def test_spans_that_outlive_the_interpreter_do_no_harm(receiver: Receiver) -> None:
     ended = run(LIVE_SPANS, **destination(receiver))
     # The one line that may be there is that late spans are dropped.
     assert ended.code == 0, ended.stderr
@@ -251,7 +251,7 @@ def instrumented(endpoint: str, protocol: str, **environment: str) -> dict[str, 
     }
 
 
-def test_all_three_signals_are_delivered_at_the_end(receiver: Receiver) -> None:
+def test_all_three_signals_are_delivered_at_exit(receiver: Receiver) -> None:
     ended = run(INSTRUMENT, **instrumented(receiver.base, receiver.protocol))
     assert ended.code == 3, ended.stderr
     assert names(receiver) == {"span": 10}
@@ -331,7 +331,7 @@ INTERRUPTIBLE = {
 
 
 @pytest.mark.parametrize(("call", "code"), INTERRUPTIBLE.values(), ids=INTERRUPTIBLE)
-def test_ctrl_c_gets_a_program_out_of_a_wait(receiver: Receiver, call: str, code: int) -> None:
+def test_ctrl_c_interrupts_a_wait(receiver: Receiver, call: str, code: int) -> None:
     receiver.fall_silent()
     program = f"""
 provider = provider_of(batching(), shutdown_on_exit=False)
@@ -348,7 +348,7 @@ tell(waiting=True)
     assert "\nKeyboardInterrupt\n" in ended.stderr
 
 
-def test_ctrl_c_ends_the_wait_at_the_exit(receiver: Receiver) -> None:
+def test_ctrl_c_ends_the_wait_at_exit(receiver: Receiver) -> None:
     """Python shows what an exit hook raised, and goes on to end as it was about to."""
     receiver.fall_silent()
     program = """
@@ -400,7 +400,9 @@ tell(made=made + 1)
 
 
 @pytest.mark.parametrize(("kill", "code"), KILLED.values(), ids=KILLED)
-def test_half_a_request_of_a_killed_process_harms_nobody_else(receiver: Receiver, kill: int, code: int) -> None:
+def test_half_a_request_of_a_killed_process_does_not_affect_other_processes(
+    receiver: Receiver, kill: int, code: int
+) -> None:
     with (
         # Less than a gRPC client may send before the receiver has asked for more.
         Relay(receiver, pass_bytes=30_000) as relay,

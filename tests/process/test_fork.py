@@ -80,7 +80,7 @@ def test_parent_and_child_export_what_each_recorded_once(receiver: Any, provider
     }
 
 
-def test_a_child_exports_without_being_asked(http_receiver: Any, exporter_to: Any) -> None:
+def test_a_child_exports_without_a_flush(http_receiver: Any, exporter_to: Any) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter_to(http_receiver), schedule_delay_millis=20))
     tracer = provider.get_tracer("test")
@@ -112,7 +112,7 @@ def test_ids_of_parent_and_children_differ(tracer: Any) -> None:
     assert len({trace for trace, _ in ids}) == len({span for _, span in ids}) == 500
 
 
-def test_a_child_of_a_child(http_receiver: Any, provider_to: Any) -> None:
+def test_a_child_forks_another_child(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
     tracer.start_span("parent").end()
@@ -231,7 +231,7 @@ def test_a_child_may_shut_down_and_the_parent_goes_on(receiver: Any, provider_to
     assert names(receiver) == {"before": 1, "child": 1, "after": 1}
 
 
-def test_a_shut_down_processor_stays_so_in_a_child(http_receiver: Any, provider_to: Any) -> None:
+def test_a_shut_down_processor_stays_shut_down_in_a_child(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     provider.get_tracer("test").start_span("before").end()
     provider.shutdown()
@@ -355,7 +355,7 @@ else:
 """
 
 
-def test_a_fork_made_in_c_is_noticed(http_receiver: Any) -> None:
+def test_a_fork_in_c_is_detected(http_receiver: Any) -> None:
     program = subprocess.run(
         [sys.executable, "-c", FORK_IN_C, http_receiver.endpoint],
         capture_output=True,
@@ -403,7 +403,7 @@ with open(os.devnull) as ours, open("/proc/self/status") as another:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child keeps what it inherited")
-def test_a_child_has_nothing_open_of_the_parents_connections(http_receiver: Any) -> None:
+def test_a_child_closes_the_parents_connections(http_receiver: Any) -> None:
     program = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", DESCRIPTORS, http_receiver.endpoint],
         capture_output=True,
@@ -462,7 +462,7 @@ print(child.exitcode, time.monotonic() - started)
 
 
 @pytest.mark.parametrize("collector", ["answers", "hangs"])
-def test_a_terminated_child_of_multiprocessing_still_dies_of_the_signal(collector: str, http_receiver: Any) -> None:
+def test_a_terminated_multiprocessing_child_still_dies_from_the_signal(collector: str, http_receiver: Any) -> None:
     if collector == "hangs":
         http_receiver.fall_silent()
     program = subprocess.run(

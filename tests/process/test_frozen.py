@@ -20,7 +20,7 @@ from ..support.traced_program import Ended, TracedProgram, destination, names, r
 # --- force_flush at the end of every invocation ----------------------------------------------------------------------
 
 
-def test_what_was_ended_before_a_flush_is_there_when_it_returns(receiver: Receiver, provider_to: Any) -> None:
+def test_ended_spans_have_arrived_when_a_flush_returns(receiver: Receiver, provider_to: Any) -> None:
     provider = provider_to(receiver, {"schedule_delay_millis": 1})
     tracer = provider.get_tracer("test")
     for invocation in range(1, 101):
@@ -31,9 +31,7 @@ def test_what_was_ended_before_a_flush_is_there_when_it_returns(receiver: Receiv
 
 
 @pytest.mark.parametrize("timeout_millis", [0, 1, 50, 200])
-def test_a_flush_that_is_not_done_in_time_says_so_at_its_timeout(
-    receiver: Receiver, provider_to: Any, timeout_millis: int
-) -> None:
+def test_a_flush_returns_false_at_its_timeout(receiver: Receiver, provider_to: Any, timeout_millis: int) -> None:
     receiver.fall_silent()
     provider = provider_to(receiver)
     provider.get_tracer("test").start_span("span").end()
@@ -190,7 +188,7 @@ os._exit(0)
 """
 
 
-def test_a_process_that_stood_still_while_nothing_was_on_its_way_goes_on(receiver: Receiver) -> None:
+def test_a_process_stopped_while_idle_continues(receiver: Receiver) -> None:
     with Relay(receiver) as relay, TracedProgram(IDLE, **destination_of(relay)) as idle:
         idle.wait_for("child")
         pids = idle.wait_for("pids")
@@ -217,7 +215,7 @@ def all_of(ended: Ended, name: str) -> dict[str, int]:
     return {f"{name} {number}": 1 for number in range(made)}
 
 
-def test_a_process_that_stood_still_loses_and_doubles_nothing(receiver: Receiver) -> None:
+def test_a_process_stopped_during_exports_loses_and_repeats_nothing(receiver: Receiver) -> None:
     """Exports are under way when it is stopped: answered meanwhile, or cut off before the receiver had all of it."""
     with (
         Relay(receiver) as busy_relay,

@@ -185,7 +185,7 @@ sys.exit(3)
 """
 
 
-def test_python_code_called_from_within_may_switch_greenlets(http_receiver: Receiver, setup: str) -> None:
+def test_python_code_that_we_call_may_switch_greenlets(http_receiver: Receiver, setup: str) -> None:
     """Also what a Python exporter behind the batch processor does, a hub that never comes to rest, and the exit."""
     ended = run(SWITCHING, prelude=setup, **destination(http_receiver))
     assert (ended.code, ended.stderr) == (3, "")
@@ -239,7 +239,7 @@ tell(own=own, others=others, lost=lost)
 """
 
 
-def test_a_timeout_comes_out_in_its_own_greenlet(http_receiver: Receiver, setup: str) -> None:
+def test_a_timeout_is_raised_in_its_own_greenlet(http_receiver: Receiver, setup: str) -> None:
     ended = run(TIMEOUTS, prelude=setup, **destination(http_receiver))
     assert (ended.code, ended.stderr) == (0, "")
     assert (ended.fact("own"), ended.fact("others"), ended.fact("lost")) == (100, 0, 0)

@@ -53,7 +53,7 @@ NEARLY_NONE = 300
         pytest.param("development mode", "providers", 100, id="providers, development mode"),
     ],
 )
-def test_ten_rounds_leave_nothing(when: str, what: str, count: int, http_receiver: HttpReceiver) -> None:
+def test_ten_rounds_leak_nothing(when: str, what: str, count: int, http_receiver: HttpReceiver) -> None:
     first, *later = rounds(http_receiver, when, what, count)
     assert len(later) == 10
     assert len(http_receiver.spans()) >= 10 * count
@@ -86,7 +86,7 @@ sys.exit(pytest.main({arguments}))
         pytest.param("", 1, ["process/test_asyncio.py"], id="tasks, garbage collected at every allocation"),
     ],
 )
-def test_the_suite_passes(development_mode: str, threshold: int, files: list[str]) -> None:
+def test_the_suite_passes_in_development_mode(development_mode: str, threshold: int, files: list[str]) -> None:
     arguments = ["-q", "-p", "no:cacheprovider", *(f"tests/{file}" for file in files)]
     finished = subprocess.run(
         [sys.executable, "-c", SLICE.format(threshold=threshold, arguments=arguments)],

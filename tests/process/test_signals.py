@@ -36,7 +36,7 @@ def never():
 """
 
 
-def test_a_handler_may_make_spans_wherever_it_comes(receiver: Receiver) -> None:
+def test_a_signal_handler_may_create_spans_anywhere(receiver: Receiver) -> None:
     """While spans are made, exported by hand, flushed and shut down."""
     program = """
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -92,7 +92,7 @@ logging.getLogger("otel_rs").setLevel(logging.CRITICAL)
 """
 
 
-def test_a_handler_may_make_spans_while_a_wait_goes_on(http_receiver: Receiver) -> None:
+def test_a_signal_handler_may_create_spans_during_a_wait(http_receiver: Receiver) -> None:
     """The receiver hangs: a flush and a shutdown wait in native code, and keep their time."""
     http_receiver.fall_silent()
     program = """
@@ -123,7 +123,7 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("base", ["BaseException", "Exception"])
-def test_what_a_handler_raises_comes_out_and_the_spans_go_on(base: str, http_receiver: Receiver) -> None:
+def test_an_exception_from_a_signal_handler_propagates_and_spans_still_work(base: str, http_receiver: Receiver) -> None:
     """Of a call that was broken off by it, the span is made or not, ended or not, and never half of it.
 
     Where Python code of the user's is called from within us (a processor, a `__str__`), what is an `Exception` stays
@@ -190,7 +190,7 @@ WAITS = {
 
 
 @pytest.mark.parametrize(("base", "call"), WAITS.values(), ids=WAITS)
-def test_what_a_handler_raises_ends_a_wait(http_receiver: Receiver, base: str, call: str) -> None:
+def test_an_exception_from_a_signal_handler_ends_a_wait(http_receiver: Receiver, base: str, call: str) -> None:
     http_receiver.fall_silent()
     program = f"""
 from otel_rs import SimpleSpanProcessor

@@ -72,7 +72,7 @@ def context_of(thread: int, number: int) -> SpanContext:
 WRITES = 50
 
 
-def test_all_that_32_threads_write_to_one_span_arrives(http_receiver: Any, provider_to: Any) -> None:
+def test_everything_that_32_threads_write_to_one_span_arrives(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver, span_limits=UNLIMITED)
     span = provider.get_tracer("test").start_span("shared")
 
@@ -109,7 +109,7 @@ def test_all_that_32_threads_write_to_one_span_arrives(http_receiver: Any, provi
     assert got.dropped_attributes_count == got.dropped_events_count == got.dropped_links_count == 0
 
 
-def test_what_the_limits_drop_of_32_threads_writes_is_counted(http_receiver: Any, provider_to: Any) -> None:
+def test_parts_that_limits_drop_from_32_threads_are_counted(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver, span_limits=SpanLimits(max_attributes=10, max_events=7, max_links=5))
     span = provider.get_tracer("test").start_span("shared")
 
@@ -129,7 +129,7 @@ def test_what_the_limits_drop_of_32_threads_writes_is_counted(http_receiver: Any
     assert dropped == (written - 10, written - 7, written - 5)
 
 
-def test_spans_of_32_threads_all_arrive_with_what_is_theirs(http_receiver: Any, provider_to: Any) -> None:
+def test_spans_of_32_threads_arrive_with_their_own_attributes(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver, {"max_export_batch_size": 100})
     tracer = provider.get_tracer("test")
 
@@ -178,7 +178,7 @@ def test_spans_that_other_threads_end_arrive_once(http_receiver: Any, provider_t
     assert Counter(span.name for span in http_receiver.spans()) == Counter(str(number) for number in range(200))
 
 
-def test_a_span_that_ends_while_32_threads_write_it_is_whole(http_receiver: Any, provider_to: Any) -> None:
+def test_a_span_that_ends_while_32_threads_write_is_consistent(http_receiver: Any, provider_to: Any) -> None:
     """Of each thread the writes up to some moment are there, and none after."""
     provider = provider_to(http_receiver, span_limits=UNLIMITED)
     span = provider.get_tracer("test").start_span("shared")
@@ -205,7 +205,7 @@ def test_a_span_that_ends_while_32_threads_write_it_is_whole(http_receiver: Any,
         assert len(of_thread) >= WRITES
 
 
-def test_flushes_from_32_threads_lose_and_double_nothing(http_receiver: Any, provider_to: Any) -> None:
+def test_flushes_from_32_threads_lose_and_repeat_nothing(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
 
@@ -219,7 +219,7 @@ def test_flushes_from_32_threads_lose_and_double_nothing(http_receiver: Any, pro
     assert names == Counter(f"{thread} {number}" for thread in range(THREADS) for number in range(10))
 
 
-def test_threads_that_outlive_the_provider_go_on(receiver: Receiver, provider_to: Any) -> None:
+def test_threads_that_outlive_the_provider_continue(receiver: Receiver, provider_to: Any) -> None:
     """What they make before its shutdown arrives, and what they make later is dropped and counted, without an error."""
     provider = provider_to(receiver, {"max_export_batch_size": 50})
     tracer = provider.get_tracer("test")

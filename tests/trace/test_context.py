@@ -158,7 +158,7 @@ def test_parents_are_right_in_interleaved_tasks(either: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_task_leaves_nothing_behind(either: Any) -> None:
+def test_a_cancelled_task_leaves_no_current_span(either: Any) -> None:
     spans = []
 
     async def work() -> None:

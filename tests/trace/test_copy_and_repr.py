@@ -199,7 +199,7 @@ def outcome(operation: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("name", "operation"), CASES)
-def test_it_gives_what_it_gives_with_the_stock_sdk(stock: Any, native: Any, name: str, operation: str) -> None:
+def test_the_result_equals_the_stock_sdks(stock: Any, native: Any, name: str, operation: str) -> None:
     assert outcome(operation, native[name]) == outcome(operation, stock[name])
 
 
@@ -222,7 +222,7 @@ def test_values_read_from_either_sdk_are_equal(stock: Any, native: Any) -> None:
     assert native["attributes of an event"] == stock["attributes of an event"]
 
 
-def test_the_span_that_on_end_gets_says_its_name(stock: Any, native: Any) -> None:
+def test_the_repr_of_the_span_in_on_end_shows_its_name(stock: Any, native: Any) -> None:
     assert text(repr(native["span in on_end"])) == text(repr(stock["ended span"]))
 
 
@@ -233,20 +233,22 @@ def test_a_deep_copy_of_a_span_reads_as_the_span(native: Any, name: str) -> None
 
 @pytest.mark.parametrize("name", ["span", "ended span", "dropped span", "tracer", "batch processor"])
 @pytest.mark.parametrize("operation", ["length", "contents", "order", "call"])
-def test_what_is_not_offered_is_a_type_error_that_names_the_class(native: Any, name: str, operation: str) -> None:
+def test_an_unsupported_operation_raises_a_type_error_that_names_the_class(
+    native: Any, name: str, operation: str
+) -> None:
     value = native[name]
     with pytest.raises(TypeError, match=type(value).__name__):
         OPERATIONS[operation](value)
 
 
-def test_attributes_that_are_not_there_are_named_with_their_class(native: Any) -> None:
+def test_a_missing_attribute_raises_an_error_that_names_the_class(native: Any) -> None:
     for name in ("span", "ended span", "dropped span", "tracer", "provider", "batch processor"):
         value = native[name]
         with pytest.raises(AttributeError, match=f"{type(value).__name__}.*no_such_thing"):
             value.no_such_thing  # noqa: B018
 
 
-def test_spans_are_told_apart_by_identity_as_with_the_stock_sdk(kind: type[Any]) -> None:
+def test_spans_are_compared_by_identity_as_in_the_stock_sdk(kind: type[Any]) -> None:
     tracer = kind(shutdown_on_exit=False).get_tracer("test")
     first, second = tracer.start_span("span"), tracer.start_span("span")
     assert first == first
@@ -259,7 +261,7 @@ def test_spans_are_told_apart_by_identity_as_with_the_stock_sdk(kind: type[Any])
     assert (kept[first], kept[second]) == ("first", "second")
 
 
-def test_span_contexts_are_compared_by_their_values_as_with_the_stock_sdk(kind: type[Any]) -> None:
+def test_span_contexts_are_compared_by_value_as_in_the_stock_sdk(kind: type[Any]) -> None:
     span = kind(shutdown_on_exit=False).get_tracer("test").start_span("span")
     context = span.get_span_context()
     same = trace.SpanContext(context.trace_id, context.span_id, False, context.trace_flags, context.trace_state)

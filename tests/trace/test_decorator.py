@@ -166,7 +166,7 @@ def test_one_decorator_for_several_functions(tracer: Any, memory: InMemorySpanEx
 # --- Coroutine functions ---------------------------------------------------------------------------------------------
 
 
-def test_a_coroutine_functions_span_ends_with_it(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_the_span_of_a_coroutine_function_ends_with_the_coroutine(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     async def function(value: int) -> int:
         span = trace.get_current_span()
@@ -269,7 +269,7 @@ def test_the_functions_metadata_stays(tracer: Any) -> None:
         assert inspect.signature(wrapped) == inspect.signature(original)
 
 
-def test_callables_that_are_no_functions(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_callable_objects_can_be_decorated(tracer: Any, memory: InMemorySpanExporter) -> None:
     class Callable:
         def __call__(self, value: int) -> int:
             return value + 1
@@ -281,7 +281,7 @@ def test_callables_that_are_no_functions(tracer: Any, memory: InMemorySpanExport
     assert len(memory.get_finished_spans()) == 3
 
 
-def test_what_the_sampler_drops_runs_as_well(kind: type[Any]) -> None:
+def test_a_function_runs_when_the_sampler_drops_its_span(kind: type[Any]) -> None:
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
     tracer = kind(sampler=ALWAYS_OFF, shutdown_on_exit=False).get_tracer("test")

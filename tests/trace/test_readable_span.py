@@ -114,7 +114,7 @@ def test_every_property_is_that_of_the_stock_sdk(program: Program) -> None:
 @pytest.mark.parametrize(
     "limits", [{"max_attributes": 2, "max_events": 2, "max_links": 2, "max_attribute_length": 3}, {"max_attributes": 0}]
 )
-def test_what_limits_dropped_is_counted_as_by_the_stock_sdk(limits: dict[str, int]) -> None:
+def test_parts_dropped_by_limits_are_counted_as_in_the_stock_sdk(limits: dict[str, int]) -> None:
     stock, native = Comparer(), Comparer()
     expected = [stock.span(s) for s in run(sdk.TracerProvider, much_of_everything, span_limits=SpanLimits(**limits))]
     got = [native.span(s) for s in run(TracerProvider, much_of_everything, span_limits=SpanLimits(**limits))]
@@ -194,7 +194,7 @@ def test_properties_cannot_be_set(tracer: Any) -> None:
     span.end()
 
 
-def test_a_span_is_what_the_api_and_the_sdk_call_one(tracer: Any) -> None:
+def test_a_span_is_an_instance_of_the_api_and_sdk_classes(tracer: Any) -> None:
     span = tracer.start_span("span")
     assert isinstance(span, trace.Span)
     assert isinstance(span, sdk.Span)
@@ -227,7 +227,7 @@ def test_a_span_can_be_referred_to_weakly_compared_and_hashed(tracer: Any) -> No
     other.end()
 
 
-def test_others_may_leave_attributes_of_their_own_on_a_span(tracer: Any) -> None:
+def test_instrumentations_can_set_python_attributes_on_a_span(tracer: Any) -> None:
     """Instrumentation packages do."""
     span = tracer.start_span("span")
     span.anything = 1

@@ -296,7 +296,7 @@ def test_the_default_follows_the_parent(make_provider_of: Any) -> None:
     assert recorded == [True, True, False, True, False, True, False, False]
 
 
-def test_an_argument_counts_and_not_the_environment(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_argument_overrides_the_environment(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     provider = make_provider_of(sampler=ALWAYS_ON)
     assert provider.sampler is ALWAYS_ON
@@ -343,7 +343,7 @@ def ask_in_many_ways(tracer: Any) -> None:
     [lambda s: s, ParentBased, lambda s: ParentBased(ALWAYS_OFF, s, s, s, s), lambda s: ParentBased(ParentBased(s))],
     ids=["alone", "root of a parent-based", "below a parent", "nested twice"],
 )
-def test_it_is_asked_what_the_stock_sdk_asks(around: Callable[[Sampler], Sampler]) -> None:
+def test_a_custom_sampler_gets_the_same_arguments_as_in_the_stock_sdk(around: Callable[[Sampler], Sampler]) -> None:
     def questions(kind: type[Any]) -> list[dict[str, Any]]:
         sampler = Asked()
         ids = Ids(list(range(1, 10)))
@@ -357,7 +357,7 @@ def test_it_is_asked_what_the_stock_sdk_asks(around: Callable[[Sampler], Sampler
     assert questions(TracerProvider) == expected
 
 
-def test_its_attributes_are_the_spans(make_provider_of: Any) -> None:
+def test_the_samplers_attributes_become_the_spans(make_provider_of: Any) -> None:
     """They replace those given: a sampler that wants both returns both."""
     answers = iter(
         [
@@ -374,7 +374,7 @@ def test_its_attributes_are_the_spans(make_provider_of: Any) -> None:
 
 
 @pytest.mark.parametrize("decision", Decision)
-def test_its_trace_state_is_the_spans_and_the_childrens(make_provider_of: Any, decision: Decision) -> None:
+def test_the_samplers_trace_state_goes_to_the_span_and_its_children(make_provider_of: Any, decision: Decision) -> None:
     sampler = Asked(lambda: SamplingResult(decision, None, STATE))
     tracer = make_provider_of(sampler=ParentBased(sampler)).get_tracer("test")
     with tracer.start_as_current_span("root") as root:
@@ -384,7 +384,7 @@ def test_its_trace_state_is_the_spans_and_the_childrens(make_provider_of: Any, d
     assert child.is_recording() is decision.is_sampled()
 
 
-def test_its_attributes_and_trace_state_are_exported(receiver: Any, provider_to: Any) -> None:
+def test_the_samplers_attributes_and_trace_state_are_exported(receiver: Any, provider_to: Any) -> None:
     sampler = ParentBased(
         Asked(lambda: SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler.rule": "all", "sampler.rate": 0.5}, STATE))
     )
@@ -402,13 +402,13 @@ def test_its_attributes_and_trace_state_are_exported(receiver: Any, provider_to:
     assert root.trace_state == child.trace_state == "vendor=1,other=2"
 
 
-def test_without_a_trace_state_it_ends_the_parents(make_provider_of: Any) -> None:
+def test_a_sampling_result_without_trace_state_removes_the_parents(make_provider_of: Any) -> None:
     tracer = make_provider_of(sampler=Asked()).get_tracer("test")
     span = tracer.start_span("span", trace.set_span_in_context(trace.NonRecordingSpan(WITH_STATE)))
     assert span.get_span_context().trace_state == TraceState()
 
 
-def test_a_subclass_of_a_stock_sampler_is_asked(make_provider_of: Any) -> None:
+def test_a_subclass_of_a_stock_sampler_is_called(make_provider_of: Any) -> None:
     class Never(ParentBased):
         def should_sample(self, *arguments: Any, **keywords: Any) -> SamplingResult:
             return SamplingResult(Decision.DROP)
@@ -447,7 +447,7 @@ def raises(error: BaseException) -> Callable[[], Any]:
     ids=["raises", "None", "text", "no decision"],
 )
 @pytest.mark.parametrize("around", [lambda s: s, ParentBased], ids=["alone", "within a parent-based"])
-def test_a_sampler_that_does_not_answer_costs_the_span_and_a_line(
+def test_a_sampler_without_a_valid_answer_drops_the_span_and_is_logged(
     provider: Any, memory: InMemorySpanExporter, log: Any, answer: Callable[[], Any], around: Callable[[Any], Any]
 ) -> None:
     tracer = provider.get_tracer("test")
@@ -560,7 +560,7 @@ def test_always_record_shows_processors_every_span_and_exports_the_sampled_ones(
     assert [span.name for span in receiver.spans()] == ["child of sampled", "sampled"]
 
 
-def test_a_dropped_span_hands_its_identity_on(make_provider_of: Any) -> None:
+def test_children_of_a_dropped_span_get_its_context(make_provider_of: Any) -> None:
     tracer = make_provider_of(sampler=ALWAYS_OFF).get_tracer("test")
     with tracer.start_as_current_span("outer") as outer:
         assert trace.get_current_span() is outer
@@ -580,7 +580,7 @@ def test_a_dropped_span_of_a_remote_parent_stays_in_its_trace(make_provider_of: 
     assert (own.trace_id, own.trace_state, own.trace_flags, own.is_remote) == (TRACE_ID, STATE, 0, False)
 
 
-def test_a_dropped_span_takes_every_call_and_does_nothing(make_provider_of: Any) -> None:
+def test_every_call_on_a_dropped_span_does_nothing(make_provider_of: Any) -> None:
     span = make_provider_of(sampler=ALWAYS_OFF).get_tracer("test").start_span("span", attributes={"a": 1})
     assert isinstance(span, trace.Span)
     assert isinstance(span, trace.NonRecordingSpan)
@@ -600,7 +600,7 @@ def test_a_dropped_span_takes_every_call_and_does_nothing(make_provider_of: Any)
     assert repr(span) == repr(trace.NonRecordingSpan(span.get_span_context()))
 
 
-def test_a_dropped_span_is_of_our_class(provider: Any) -> None:
+def test_a_dropped_span_has_our_class(provider: Any) -> None:
     tracer = provider.get_tracer("test")
     tracer.sampler = ALWAYS_OFF
     assert type(tracer.start_span("span")) is otel_rs.trace.NonRecordingSpan

@@ -81,7 +81,7 @@ DIFFERENT = {"value: mapping of text enums"}
     "program",
     [pytest.param(program, id=name) for name, program in PROGRAMS.items() if name not in DIFFERENT],
 )
-def test_the_wire_is_that_of_the_stock_sdk(program: Program, native: Callable[..., Any]) -> None:
+def test_the_wire_form_equals_the_stock_sdks(program: Program, native: Callable[..., Any]) -> None:
     # Upstream leaves a link's trace state out.
     expected = comparable(stock(program))
     assert comparable(native(program), link_trace_state=False) == expected

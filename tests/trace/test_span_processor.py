@@ -74,7 +74,7 @@ def calls() -> list[Any]:
 # --- Arguments and order ---------------------------------------------------------------------------------------------
 
 
-def test_the_arguments_are_upstreams(make_provider_of: Any, calls: list[Any]) -> None:
+def test_processors_get_the_same_arguments_as_in_the_stock_sdk(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
     span = tracer.start_span("span")
     span.end()
@@ -90,7 +90,7 @@ def test_the_arguments_are_upstreams(make_provider_of: Any, calls: list[Any]) ->
     assert isinstance(ended, sdk.ReadableSpan)
 
 
-def test_the_parent_context_is_the_one_given(make_provider_of: Any, calls: list[Any]) -> None:
+def test_on_start_gets_the_parent_context_that_was_passed(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
     given = context_api.set_value("key", "value", trace.set_span_in_context(trace.NonRecordingSpan(REMOTE)))
     with tracer.start_as_current_span("root"), tracer.start_as_current_span("block", given):
@@ -113,7 +113,7 @@ def test_a_processor_that_is_added_twice_is_called_twice(make_provider_of: Any, 
     assert [method for _, method, *_ in calls] == [method for method in CALLS for _ in range(2)]
 
 
-def test_what_the_span_says_at_every_step(make_provider_of: Any) -> None:
+def test_the_state_of_the_span_at_every_step(make_provider_of: Any) -> None:
     seen = []
 
     def look(span: Any) -> None:
@@ -131,7 +131,7 @@ def test_what_the_span_says_at_every_step(make_provider_of: Any) -> None:
     assert ended[4] == 7
 
 
-def test_the_span_is_not_current_yet_when_it_starts_and_no_more_when_it_ends(make_provider_of: Any) -> None:
+def test_the_span_is_not_current_in_on_start_and_on_end(make_provider_of: Any) -> None:
     current: list[Any] = []
     tracer = make_provider_of(Calling(lambda span: current.append(trace.get_current_span()))).get_tracer("test")
     with tracer.start_as_current_span("outer") as outer, tracer.start_as_current_span("inner"):
@@ -140,14 +140,14 @@ def test_the_span_is_not_current_yet_when_it_starts_and_no_more_when_it_ends(mak
     assert current == [none, outer, outer, outer, none, none]
 
 
-def test_end_is_told_once(make_provider_of: Any, calls: list[Any]) -> None:
+def test_on_end_is_called_once(make_provider_of: Any, calls: list[Any]) -> None:
     span = make_provider_of(Recording(calls)).get_tracer("test").start_span("span")
     for _ in range(3):
         span.end()
     assert [method for _, method, *_ in calls] == CALLS
 
 
-def test_end_is_told_once_when_threads_end_a_span_at_once(make_provider_of: Any, calls: list[Any]) -> None:
+def test_on_end_is_called_once_when_threads_end_a_span_at_once(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
     for _ in range(50):
         span, together = tracer.start_span("span"), threading.Barrier(4)
@@ -164,7 +164,7 @@ def test_end_is_told_once_when_threads_end_a_span_at_once(make_provider_of: Any,
     assert [method for _, method, *_ in calls if method == "on_end"] == ["on_end"] * 50
 
 
-def test_a_processor_of_another_kind_is_called(provider: Any) -> None:
+def test_a_processor_without_the_base_class_is_called(provider: Any) -> None:
     """One that has the methods and derives from nothing."""
     ended = []
 
@@ -204,7 +204,9 @@ def test_a_processor_may_write_when_the_span_starts(make_provider_of: Any, memor
     assert [event.name for event in span.events] == ["started"]
 
 
-def test_what_a_processor_writes_is_exported_natively(http_receiver: Any, exporter_to: Any, provider: Any) -> None:
+def test_attributes_that_a_processor_writes_are_exported_natively(
+    http_receiver: Any, exporter_to: Any, provider: Any
+) -> None:
     provider.add_span_processor(BatchSpanProcessor(exporter_to(http_receiver)))
     provider.add_span_processor(Calling(lambda span: span.set_attribute("processor", 1), "on_start"))
     provider.get_tracer("test").start_span("span").end()
@@ -276,7 +278,7 @@ def test_the_baggage_processor_puts_the_baggage_on_exported_spans(
     }
 
 
-def test_the_baggage_processor_takes_the_keys_that_it_is_told(
+def test_the_baggage_processor_copies_only_the_selected_keys(
     make_provider_of: Any, memory: InMemorySpanExporter
 ) -> None:
     processor = BaggageSpanProcessor(lambda key: key.startswith("public."))
@@ -286,7 +288,7 @@ def test_the_baggage_processor_takes_the_keys_that_it_is_told(
     assert dict(memory.get_finished_spans()[0].attributes) == {"public.tenant": "y"}
 
 
-def test_what_a_processor_writes_too_late_is_reported_as_by_the_stock_sdk(make_provider_of: Any, log: Any) -> None:
+def test_a_write_in_on_ending_is_logged_as_in_the_stock_sdk(make_provider_of: Any, log: Any) -> None:
     """Upstream has set the end time before it calls `_on_ending`."""
 
     def write(span: Any) -> None:
@@ -449,7 +451,7 @@ def test_a_processor_may_start_spans(make_provider_of: Any, memory: InMemorySpan
 
 
 @pytest.mark.parametrize("step", CALLS)
-def test_a_processor_that_raises_keeps_the_span_from_nobody(
+def test_the_other_processors_get_the_span_when_one_raises(
     provider: Any, memory: InMemorySpanExporter, calls: list[Any], log: Any, step: str
 ) -> None:
     def fail(span: Any) -> None:
@@ -498,7 +500,7 @@ def test_an_interrupt_in_a_processor_leaves_the_span_ended_and_exported(
     assert len(memory.get_finished_spans()) == 1
 
 
-def test_an_exception_of_a_processor_does_not_replace_the_applications(provider: Any) -> None:
+def test_an_exception_in_a_processor_does_not_replace_the_applications(provider: Any) -> None:
     def fail(span: Any) -> None:
         raise RuntimeError("of the processor")
 
@@ -575,7 +577,7 @@ def test_processors_that_are_called_at_once_may_write_the_same_span(
 
 
 @pytest.mark.parametrize("step", CALLS)
-def test_a_processor_that_raises_among_concurrent_ones_keeps_the_span_from_nobody(
+def test_the_other_concurrent_processors_get_the_span_when_one_raises(
     memory: InMemorySpanExporter, log: Any, step: str
 ) -> None:
     def fail(span: Any) -> None:
@@ -696,7 +698,7 @@ class Exporter(SpanExporter):
         self.notes.append("shutdown")
 
 
-def test_the_simple_processor_is_one_of_upstreams() -> None:
+def test_the_simple_processor_derives_from_upstreams() -> None:
     assert issubclass(otel_rs.SimpleSpanProcessor, SimpleSpanProcessor)
     assert otel_rs.SimpleSpanProcessor is otel_rs.trace.export.SimpleSpanProcessor
 

@@ -65,20 +65,22 @@ def batches(receiver: Any) -> list[int]:
 # --- When batches go -------------------------------------------------------------------------------------------------
 
 
-def test_a_full_batch_goes_at_once(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_full_batch_is_exported_at_once(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=HOUR_MILLIS, max_export_batch_size=10)
     end_spans(make_provider(processor), 10)
     receiver.wait_for_spans(10)
     assert batches(receiver) == [10]
 
 
-def test_what_is_not_full_goes_after_the_delay(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_partial_batch_is_exported_after_the_delay(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=20)
     end_spans(make_provider(processor), 3)
     receiver.wait_for_spans(3)
 
 
-def test_what_is_not_full_waits_for_the_delay(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_partial_batch_is_not_exported_before_the_delay(
+    http_receiver: Any, exporter_to: Any, make_provider: Any
+) -> None:
     processor = BatchSpanProcessor(exporter_to(http_receiver), schedule_delay_millis=HOUR_MILLIS)
     provider = make_provider(processor)
     end_spans(provider, 3)
@@ -88,7 +90,7 @@ def test_what_is_not_full_waits_for_the_delay(http_receiver: Any, exporter_to: A
     assert batches(http_receiver) == [3]
 
 
-def test_flushing_sends_batches_of_at_most_the_size(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_flush_sends_batches_up_to_the_maximum_size(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     processor = BatchSpanProcessor(
         exporter_to(http_receiver), max_queue_size=1000, schedule_delay_millis=HOUR_MILLIS, max_export_batch_size=100
     )
@@ -220,7 +222,7 @@ def test_a_full_queue_drops_by_bytes(
     "variable",
     ["OTEL_RS_BSP_MAX_QUEUE_BYTES", "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS"],
 )
-def test_a_limit_that_is_none_is_reported_and_not_used(
+def test_an_invalid_limit_is_logged_and_ignored(
     http_receiver: Any, exporter_to: Any, make_provider: Any, monkeypatch: Any, caplog: Any, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -231,7 +233,7 @@ def test_a_limit_that_is_none_is_reported_and_not_used(
     assert len(http_receiver.spans()) == 3
 
 
-def test_the_largest_limits_are_taken(
+def test_the_largest_limits_are_accepted(
     http_receiver: Any, exporter_to: Any, make_provider: Any, monkeypatch: Any, caplog: Any
 ) -> None:
     for variable in (
@@ -278,7 +280,7 @@ def test_counts_add_up_at_any_time(http_receiver: Any, exporter_to: Any, make_pr
     assert counts["exported"] + counts["failed"] == len(http_receiver.spans())
 
 
-def test_partial_success_counts_what_was_rejected(
+def test_partial_success_counts_the_rejected_spans(
     http_receiver: Any, exporter_to: Any, make_provider: Any, caplog: Any
 ) -> None:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -323,7 +325,7 @@ def test_shutdown_keeps_its_deadline_with_a_receiver_that_never_answers(receiver
     assert counts["failed"] + counts["dropped"] == 5
 
 
-def test_the_export_timeout_gives_a_batch_up(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_batch_fails_after_the_export_timeout(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     http_receiver.fall_silent()
     processor = BatchSpanProcessor(exporter_to(http_receiver), export_timeout_millis=50)
     provider = make_provider(processor)
@@ -381,7 +383,7 @@ except KeyboardInterrupt:
 # --- Shutdown --------------------------------------------------------------------------------------------------------
 
 
-def test_shutdown_exports_what_is_left_and_takes_nothing_more(receiver: Any, exporter_to: Any) -> None:
+def test_shutdown_exports_queued_spans_and_later_spans_are_dropped(receiver: Any, exporter_to: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=HOUR_MILLIS)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
@@ -409,7 +411,7 @@ def test_many_threads_may_shut_down_at_once(http_receiver: Any, exporter_to: Any
     assert len(http_receiver.spans()) == 10
 
 
-def test_a_processor_that_is_forgotten_delivers_and_is_collected(http_receiver: Any, exporter_to: Any) -> None:
+def test_a_processor_without_references_delivers_and_is_collected(http_receiver: Any, exporter_to: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(http_receiver), schedule_delay_millis=HOUR_MILLIS)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
@@ -468,7 +470,7 @@ def test_everything_is_delivered_at_exit(receiver: Any, ending: str) -> None:
     assert Counter(span.name for span in receiver.spans())["main"] == 700
 
 
-def test_exit_with_nobody_listening_is_prompt_and_one_line() -> None:
+def test_exit_without_a_receiver_is_prompt_and_logs_one_line() -> None:
     program = EXIT.format(protocol="http", ending="")
     started = time.monotonic()
     done = subprocess.run(
@@ -500,7 +502,7 @@ tracer.start_span("s").end()
 """
 
 
-def test_a_queue_that_is_full_and_exports_that_fail_cost_one_line_each(http_receiver: Any) -> None:
+def test_a_full_queue_and_failing_exports_log_one_line_each(http_receiver: Any) -> None:
     http_receiver.answers = [Answer(400, body=b"Bearer s3cret is no good")] * 100
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM_ONE_WARNING, http_receiver.endpoint],
@@ -526,9 +528,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INVALID.items() for value in values])
-def test_invalid_sizes_are_refused_in_upstreams_words(
-    http_receiver: Any, exporter_to: Any, name: str, value: Any
-) -> None:
+def test_invalid_sizes_raise_upstreams_error(http_receiver: Any, exporter_to: Any, name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name) as expected:
         StockBatchSpanProcessor(InMemorySpanExporter(), **{name: value})
     for exporter in (exporter_to(http_receiver), InMemorySpanExporter()):
@@ -538,9 +538,7 @@ def test_invalid_sizes_are_refused_in_upstreams_words(
 
 
 @pytest.mark.parametrize("value", [0, -1])
-def test_a_number_of_concurrent_exports_that_is_none_is_refused(
-    http_receiver: Any, exporter_to: Any, value: int
-) -> None:
+def test_an_invalid_number_of_concurrent_exports_raises(http_receiver: Any, exporter_to: Any, value: int) -> None:
     with pytest.raises(ValueError, match="max_concurrent_exports must be a positive integer"):
         BatchSpanProcessor(exporter_to(http_receiver), max_concurrent_exports=value)
 
@@ -565,7 +563,7 @@ def test_sizes_come_from_the_environment(
     "variable",
     ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"],
 )
-def test_a_variable_that_is_no_number_is_reported_and_not_used(
+def test_a_variable_that_is_not_a_number_is_logged_and_ignored(
     http_receiver: Any, exporter_to: Any, monkeypatch: Any, caplog: Any, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "x")
@@ -574,7 +572,7 @@ def test_a_variable_that_is_no_number_is_reported_and_not_used(
     assert "Traceback" not in caplog.text
 
 
-def test_extreme_but_valid_arguments_are_taken(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_extreme_but_valid_arguments_are_accepted(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     for arguments in (
         {"max_queue_size": 2**62, "max_export_batch_size": 2**62},
         {"schedule_delay_millis": 1e300},
@@ -588,7 +586,7 @@ def test_extreme_but_valid_arguments_are_taken(http_receiver: Any, exporter_to: 
     assert len(http_receiver.spans()) == 5
 
 
-def test_the_exporter_is_at_hand(http_receiver: Any, exporter_to: Any) -> None:
+def test_the_exporter_is_an_attribute_of_the_processor(http_receiver: Any, exporter_to: Any) -> None:
     exporter = exporter_to(http_receiver)
     processor = BatchSpanProcessor(exporter)
     assert processor.span_exporter is exporter
