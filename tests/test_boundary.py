@@ -29,7 +29,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def said(call: str) -> list[str]:
+def panic_line(call: str) -> list[str]:
     return [f"{call} failed inside, please report it: on purpose"]
 
 
@@ -38,7 +38,7 @@ def test_a_panic_in_a_span_call_is_only_logged(call: str, tracer: Any, log: Call
     span = tracer.start_span("span")
     panic_in(call)
     assert CALLS[call](span) is None
-    assert log() == said(call)
+    assert log() == panic_line(call)
     CALLS[call](span)
     span.end()
     assert span.end_time is not None
@@ -48,7 +48,7 @@ def test_a_span_that_cannot_start_becomes_a_non_recording_span(tracer: Any, log:
     panic_in("start_span")
     with tracer.start_as_current_span("lost") as span:
         assert not span.is_recording()
-    assert log() == said("start_span")
+    assert log() == panic_line("start_span")
     assert tracer.start_span("next").is_recording()
 
 
@@ -66,7 +66,7 @@ def test_a_panic_in_a_batch_processor_call(
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter("http://127.0.0.1:9/v1/traces")))
     panic_in(call)
     assert ask(provider) is answer
-    assert log() == said(call)
+    assert log() == panic_line(call)
     provider.shutdown()
 
 
@@ -75,5 +75,5 @@ def test_a_panic_in_an_export(tracer: Any, http_receiver: Any, log: Callable[[],
     span = tracer.start_span("span")
     panic_in("export")
     assert exporter.export([span]) is sdk.SpanExportResult.FAILURE
-    assert log() == said("export")
+    assert log() == panic_line("export")
     assert exporter.export([span]) is sdk.SpanExportResult.SUCCESS

@@ -212,7 +212,7 @@ class InMemoryEnd(ReadableEnd):
         return list(self.memory.get_finished_spans())
 
 
-class Keeping(SpanExporter):
+class UsersExporter(SpanExporter):
     """A user's own exporter."""
 
     def __init__(self) -> None:
@@ -233,7 +233,7 @@ class Keeping(SpanExporter):
 
 class CustomEnd(ReadableEnd):
     def __init__(self) -> None:
-        self.exporter = self.keeping = Keeping()
+        self.exporter = self.keeping = UsersExporter()
 
     def spans(self) -> list[ReadableSpan]:
         return self.keeping.kept
@@ -357,7 +357,7 @@ PROVIDERS: dict[str, Callable[..., Any]] = {
 }
 
 
-class Own(SpanProcessor):
+class UsersProcessor(SpanProcessor):
     """A user's own processor: collects, and exports when it is flushed or shut down."""
 
     def __init__(self, exporter: SpanExporter) -> None:
@@ -382,7 +382,7 @@ PROCESSORS: dict[str, Callable[[SpanExporter], SpanProcessor]] = {
     "native Simple": otel_rs.SimpleSpanProcessor,
     "stock Batch": stock_export.BatchSpanProcessor,
     "stock Simple": stock_export.SimpleSpanProcessor,
-    "custom processor": Own,
+    "custom processor": UsersProcessor,
 }
 
 ENDS: dict[str, Callable[[], End]] = {
@@ -396,7 +396,7 @@ ENDS: dict[str, Callable[[], End]] = {
     "custom exporter": CustomEnd,
 }
 
-HOLDERS: dict[str, Callable[[], Any]] = {
+MULTI_PROCESSORS: dict[str, Callable[[], Any]] = {
     "native Synchronous": otel_rs.trace.SynchronousMultiSpanProcessor,
     "stock Synchronous": stock.SynchronousMultiSpanProcessor,
     "Concurrent": stock.ConcurrentMultiSpanProcessor,
@@ -485,16 +485,16 @@ def test_record_only_spans_reach_processors_but_no_exporter(
     assert end.arrived() == []
 
 
-@pytest.mark.parametrize("make_holder", HOLDERS.values(), ids=HOLDERS)
+@pytest.mark.parametrize("make_multi_processor", MULTI_PROCESSORS.values(), ids=MULTI_PROCESSORS)
 @every_processor
 @every_provider
 @pytest.mark.parametrize("name", ["native gRPC", "custom exporter"])
 def test_every_multi_processor_delivers(
-    make_provider: Any, make_processor: Any, make_holder: Any, name: str, end_of: Callable[..., End]
+    make_provider: Any, make_processor: Any, make_multi_processor: Any, name: str, end_of: Callable[..., End]
 ) -> None:
     first, second = end_of(ENDS[name]), end_of(ENDS[name])
     processors = [make_processor(end.exporter) for end in (first, second)]
-    provider = provider_of(make_provider, *processors, active_span_processor=make_holder())
+    provider = provider_of(make_provider, *processors, active_span_processor=make_multi_processor())
     forms = use(provider)
     assert provider.force_flush() is True
     for end in (first, second):

@@ -40,8 +40,8 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry._logs import get_logger_provider
 from opentelemetry.sdk import _configuration
 provider = trace.get_tracer_provider()
-holder = getattr(provider, "_active_span_processor", None)
-processors = holder._span_processors if holder else ()
+multi_processor = getattr(provider, "_active_span_processor", None)
+processors = multi_processor._span_processors if multi_processor else ()
 with trace.get_tracer("library").start_as_current_span("span") as span:
     pass
 sampler, resource = getattr(provider, "sampler", None), getattr(provider, "resource", None)
@@ -119,10 +119,10 @@ def start(tmp_path: Path) -> Callable[..., Started]:
         script = tmp_path / "program.py"
         script.write_text(program)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
-        given = {name: value for name, value in {**QUIET, **environment}.items() if value is not None}
+        variables = {name: value for name, value in {**QUIET, **environment}.items() if value is not None}
         done = subprocess.run(
             [python, "-c", INSTRUMENT, python, script, output],
-            env={**inherited, **given},
+            env={**inherited, **variables},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -395,7 +395,7 @@ def test_being_installed_changes_nothing(
 OTLP_EVERYWHERE = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
 
 
-def of_the_start(stderr: str) -> list[str]:
+def startup_lines(stderr: str) -> list[str]:
     """The lines that are not the export's, which may have nobody to send to."""
     return [line for line in stderr.splitlines() if not line.startswith("Failed to export")]
 
@@ -488,13 +488,13 @@ def test_the_variable_is_enough_without_stock_exporters(start: Any, only_otel_rs
     assert (facts["provider"], facts["exporters"]) == (NATIVE_PROVIDER, [NATIVE_EXPORTERS["grpc"]])
     assert facts["modules"] == []
     assert (facts["meters"], facts["loggers"]) == STOCK_PROVIDERS_OF_OTHER_SIGNALS
-    assert of_the_start(facts.stderr) == []
+    assert startup_lines(facts.stderr) == []
 
 
 def test_installed_alone_but_not_selected_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:
     facts = start(only_otel_rs)
     assert facts["provider"] == "opentelemetry.trace.ProxyTracerProvider"
-    assert of_the_start(facts.stderr) == []
+    assert startup_lines(facts.stderr) == []
 
 
 def test_importing_the_package_loads_nothing_of_the_stock_exporters(only_otel_rs: Path) -> None:

@@ -39,13 +39,13 @@ def without_tests_and_comments(text: str) -> str:
 def used_paths(text: str) -> Iterator[str]:
     """All paths of `use` items, braces resolved, and others that begin with `crate`, `super` or a module here."""
     for path in re.findall(r"\buse\s+([^;]+);", text):
-        yield from unfolded(re.sub(r"\s+", "", path))
+        yield from expand_braces(re.sub(r"\s+", "", path))
     children = re.findall(r"\bmod (\w+);", text)
     text = re.sub(r"\buse\s+[^;]+;", "", text)
     yield from re.findall(rf"(?<![\w:])(?:{'|'.join(['crate', 'super', *children])})(?:::\w+)+", text)
 
 
-def unfolded(path: str) -> Iterator[str]:
+def expand_braces(path: str) -> Iterator[str]:
     head, brace, rest = path.partition("{")
     if not brace:
         yield path
@@ -56,7 +56,7 @@ def unfolded(path: str) -> Iterator[str]:
         depth += (character == "{") - (character == "}")
         if character == "," and depth == 0:
             if rest[start:at]:
-                yield from unfolded(head + rest[start:at])
+                yield from expand_braces(head + rest[start:at])
             start = at + 1
 
 
@@ -123,7 +123,7 @@ def imports_of(house: Path) -> Imports:
     return python_imports(house) if (house / "__init__.py").exists() else rust_imports(house)
 
 
-def upward(house: Path, levels: list[set[str]]) -> list[str]:
+def upward_imports(house: Path, levels: list[set[str]]) -> list[str]:
     """The imports between rooms of a house that do not lead down."""
 
     def floor(file: Path) -> int | None:
@@ -147,7 +147,7 @@ def upward(house: Path, levels: list[set[str]]) -> list[str]:
     return sorted(wrong)
 
 
-def circle(house: Path) -> list[str]:
+def import_cycle(house: Path) -> list[str]:
     try:
         graphlib.TopologicalSorter(imports_of(house)).prepare()
     except graphlib.CycleError as error:
@@ -157,12 +157,12 @@ def circle(house: Path) -> list[str]:
 
 @pytest.mark.parametrize("house", floors())
 def test_no_room_imports_from_a_floor_above_it(house: str) -> None:
-    assert upward(ROOT / house, floors()[house]) == []
+    assert upward_imports(ROOT / house, floors()[house]) == []
 
 
 @pytest.mark.parametrize("house", floors())
 def test_there_is_no_import_cycle(house: str) -> None:
-    assert circle(ROOT / house) == []
+    assert import_cycle(ROOT / house) == []
 
 
 def test_every_room_on_a_floor_exists() -> None:
@@ -192,10 +192,10 @@ def test_a_planted_import_is_found(language: str, tmp_path: Path) -> None:
     for name, text in PLANTED[language].items():
         (house / name).write_text(text)
     ending = {"rust": "rs", "python": "py"}[language]
-    assert upward(house, [{"low"}, {"high"}]) == [f"low.{ending} imports high.{ending}"]
-    assert circle(house) == []
+    assert upward_imports(house, [{"low"}, {"high"}]) == [f"low.{ending} imports high.{ending}"]
+    assert import_cycle(house) == []
     (house / f"high.{ending}").write_text({"rust": "use super::low;\n", "python": "import planted.low\n"}[language])
-    assert len(circle(house)) == 3
+    assert len(import_cycle(house)) == 3
 
 
 @pytest.mark.parametrize("crate", ["crates/core", "crates/view"])

@@ -23,11 +23,13 @@ from .programs import Program
 from .run import Place, Run, sampler
 
 RESOURCE = Resource({"service.name": "differential"})
-# Each round mends at least one more place of the program.
+# Each round corrects at least one more place of the program.
 MOST_ROUNDS = 50
 
 
-def run(kind: type[Any], processor: Any, program: Program, mended: frozenset[Place] = frozenset()) -> dict[Place, str]:
+def run(
+    kind: type[Any], processor: Any, program: Program, corrected: frozenset[Place] = frozenset()
+) -> dict[Place, str]:
     """Runs the program on a provider of that kind; what it raised, by place."""
     deciding = sampler(program.sampler)
     provider = kind(
@@ -37,13 +39,13 @@ def run(kind: type[Any], processor: Any, program: Program, mended: frozenset[Pla
         span_limits=SpanLimits(**dict(program.limits)),
     )
     provider.add_span_processor(processor)
-    of_run = Run(provider.get_tracer("library", "1.0", "https://schema", {"scope": True}), deciding, mended)
+    of_run = Run(provider.get_tracer("library", "1.0", "https://schema", {"scope": True}), deciding, corrected)
     of_run.program(program)
     return of_run.raised
 
 
 class Stock:
-    """A program on the stock SDK, with what raises there mended until nothing does."""
+    """A program on the stock SDK, corrected at the places that raise there until nothing raises."""
 
     def __init__(self, program: Program) -> None:
         self.raised: dict[Place, str] = {}

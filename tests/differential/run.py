@@ -110,7 +110,7 @@ class Sampler(sampling.Sampler):
     ) -> sampling.SamplingResult:
         decision = sampling.Decision.RECORD_AND_SAMPLE
         takes = isinstance(attributes, Mapping) and not isinstance(attributes, values.RaisesInItems)
-        given = dict(attributes) if takes else {}
+        from_sampler = dict(attributes) if takes else {}
         state = trace.get_current_span(parent_context).get_span_context().trace_state
         odd = self.number % 2 == 1
         if self.kind == "record only" and odd:
@@ -118,14 +118,14 @@ class Sampler(sampling.Sampler):
         elif self.kind == "every second" and odd:
             decision = sampling.Decision.DROP
         elif self.kind == "adds attributes":
-            given = {"sampler": self.number, **given, "a": ["from", "sampler"]}
+            from_sampler = {"sampler": self.number, **from_sampler, "a": ["from", "sampler"]}
         elif self.kind == "trace state":
             state = TraceState([("sampled", str(self.number))])
         elif self.kind == "raises" and odd:
             if self.raises:
                 raise SamplerRaised
             decision = sampling.Decision.DROP
-        return sampling.SamplingResult(decision, given, state)
+        return sampling.SamplingResult(decision, from_sampler, state)
 
     def get_description(self) -> str:
         return self.kind
@@ -147,14 +147,14 @@ def sampler(kind: str) -> sampling.Sampler:
 class Run:
     """One run of one program.
 
-    At the places in `mended` the operation is done as the table of differences says: a value that raises is dropped, a
+    At the places in `corrected` the operation is done as the table of differences says: a value that raises is dropped, a
     sampler that raises does not sample, a container is cut where it is too deep.
     """
 
-    def __init__(self, tracer: Any, sampler: sampling.Sampler, mended: frozenset[Place] = frozenset()) -> None:
+    def __init__(self, tracer: Any, sampler: sampling.Sampler, corrected: frozenset[Place] = frozenset()) -> None:
         self.tracer = tracer
         self.sampler = sampler
-        self.mended = mended
+        self.corrected = corrected
         self.raised: dict[Place, str] = {}
         self.spans: list[Any] = []
 
@@ -182,8 +182,8 @@ class Run:
         if isinstance(operation, programs.Spanned):
             self.spanned(operation, place)
             return
-        if place in self.mended:
-            operation = mended_operation(operation)
+        if place in self.corrected:
+            operation = corrected_operation(operation)
             if operation is None:
                 return
         self.attempt(place, self.prepared(operation))
@@ -235,11 +235,11 @@ class Run:
 
     def spanned(self, operation: programs.Spanned, place: Place) -> None:
         start = (*place, "start")
-        if start in self.mended:
-            operation = mended_start(operation)
+        if start in self.corrected:
+            operation = corrected_start(operation)
         if isinstance(self.sampler, Sampler):
             self.sampler.number = len(self.spans)
-            self.sampler.raises = start not in self.mended
+            self.sampler.raises = start not in self.corrected
         try:
             getattr(self, operation.how.replace(" ", "_"))(operation, place, self.arguments(operation))
         except (Exception, Interrupt, GeneratorExit):
@@ -290,19 +290,19 @@ class Run:
             self.body(operation, place, entered)
         except BaseException as raised:
             error = raised
-            self.mend_status(operation, place, entered, raised)
+            self.correct_status(operation, place, entered, raised)
             self.leave(place, block, raised)
         else:
             self.leave(place, block, None)
-        if span is not None and (*place, "exit") in self.mended:
+        if span is not None and (*place, "exit") in self.corrected:
             span.end()
         if error is not None:
             raise error
 
-    def mend_status(self, operation: programs.Spanned, place: Place, span: Any, error: BaseException) -> None:
+    def correct_status(self, operation: programs.Spanned, place: Place, span: Any, error: BaseException) -> None:
         """The table: an exception whose `__str__` raises is an error without a text."""
         # `use_span` is the API's own: it is the same on both sides.
-        if operation.how == "use_span" or (*place, "exit") not in self.mended:
+        if operation.how == "use_span" or (*place, "exit") not in self.corrected:
             return
         if operation.set_status_on_exception and span.is_recording():
             span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: ?"))
@@ -344,7 +344,7 @@ class Run:
                 self.body(operation, place, trace.get_current_span())
             except BaseException as error:
                 entered[0] = error
-                self.mend_status(operation, place, trace.get_current_span(), error)
+                self.correct_status(operation, place, trace.get_current_span(), error)
                 raise
 
         try:
@@ -403,7 +403,7 @@ class _Nothing:
         return False
 
 
-def mended_attributes(attributes: Value) -> Value:
+def corrected_attributes(attributes: Value) -> Value:
     """The pairs of a mapping without those that raise, which are counted as dropped; what is no mapping is ignored."""
     if attributes == values.Odd("user dict"):
         return attributes
@@ -412,37 +412,37 @@ def mended_attributes(attributes: Value) -> Value:
     pairs = []
     for key, value in attributes.pairs:
         try:
-            pairs.append((values.mended(key), values.mended(value) if values.is_kept(key) else Plain(1)))
+            pairs.append((values.corrected(key), values.corrected(value) if values.is_kept(key) else Plain(1)))
         except values.Dropped:
             pairs.append((Plain(_Nothing()), Plain(1)))
     return replace(attributes, pairs=tuple(pairs))
 
 
-def mended_link(link: programs.LinkTo) -> programs.LinkTo | None:
-    return None if link.to == "no context" else replace(link, attributes=mended_attributes(link.attributes))
+def corrected_link(link: programs.LinkTo) -> programs.LinkTo | None:
+    return None if link.to == "no context" else replace(link, attributes=corrected_attributes(link.attributes))
 
 
-def mended_operation(operation: Any) -> Any:
+def corrected_operation(operation: Any) -> Any:
     """The operation as the table has it where stock raises; None if nothing is left of it."""
     match operation:
         case programs.SetAttribute():
             try:
-                return replace(operation, value=values.mended(operation.value))
+                return replace(operation, value=values.corrected(operation.value))
             except values.Dropped:
                 return replace(operation, key=Plain(""), value=Plain(1))
         case programs.SetAttributes():
-            attributes = mended_attributes(operation.attributes)
+            attributes = corrected_attributes(operation.attributes)
             return None if attributes == Plain(None) else replace(operation, attributes=attributes)
         case programs.AddEvent():
-            return replace(operation, attributes=mended_attributes(operation.attributes))
+            return replace(operation, attributes=corrected_attributes(operation.attributes))
         case programs.AddLink():
-            link = mended_link(operation.link)
+            link = corrected_link(operation.link)
             return link and replace(operation, link=link)
         case programs.RecordException() if operation.error.kind != "raises in str":
-            return replace(operation, attributes=mended_attributes(operation.attributes))
+            return replace(operation, attributes=corrected_attributes(operation.attributes))
     return None
 
 
-def mended_start(operation: programs.Spanned) -> programs.Spanned:
-    links = operation.links and tuple(link for link in map(mended_link, operation.links) if link)
-    return replace(operation, attributes=mended_attributes(operation.attributes), links=links)
+def corrected_start(operation: programs.Spanned) -> programs.Spanned:
+    links = operation.links and tuple(link for link in map(corrected_link, operation.links) if link)
+    return replace(operation, attributes=corrected_attributes(operation.attributes), links=links)

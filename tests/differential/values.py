@@ -153,7 +153,7 @@ class Raises:
         raise ValueError("from __str__")
 
 
-class GivesNoText:
+class StrReturnsInt:
     def __str__(self) -> str:
         return 5  # type: ignore[return-value]
 
@@ -245,7 +245,7 @@ ODD: dict[str, Callable[[Any], Any]] = {
     "user string": lambda tracer: collections.UserString("user string"),
     "not shown": lambda tracer: NotShown(),
     "raises": lambda tracer: Raises(),
-    "gives no text": lambda tracer: GivesNoText(),
+    "gives no text": lambda tracer: StrReturnsInt(),
     "raises in items": lambda tracer: RaisesInItems(a=1),
     "raises in iteration": lambda tracer: RaisesInIteration(),
 }
@@ -320,7 +320,7 @@ def is_kept(key: Value) -> bool:
     return key != Odd("without") and not (isinstance(key, Plain) and not key.value)
 
 
-def mended(value: Value, depth: int = 0) -> Value:
+def corrected(value: Value, depth: int = 0) -> Value:
     """`value` without what makes stock raise: cut at 30 levels and where it is in itself. `Dropped` if it raises."""
     is_container = isinstance(value, Items | Pairs | Nested | Cyclic) or value == Odd("user string")
     if is_container and depth >= DEEPEST and not (isinstance(value, Nested) and value.depth == 0):
@@ -333,19 +333,19 @@ def mended(value: Value, depth: int = 0) -> Value:
         case Odd("user string"):
             # Its items are as it is, without end.
             length = len("user string")
-            return mended(Items(tuple(Nested(DEEPEST, "list", Plain(1)) for _ in range(length))), depth)
+            return corrected(Items(tuple(Nested(DEEPEST, "list", Plain(1)) for _ in range(length))), depth)
         case Items():
-            return replace(value, items=tuple(mended(item, depth + 1) for item in value.items))
+            return replace(value, items=tuple(corrected(item, depth + 1) for item in value.items))
         case Pairs():
             # A key that is not kept hides its value as well.
             kept = [(key, item) for key, item in value.pairs if is_kept(key)]
-            return replace(value, pairs=tuple((mended(key), mended(item, depth + 1)) for key, item in kept))
+            return replace(value, pairs=tuple((corrected(key), corrected(item, depth + 1)) for key, item in kept))
         case Nested():
             levels = min(value.depth, DEEPEST - depth)
-            inner = Odd("not shown") if levels < value.depth else mended(value.inner, depth + levels)
+            inner = Odd("not shown") if levels < value.depth else corrected(value.inner, depth + levels)
             return replace(value, depth=levels, inner=inner)
         case Cyclic():
-            before = tuple(mended(item, depth + 1) for item in value.before)
+            before = tuple(corrected(item, depth + 1) for item in value.before)
             if value.kind == "list":
                 return Items((*before, Odd("not shown")))
             keys = [*(str(number) for number in range(len(before))), "self"]

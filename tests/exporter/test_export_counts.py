@@ -32,7 +32,7 @@ pytestmark = pytest.mark.installed
 HOUR_MILLIS = 3_600_000
 
 
-def accounted(counts: dict[str, int]) -> int:
+def finished_spans(counts: dict[str, int]) -> int:
     """The spans that came to an end, if they are all that there were."""
     done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
     assert counts["created"] == done + counts["pending"]
@@ -93,7 +93,7 @@ def run() -> Iterator[Callable[..., Any]]:
                 with tracer.start_as_current_span(f"span {number}") as span:
                     span.set_attribute("number", number)
                 if number % 50 == 0:
-                    accounted(processor.counts())
+                    finished_spans(processor.counts())
 
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
@@ -101,10 +101,10 @@ def run() -> Iterator[Callable[..., Any]]:
         for thread in threads:
             thread.join(DEADLINE_SECONDS)
         processor.force_flush(2_000)
-        accounted(processor.counts())
+        finished_spans(processor.counts())
         processor.shutdown(500)
         counts = wait_until(lambda: (c := processor.counts())["pending"] == 0 and c, "nothing is pending")
-        assert counts["created"] == accounted(counts) == 1_600
+        assert counts["created"] == finished_spans(counts) == 1_600
         exports = exporter.counts()
         assert exports["in_flight"] == 0
         for part in ("exported", "rejected", "failed"):

@@ -627,15 +627,15 @@ def test_rejected_records_are_logged(receiver: Any, make: Any, log: Any) -> None
 
 
 def test_after_shutdown_nothing_is_sent(receiver: Any, make: Any, log: Any) -> None:
-    said = []
+    lines = []
     for kinds in (STOCK_KINDS, KINDS):
         exporter = kinds[receiver.protocol](endpoint=receiver.endpoint_of("logs"))
         assert exporter.shutdown() is None
         log()
         assert exporter.export([record()]) is FAILURE
         exporter.shutdown()
-        said.append(log())
-    assert said[0] == said[1]
+        lines.append(log())
+    assert lines[0] == lines[1]
     assert receiver.requests == []
 
 

@@ -658,15 +658,15 @@ def test_a_refused_export_fails_and_is_logged(receiver: Any, make: Any, log: Any
 
 
 def test_after_shutdown_nothing_is_sent(receiver: Any, make: Any, log: Any) -> None:
-    said = []
+    lines = []
     for kinds in (STOCK_KINDS, KINDS):
         exporter = kinds[receiver.protocol](endpoint=receiver.endpoint_of("metrics"))
         assert exporter.shutdown() is None
         log()
         assert exporter.export(data(gauge(number_point(1)))) is FAILURE
         exporter.shutdown()
-        said.append(log())
-    assert said[0] == said[1]
+        lines.append(log())
+    assert lines[0] == lines[1]
     assert receiver.requests == []
 
 

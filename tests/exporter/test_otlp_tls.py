@@ -134,23 +134,23 @@ def test_a_certificate_of_the_client(
     trusting = arguments(strict_receiver.protocol, certificate_file=authority.certificate)
     assert not export(signal, strict_receiver, **trusting)
     files = dict(zip(FILES, (authority.certificate, key, certificate), strict=True))
-    given = {}
+    keywords = {}
     if source == "arguments":
-        given = arguments(
+        keywords = arguments(
             strict_receiver.protocol,
             certificate_file=authority.certificate,
             client_key_file=key,
             client_certificate_file=certificate,
         )
     elif source == "mixed":
-        given = arguments(strict_receiver.protocol, client_key_file=key)
+        keywords = arguments(strict_receiver.protocol, client_key_file=key)
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_CLIENT_CERTIFICATE", str(certificate))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.certificate))
     else:
         middle = f"{signal.upper()}_" if source.startswith("signal") else ""
         for name, file in files.items():
             monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{middle}{name}", str(file))
-    assert export(signal, strict_receiver, **given)
+    assert export(signal, strict_receiver, **keywords)
 
 
 @all_signals

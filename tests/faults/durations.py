@@ -10,5 +10,5 @@ import os
 PROFILE = os.environ.get("OTEL_RS_TEST_PROFILE", "default")
 
 
-def seconds(usual: float, nightly: float) -> float:
-    return nightly if PROFILE == "nightly" else usual
+def seconds(short: float, nightly: float) -> float:
+    return nightly if PROFILE == "nightly" else short

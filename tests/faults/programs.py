@@ -54,7 +54,7 @@ def end_spans(tracer, count=100, **attributes):
 
 plain = TracerProvider(shutdown_on_exit=False, resource=Resource({})).get_tracer("plain")
 
-def unmoved(tracer, count=1000):
+def assert_spans_stay_fast(tracer, count=1000):
     """Ends so many spans: none takes longer than where nothing is exported."""
     times = {plain: [], tracer: []}
     for _ in range(count):
@@ -62,8 +62,8 @@ def unmoved(tracer, count=1000):
             begun = time.perf_counter_ns()
             end_spans(each, 1)
             times[each].append(time.perf_counter_ns() - begun)
-    usual, here = (sorted(times[each]) for each in (plain, tracer))
-    shown = [(taken[count // 2], taken[count * 99 // 100]) for taken in (usual, here)]
+    baseline, here = (sorted(times[each]) for each in (plain, tracer))
+    shown = [(taken[count // 2], taken[count * 99 // 100]) for taken in (baseline, here)]
     assert here[count // 2] < 3 * usual[count // 2] + 5_000, shown
     assert here[count * 99 // 100] < 5 * usual[count * 99 // 100] + 200_000, shown
 
@@ -71,7 +71,7 @@ def timed(call, *arguments):
     begun = time.monotonic()
     return call(*arguments), time.monotonic() - begun
 
-def accounted(processor):
+def checked_counts(processor):
     counts = processor.counts()
     done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
     assert counts["created"] == done + counts["pending"], counts

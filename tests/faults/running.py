@@ -17,7 +17,9 @@ ROOT = Path(__file__).parent.parent.parent
 SPARE_SECONDS = 60
 
 
-def to(receiver: Any, *, port: int | None = None, processor: dict[str, Any] | None = None, **exporter: Any) -> Any:
+def destination_for(
+    receiver: Any, *, port: int | None = None, processor: dict[str, Any] | None = None, **exporter: Any
+) -> Any:
     """A destination: the receiver, or what stands before it at another port."""
     endpoint = receiver.endpoint if port is None else receiver.endpoint.replace(str(receiver.port), str(port))
     settings = {"max_queue_size": 200_000, "schedule_delay_millis": 50, **(processor or {})}

@@ -24,7 +24,7 @@ from .gate import (
     reset_at_once,
     swallow,
 )
-from .running import Settings, application, to
+from .running import Settings, application, destination_for
 
 RECEIVERS: dict[str, type[Any]] = {"http": HttpReceiver, "grpc": GrpcReceiver}
 FAULTY = seconds(1, nightly=60)
@@ -40,10 +40,12 @@ LATE_SECONDS = 2
 class Collectors:
     """A healthy receiver over each protocol, and one over each that the test spoils."""
 
-    def __init__(self, stack: ExitStack, usual: dict[str, float] | None = None, tls: ServerTls | None = None) -> None:
+    def __init__(
+        self, stack: ExitStack, baseline: dict[str, float] | None = None, tls: ServerTls | None = None
+    ) -> None:
         self._stack = stack
         # Latencies in a run without any fault.
-        self.usual = usual
+        self.baseline = baseline
         self.healthy = {protocol: self._started(kind()) for protocol, kind in RECEIVERS.items()}
         self.faulty = {protocol: self._started(kind(tls)) for protocol, kind in RECEIVERS.items()}
 
@@ -62,7 +64,7 @@ class Collectors:
 
 
 @pytest.fixture(scope="module")
-def usual() -> dict[str, float]:
+def baseline() -> dict[str, float]:
     with ExitStack() as stack:
         destinations = run(collectors := Collectors(stack), settings(collectors, flush_millis=20_000))
         check_all_arrived(collectors, destinations)
@@ -70,9 +72,9 @@ def usual() -> dict[str, float]:
 
 
 @pytest.fixture
-def collectors(usual: dict[str, float]) -> Iterator[Collectors]:
+def collectors(baseline: dict[str, float]) -> Iterator[Collectors]:
     with ExitStack() as stack:
-        yield Collectors(stack, usual)
+        yield Collectors(stack, baseline)
 
 
 def settings(
@@ -86,11 +88,11 @@ def settings(
     processor = {"export_timeout_millis": 1e3 * timeout}
     ports = {protocol: gate.port for protocol, gate in (gates or {}).items()}
     faulty = {
-        f"faulty {protocol}": to(receiver, port=ports.get(protocol), timeout=timeout, processor=processor)
+        f"faulty {protocol}": destination_for(receiver, port=ports.get(protocol), timeout=timeout, processor=processor)
         for protocol, receiver in collectors.faulty.items()
     }
     healthy = {
-        f"healthy {protocol}": {**to(receiver), "flush_millis": HEALTHY_FLUSH_MILLIS}
+        f"healthy {protocol}": {**destination_for(receiver), "flush_millis": HEALTHY_FLUSH_MILLIS}
         for protocol, receiver in collectors.healthy.items()
     }
     return Settings(
@@ -102,16 +104,16 @@ def settings(
     )
 
 
-def run(collectors: Collectors, settings: Settings, spoil: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def run(collectors: Collectors, settings: Settings, inject_fault: Callable[[], None] = lambda: None) -> dict[str, Any]:
     """What became of the spans by protocol, once all that is promised in every case has been checked."""
     with application(settings) as running:
-        spoil()
+        inject_fault()
         report = running.report()
     assert report["wrong"] == []
     destinations = report["destinations"]
     for protocol, receiver in collectors.healthy.items():
         healthy, faulty = destinations[f"healthy {protocol}"], destinations[f"faulty {protocol}"]
-        check_latency(collectors.usual, healthy["latencies"], faulty["latencies"])
+        check_latency(collectors.baseline, healthy["latencies"], faulty["latencies"])
         for each, flush_millis in ((healthy, HEALTHY_FLUSH_MILLIS), (faulty, settings.flush_millis)):
             counts = each["counts"]
             done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
@@ -125,16 +127,16 @@ def run(collectors: Collectors, settings: Settings, spoil: Callable[[], None] = 
     return {protocol: destinations[f"faulty {protocol}"] for protocol in RECEIVERS}
 
 
-def check_latency(usual: dict[str, float] | None, healthy: dict[str, float], faulty: dict[str, float]) -> None:
+def check_latency(baseline: dict[str, float] | None, healthy: dict[str, float], faulty: dict[str, float]) -> None:
     """In nanoseconds. Operations of the healthy and the faulty took turns, so that both met with the same machine; that
     nothing slows down both is seen beside a run without a fault, which had another moment of the machine."""
-    shown = f"faulty {faulty}, healthy {healthy}, usual {usual}"
+    shown = f"faulty {faulty}, healthy {healthy}, usual {baseline}"
     print(shown)
     assert faulty["median"] < 1.5 * healthy["median"] + 500, shown
     assert faulty["p99"] < 3 * healthy["p99"] + 50_000, shown
-    if usual:
-        assert faulty["median"] < 5 * usual["median"], shown
-        assert faulty["p99"] < 10 * usual["p99"] + 1_000_000, shown
+    if baseline:
+        assert faulty["median"] < 5 * baseline["median"], shown
+        assert faulty["p99"] < 10 * baseline["p99"] + 1_000_000, shown
 
 
 def check_all_arrived(collectors: Collectors, destinations: dict[str, Any]) -> None:
@@ -263,14 +265,14 @@ def test_a_collector_that_is_unavailable_for_a_while_gets_all(collectors: Collec
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "bad"])
 def test_a_collector_with_a_bad_certificate_does_not_block_the_application(
-    tmp_path: Path, usual: dict[str, float], trusted: bool
+    tmp_path: Path, baseline: dict[str, float], trusted: bool
 ) -> None:
     """With a good one all arrives, so that it is the certificate that counts."""
     authority, other = Authority(tmp_path, "authority"), Authority(tmp_path, "other")
     environment = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str((authority if trusted else other).certificate)}
     with ExitStack() as stack:
-        collectors = Collectors(stack, usual, ServerTls(*authority.sign("server")))
+        collectors = Collectors(stack, baseline, ServerTls(*authority.sign("server")))
         flush_millis = 20_000 if trusted else FLUSH_MILLIS
-        told = settings(collectors, flush_millis=flush_millis, environment=environment)
+        run_settings = settings(collectors, flush_millis=flush_millis, environment=environment)
         check = check_all_arrived if trusted else check_none_arrived
-        check(collectors, run(collectors, told))
+        check(collectors, run(collectors, run_settings))

@@ -26,7 +26,7 @@ def processor_of(provider: Any) -> Any:
     return processor
 
 
-def accounted(processor: Any) -> dict[str, int]:
+def checked_counts(processor: Any) -> dict[str, int]:
     counts = processor.counts()
     done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
     assert (counts["created"], counts["pending"]) == (done, 0)
@@ -49,7 +49,7 @@ def test_spans_of_10_kb_arrive_at_full_speed(receiver: Any, provider_to: Any) ->
     for _ in range(spans):
         tracer.start_span("span", attributes=attributes).end()
     assert provider.force_flush()
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert counts["exported"] == spans
     arrived = receiver.spans()
     assert len(arrived) == spans
@@ -81,7 +81,7 @@ def test_an_attribute_of_10_mb_arrives_as_the_stock_sdk_has_it(
         with each.get_tracer("test").start_as_current_span("span", attributes={"large": value}) as span:
             span.set_attribute("again", value)
     assert provider.force_flush()
-    assert accounted(processor_of(provider))["exported"] == 1
+    assert checked_counts(processor_of(provider))["exported"] == 1
     # The stock span, sent by the exporter.
     assert exporter_to(http_receiver).export([span]).name == "SUCCESS"
     native, expected = http_receiver.spans()
@@ -97,7 +97,7 @@ def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_logged(
     for name in ("before", "large", "after"):
         tracer.start_span(name, attributes={"text": "x" * (10 * MB if name == "large" else 10)}).end()
     assert provider.force_flush()
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert (counts["exported"], counts["dropped"]) == (2, 1)
     assert sorted(span.name for span in grpc_receiver.spans()) == ["after", "before"]
     (line,) = [line for line in log() if "Dropping" in line]
@@ -112,7 +112,7 @@ def test_large_attributes_beyond_the_queue_limit_are_counted(http_receiver: Any,
     for number in range(20):
         tracer.start_span(f"{number}", attributes={"text": "x" * 10 * MB}).end()
     assert provider.force_flush()
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert 0 < counts["dropped"] <= 20 - 6
     assert counts["created"] == counts["exported"] + counts["dropped"] == 20
     assert len({span.span_id for span in http_receiver.spans()}) == counts["exported"] >= 6
@@ -229,7 +229,7 @@ def test_a_trace_of_a_million_spans_is_counted_to_the_span(
     for _ in range(spans):
         tracer.start_span("span", context).end()
     assert provider.force_flush(60_000)
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert counts["created"] == spans == counts["exported"] + counts["dropped"]
     assert counts["exported"] == counting.counted == len(counting.ids)
     assert counting.origins == {(parent.trace_id.to_bytes(16, "big"), parent.span_id.to_bytes(8, "big"))}
@@ -254,7 +254,7 @@ stock = stock_provider.get_tracer("test")
 
 def finish(**found):
     assert processor.force_flush()
-    print(json.dumps([accounted(processor), found]))
+    print(json.dumps([checked_counts(processor), found]))
 
 def survives(call):
     try:

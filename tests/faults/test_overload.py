@@ -11,7 +11,7 @@ import pytest
 
 from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, started
 from .durations import seconds
-from .running import Settings, application, to
+from .running import Settings, application, destination_for
 
 THREADS = 8
 OVERLOADED = seconds(3, nightly=30)
@@ -46,7 +46,7 @@ class SlowGrpc(Slow, GrpcReceiver):
 def unloaded() -> dict[str, float]:
     """How long `end()` takes where as many threads end spans at a rate that the receiver can follow."""
     for receiver in started(HttpReceiver):
-        destinations = {"healthy": to(receiver)}
+        destinations = {"healthy": destination_for(receiver)}
         settings = Settings(destinations, UNLOADED, THREADS, burst=20, pause=0.01, timed="end")
         with application(settings) as running:
             healthy = running.report()["destinations"]["healthy"]
@@ -78,9 +78,11 @@ def test_an_overload_has_bounded_memory_and_exact_counts_and_does_not_block(
     """Either bound is reached long before the other."""
     settings = Settings(
         {
-            "overloaded": to(slow, processor={"max_queue_size": max_queue_size, "max_export_batch_size": BATCH}),
+            "overloaded": destination_for(
+                slow, processor={"max_queue_size": max_queue_size, "max_export_batch_size": BATCH}
+            ),
             # One that keeps up with a part of the spans is none the worse for it.
-            "healthy": {**to(http_receiver), "every": 100},
+            "healthy": {**destination_for(http_receiver), "every": 100},
         },
         seconds=OVERLOADED,
         threads=THREADS,

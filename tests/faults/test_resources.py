@@ -27,12 +27,12 @@ tracer, processor = make(max_queue_size=100, max_export_batch_size=100)
 with tracer.start_as_current_span("first") as span:
     # One line on this thread, and one for what is dropped.
     span.set_attribute("", 1)
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 assert processor.force_flush()
 end_spans(tracer, 50)
 processor.shutdown()
 end_spans(tracer, 1)
-counts = accounted(processor)
+counts = checked_counts(processor)
 # What `logging` itself could not say there.
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 sys.stderr.flush()
@@ -61,13 +61,13 @@ tracer, processor = make(f"http://collector.invalid:{port}")
 def test_a_name_that_is_not_found_is_looked_up_again(program: Program, receiver: Receiver, shim: Any) -> None:
     counts, (waited, seconds), (flushed, _), lookups = program(
         f"""{NAMED}
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 shim("names").value = LOOPBACK
 end_spans(tracer)
 flushed = timed(processor.force_flush, 20_000)
-print(json.dumps([accounted(processor), waited, flushed, shim("looked_up").value]))
+print(json.dumps([checked_counts(processor), waited, flushed, shim("looked_up").value]))
 """,
         **shim,
     )
@@ -82,11 +82,11 @@ def test_a_name_server_that_never_answers_does_not_block_the_application(program
     counts, (waited, waiting), (_, ending) = program(
         f"""{NAMED}
 shim("names").value = HANG
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
 ending = timed(processor.shutdown, 300)
 deadline = time.monotonic() + 10
-while (counts := accounted(processor))["pending"] and time.monotonic() < deadline:
+while (counts := checked_counts(processor))["pending"] and time.monotonic() < deadline:
     time.sleep(0.01)
 assert shim("looked_up").value > 0
 print(json.dumps([counts, waited, ending]))
@@ -148,13 +148,13 @@ tracer, processor = make()
 def test_without_file_descriptors_spans_wait_until_there_are_some(program: Program, receiver: Receiver) -> None:
     counts, (waited, seconds), lines = program(f"""{DESCRIPTORS}
 exhaust()
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 end_spans(tracer)
 free()
 assert processor.force_flush(20_000)
-print(json.dumps([accounted(processor), waited, lines]))
+print(json.dumps([checked_counts(processor), waited, lines]))
 """)
     assert not waited
     assert seconds < 3
@@ -180,13 +180,13 @@ exhaust()
 end_spans(tracer)
 connected = timed(processor.force_flush, 20_000)
 connection.shutdown(socket.SHUT_RDWR)
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 free()
 flushed = processor.force_flush(20_000)
-assert flushed, (accounted(processor), lines)
-print(json.dumps([accounted(processor), connected, waited]))
+assert flushed, (checked_counts(processor), lines)
+print(json.dumps([checked_counts(processor), connected, waited]))
 """)
     assert connected, "the connection that there is serves on"
     assert seconds < 3
@@ -201,13 +201,13 @@ def test_spans_wait_until_a_thread_can_be_started(program: Program, receiver: Re
         """
 tracer, processor = make()
 shim("refuse_threads").value = 1
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 _, flushing = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 shim("refuse_threads").value = 0
 end_spans(tracer)
 assert processor.force_flush()
-print(json.dumps([accounted(processor), flushing, shim("refused_threads").value]))
+print(json.dumps([checked_counts(processor), flushing, shim("refused_threads").value]))
 """,
         **shim,
     )
@@ -234,7 +234,7 @@ shim("names").value = LOOPBACK
 shim("refuse_threads").value = 1
 end_spans(tracer)
 ended = timed(processor.{ending}, 20_000)
-print(json.dumps([accounted(processor), ended, shim("refused_threads").value]))
+print(json.dumps([checked_counts(processor), ended, shim("refused_threads").value]))
 """,
         **shim,
     )
@@ -258,7 +258,7 @@ assert processor.force_flush()
 shim("refuse_threads").value = 1
 end_spans(tracer, 100, text="x" * 2_000)
 assert processor.force_flush()
-print(json.dumps([accounted(processor), shim("refused_threads").value]))
+print(json.dumps([checked_counts(processor), shim("refused_threads").value]))
 """,
         **shim,
     )
@@ -279,11 +279,11 @@ shim("names").value = LOOPBACK
 shim("refuse_threads").value = 1
 end_spans(tracer)
 processor.force_flush(500)
-accounted(processor)
+checked_counts(processor)
 shim("refuse_threads").value = 0
 end_spans(tracer)
 assert processor.force_flush(20_000)
-print(json.dumps([accounted(processor), shim("refused_threads").value, lines]))
+print(json.dumps([checked_counts(processor), shim("refused_threads").value, lines]))
 """,
         **shim,
     )
@@ -309,7 +309,7 @@ stock = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("stock")
 
 def wait_for(count):
     deadline = time.monotonic() + 20
-    while accounted(processor)["exported"] < count:
+    while checked_counts(processor)["exported"] < count:
         assert time.monotonic() < deadline, processor.counts()
         time.sleep(0.005)
 
@@ -326,13 +326,13 @@ wait_for(101)
 end_spans(tracer)
 # By the timer.
 wait_for(201)
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 flushed = timed(processor.force_flush, 20_000)
 step.value = 0
 end_spans(tracer)
 wait_for(1301)
 processor.shutdown()
-print(json.dumps([accounted(processor), times, flushed]))
+print(json.dumps([checked_counts(processor), times, flushed]))
 """,
         **shim,
     )

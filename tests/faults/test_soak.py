@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver
 from .durations import seconds
 from .gate import Gate, forward, reset_at_once
-from .running import Settings, application, to
+from .running import Settings, application, destination_for
 
 SOAK = seconds(20, nightly=1800)
 MIB = 1024 * 1024
@@ -69,7 +69,7 @@ def receivers() -> Iterator[dict[str, Any]]:
         yield made
 
 
-def trouble(gates: dict[str, Gate], receivers: dict[str, Any], done: threading.Event) -> None:
+def cause_faults(gates: dict[str, Gate], receivers: dict[str, Any], done: threading.Event) -> None:
     """One kind after the other, with a moment of peace after each."""
     for number in itertools.count():
         for protocol, gate in gates.items():
@@ -101,7 +101,7 @@ def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -
         # Little room, which is soon used in full: what waits is no growth.
         processor = {"max_queue_size": 2_048}
         destinations = {
-            name: to(
+            name: destination_for(
                 receiver,
                 port=gates[receiver.protocol].port if name.startswith("faulty") else None,
                 timeout=5,
@@ -111,7 +111,7 @@ def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -
         }
         settings = Settings(destinations, SOAK, threads=2, flush_every=1, flush_millis=100, sample_every=0.05)
         done = threading.Event()
-        troubling = threading.Thread(target=trouble, args=(gates, receivers, done))
+        troubling = threading.Thread(target=cause_faults, args=(gates, receivers, done))
         troubling.start()
         try:
             with application(settings) as running:

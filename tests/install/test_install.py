@@ -316,7 +316,7 @@ def test_a_package_that_is_not_installed_cannot_be_imported() -> None:
 TOGETHER = """
 import threading
 
-def together(work, count=32):
+def run_in_threads(work, count=32):
     '''What `count` threads made of it that began at once.'''
     barrier, results = threading.Barrier(count), []
     def one(number):
@@ -343,7 +343,7 @@ finders = len(sys.meta_path)
 def work(number):
     otel_rs.install()
     return all_native()
-assert together(work) == [True] * 32
+assert run_in_threads(work) == [True] * 32
 assert len(sys.meta_path) == finders + 1
 otel_rs.uninstall()
 assert len(sys.meta_path) == finders
@@ -364,7 +364,7 @@ def work(number):
         return native(OTLPSpanExporter)
     from {GRPC} import ResourceSpans
     return ResourceSpans.__name__ == "ResourceSpans"
-assert together(work) == [True] * 32
+assert run_in_threads(work) == [True] * 32
 import {GRPC} as module
 assert native(module.OTLPSpanExporter)
 """
@@ -383,7 +383,7 @@ def work(number):
         otel_rs.install()
     else:
         import_module(names[number % len(names)])
-assert together(work) == [None] * 32
+assert run_in_threads(work) == [None] * 32
 assert all_native()
 otel_rs.uninstall()
 assert not all_native()
@@ -402,7 +402,7 @@ def work(number):
         (otel_rs.install, otel_rs.uninstall)[number % 2]()
     if number % 8 == 0:
         from {GRPC} import encode_spans
-assert together(work) == [None] * 32
+assert run_in_threads(work) == [None] * 32
 assert all_native() in (True, False)
 otel_rs.install()
 assert all_native()

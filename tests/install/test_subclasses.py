@@ -24,14 +24,14 @@ from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
 STOCK = SimpleNamespace(
     provider=sdk.TracerProvider,
-    holder=sdk.SynchronousMultiSpanProcessor,
+    multi_processor=sdk.SynchronousMultiSpanProcessor,
     batch=sdk_export.BatchSpanProcessor,
     simple=sdk_export.SimpleSpanProcessor,
     exporters={"grpc": StockGrpcSpanExporter, "http": StockHttpSpanExporter},
 )
 NATIVE = SimpleNamespace(
     provider=otel_rs.TracerProvider,
-    holder=otel_rs.trace.SynchronousMultiSpanProcessor,
+    multi_processor=otel_rs.trace.SynchronousMultiSpanProcessor,
     batch=otel_rs.BatchSpanProcessor,
     simple=otel_rs.SimpleSpanProcessor,
     exporters={"grpc": GrpcSpanExporter, "http": HttpSpanExporter},
@@ -266,7 +266,7 @@ def test_a_method_replaced_on_the_class_before_its_objects_are_used(
 def test_a_method_replaced_on_the_multi_processor_class_before_it_is_used(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
-    with mock.patch.object(names.holder, "on_end") as replaced:
+    with mock.patch.object(names.multi_processor, "on_end") as replaced:
         processor = names.batch(exporter_class(endpoint=receiver.endpoint))
         provider = serve(names.provider(shutdown_on_exit=False), processor)
         end_spans(provider, "span")
@@ -298,7 +298,7 @@ def test_a_multi_processor_with_everything_overridden(
 ) -> None:
     calls = []
 
-    class Holder(names.holder):  # type: ignore[misc]
+    class MultiProcessor(names.multi_processor):  # type: ignore[misc]
         def add_span_processor(self, span_processor: Any) -> None:
             calls.append("add_span_processor")
             super().add_span_processor(span_processor)
@@ -324,7 +324,7 @@ def test_a_multi_processor_with_everything_overridden(
             super().shutdown()
 
     provider = serve(
-        names.provider(shutdown_on_exit=False, active_span_processor=Holder()),
+        names.provider(shutdown_on_exit=False, active_span_processor=MultiProcessor()),
         names.batch(exporter_class(endpoint=receiver.endpoint)),
     )
     end_spans(provider, "span")
@@ -337,7 +337,7 @@ def test_a_multi_processor_with_everything_overridden(
 def test_a_multi_processor_that_does_not_call_the_base_class(names: Any) -> None:
     ended = []
 
-    class Holder(names.holder):  # type: ignore[misc]
+    class MultiProcessor(names.multi_processor):  # type: ignore[misc]
         def __init__(self) -> None:
             """Nothing of the base is set up."""
 
@@ -350,7 +350,7 @@ def test_a_multi_processor_that_does_not_call_the_base_class(names: Any) -> None
         def on_end(self, span: Any) -> None:
             ended.append(span.name)
 
-    end_spans(names.provider(shutdown_on_exit=False, active_span_processor=Holder()), "span")
+    end_spans(names.provider(shutdown_on_exit=False, active_span_processor=MultiProcessor()), "span")
     assert ended == ["span"]
 
 

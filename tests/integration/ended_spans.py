@@ -33,17 +33,17 @@ class EndedSpans:
             "ENDED_SPANS": str(self.path),
         }
 
-    def said(self, kind: str) -> list[dict[str, Any]]:
+    def lines_of(self, kind: str) -> list[dict[str, Any]]:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         return [line for line in map(json.loads, lines) if line["kind"] == kind]
 
     def processes(self) -> set[int]:
-        return {line["pid"] for line in self.said("span")}
+        return {line["pid"] for line in self.lines_of("span")}
 
     def assert_received_once(self, collector: Collector, program: Program) -> None:
         """Every one, of the process that ended it, with ids that no other process had; nothing else."""
         received = everything_received(collector, program)
-        ended = self.said("span")
+        ended = self.lines_of("span")
         expected = Counter((span["pid"], span["name"], span["trace"], span["span"]) for span in ended)
         arrived = Counter(
             (attributes_of(item["resource"])["process.pid"], span["name"], span["traceId"], span["spanId"])
@@ -63,7 +63,7 @@ class EndedSpans:
             resource = attributes_of(item["resource"])
             instances.setdefault(resource["process.pid"], set()).add(resource["service.instance.id"])
         # A process that has become another program by exec says again that it begins.
-        programs = Counter(line["pid"] for line in self.said("child"))
+        programs = Counter(line["pid"] for line in self.lines_of("child"))
         assert all(len(ids) <= max(programs[pid], 1) for pid, ids in instances.items()), f"two identities: {instances}"
         identities = Counter(id for ids in instances.values() for id in ids)
         assert set(identities.values()) == {1}, f"processes share an identity: {instances}"

@@ -83,7 +83,7 @@ def serving(
 
 
 @contextmanager
-def collector_that_is(what: str) -> Iterator[dict[str, str]]:
+def unavailable_collector(what: str) -> Iterator[dict[str, str]]:
     """The environment of a program whose Collector is not there, or takes connections and never answers.
 
     The second is waited for when a process ends; for a second here, and not for 10 as it is where nothing is set.
@@ -99,10 +99,10 @@ def collector_that_is(what: str) -> Iterator[dict[str, str]]:
         }
 
 
-def assert_the_stop_does_not_wait_for_a_collector_that_is(
+def assert_stop_does_not_wait(
     what: str, start_program: Callable[..., Any], folder: Path, command: Callable[[int], list[Any]], processes: int
 ) -> None:
-    with collector_that_is(what) as environment, serving(start_program, folder, command, **environment) as server:
+    with unavailable_collector(what) as environment, serving(start_program, folder, command, **environment) as server:
         with Load(server) as load:
             load.wait_for(processes=processes)
         server.stop()
@@ -156,7 +156,7 @@ def ids_of(span: dict[str, Any]) -> tuple[str, str]:
     return span["traceId"], span["spanId"]
 
 
-def _all_that_arrives(collector: Collector, run: str, expected: set[tuple[str, str]]) -> Received:
+def _wait_for_received(collector: Collector, run: str, expected: set[tuple[str, str]]) -> Received:
     """Each span with the attributes of its Resource, once all that are expected are there, or no more come."""
     received: Received = []
     quiet_since = time.monotonic()
@@ -177,19 +177,19 @@ def _all_that_arrives(collector: Collector, run: str, expected: set[tuple[str, s
 def assert_each_span_was_received_once(collector: Collector, server: Server, load: Load) -> None:
     """All that the requests and the server's own threads ended has arrived, once, from the process that ended it."""
     answers = load.answers + server.busy()
-    told = {tuple(ids): answer for answer in answers for ids in answer["spans"]}
-    assert len(told) == sum(len(answer["spans"]) for answer in answers), "two spans had the same ids"
+    answer_by_ids = {tuple(ids): answer for answer in answers for ids in answer["spans"]}
+    assert len(answer_by_ids) == sum(len(answer["spans"]) for answer in answers), "two spans had the same ids"
     traces = {answer["spans"][0][0] for answer in load.answers}
     assert len(traces) == len(load.answers), "two requests had the same trace id"
-    received = _all_that_arrives(collector, server.program.run, set(told))
+    received = _wait_for_received(collector, server.program.run, set(answer_by_ids))
     twice = [span_id for span_id, times in Counter(span["spanId"] for _, span in received).items() if times > 1]
     assert not twice, f"{len(twice)} span ids arrived twice"
     resources = {ids_of(span): resource for resource, span in received}
-    lost = Counter(answer["pid"] for ids, answer in told.items() if ids not in resources)
-    assert not lost, f"of {len(told)} spans these were lost: {lost}\n{server.program.output()}"
+    lost = Counter(answer["pid"] for ids, answer in answer_by_ids.items() if ids not in resources)
+    assert not lost, f"of {len(answer_by_ids)} spans these were lost: {lost}\n{server.program.output()}"
     wrong = Counter(
         (resources[ids]["process.pid"], answer["pid"])
-        for ids, answer in told.items()
+        for ids, answer in answer_by_ids.items()
         if (resources[ids]["process.pid"], resources[ids]["service.instance.id"]) != (answer["pid"], answer["instance"])
     )
     assert not wrong, f"the Resource of another process: (sent, true): spans {wrong}"

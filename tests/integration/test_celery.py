@@ -100,9 +100,9 @@ def test_spans_of_tasks_arrive_once(
 
     children = ended.processes() - {worker.process.pid, calls.process.pid}
     assert len(children) >= (TASKS if tasks_per_child else 1)
-    assert [line["inherited"] for line in ended.said("child") if line["inherited"]] == []
+    assert [line["inherited"] for line in ended.lines_of("child") if line["inherited"]] == []
     if load:
-        (connections,) = ended.said("connections")
+        (connections,) = ended.lines_of("connections")
         assert connections["before"]
         assert connections["after"] == connections["before"]
     if configured == "instrumentor":

@@ -20,8 +20,8 @@ from .servers import (
     Load,
     Server,
     assert_each_span_was_received_once,
-    collector_that_is,
     serving,
+    unavailable_collector,
 )
 
 pytest.importorskip("gunicorn")
@@ -164,7 +164,7 @@ def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     with (
-        collector_that_is(what) as environment,
+        unavailable_collector(what) as environment,
         serving(start_program, tmp_path, gunicorn("gthread", "--preload"), **environment) as server,
     ):
         with Load(server) as load:

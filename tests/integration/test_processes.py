@@ -68,12 +68,12 @@ def test_spans_of_every_process_arrive_once(collector, start_program, tmp_path, 
 
     assert children
     assert len(children) == (CHILDREN[form] or len(children))
-    assert children <= {line["pid"] for line in ended.said("child")}
-    assert [line["inherited"] for line in ended.said("child") if line["inherited"]] == []
-    (connections,) = ended.said("connections")
+    assert children <= {line["pid"] for line in ended.lines_of("child")}
+    assert [line["inherited"] for line in ended.lines_of("child") if line["inherited"]] == []
+    (connections,) = ended.lines_of("connections")
     assert connections["before"]
     assert connections["after"] == connections["before"]
-    generations = [line["connections"] for line in ended.said("generation")]
+    generations = [line["connections"] for line in ended.lines_of("generation")]
     assert generations == ([1] * 5 if form == "os.fork of a fork" else [])
 
 
@@ -82,7 +82,7 @@ def test_generations_of_forks_do_not_accumulate_resources(collector, start_progr
     environment = ended.environment("grpc", collector.ports["grpc"])
     with start_program(sys.executable, FORKS, "os.fork of a fork", "before", **environment) as program:
         assert program.process.wait(timeout=60) == 0, program.output()
-    generations = [line["held"] for line in ended.said("generation")]
+    generations = [line["held"] for line in ended.lines_of("generation")]
     assert len(generations) == 5
     assert generations == generations[:1] * 5
 

@@ -22,7 +22,7 @@ from .servers import (
     SOON,
     Load,
     assert_each_span_was_received_once,
-    assert_the_stop_does_not_wait_for_a_collector_that_is,
+    assert_stop_does_not_wait,
     serving,
 )
 
@@ -152,4 +152,4 @@ def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     command = uwsgi(*MASTER, *STOP_AT_ONCE)
-    assert_the_stop_does_not_wait_for_a_collector_that_is(what, start_program, tmp_path, command, PROCESSES)
+    assert_stop_does_not_wait(what, start_program, tmp_path, command, PROCESSES)

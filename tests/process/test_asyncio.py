@@ -382,7 +382,7 @@ def a_decorated_function_in_a_copied_context(tracer: Any) -> Any:
 # --- Both sides ------------------------------------------------------------------------------------------------------
 
 
-def told(span: Any, names: dict[int, str]) -> Any:
+def summary_of(span: Any, names: dict[int, str]) -> Any:
     parent = names.get(span.parent.span_id, "unknown") if span.parent else None
     events = [(event.name, event.attributes.get("exception.type")) for event in span.events]
     return span.name, parent, span.status.status_code, span.status.description, events
@@ -400,7 +400,7 @@ def run(kind: type[Any], scenario: Scenario, caplog: pytest.LogCaptureFixture) -
     names = {span.context.span_id: span.name for span in spans}
     lines = [(record.name, record.getMessage(), record.exc_info and record.exc_info[0]) for record in caplog.records]
     provider.shutdown()
-    return {"result": result, "spans": [told(span, names) for span in spans], "lines": lines}
+    return {"result": result, "spans": [summary_of(span, names) for span in spans], "lines": lines}
 
 
 def run_on_uvloop(main: Coroutine[Any, Any, Any]) -> Any:

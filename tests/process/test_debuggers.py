@@ -57,7 +57,7 @@ def work_in_threads():
 WORK_ENDED = {"work": 90, "failed": 90}
 
 
-def worked(receiver: Receiver, program: str, **arguments: object) -> Ended:
+def run_quietly(receiver: Receiver, program: str, **arguments: object) -> Ended:
     """Runs it after the definitions above; it ends well and says nothing."""
     ended = run(WORK + program, **destination(receiver), **arguments)
     assert (ended.code, ended.stderr) == (0, "")
@@ -126,7 +126,7 @@ tell(calls=calls)
 provider.shutdown()
 tell(counts=processor.counts())
 """
-    ended = worked(http_receiver, TOOL + program)
+    ended = run_quietly(http_receiver, TOOL + program)
     counts, arrived = ended.fact("counts"), names(http_receiver)
     assert ended.fact("calls") > 100
     assert arrived["tool"] >= 10
@@ -163,7 +163,7 @@ for span in live:
 tell(traced=sum(statistic.size for statistic in before.statistics("filename")))
 tell(grown=sum(statistic.size_diff for statistic in after.compare_to(before, "filename")))
 """
-    ended = worked(http_receiver, program)
+    ended = run_quietly(http_receiver, program)
     calls = ended.fact("calls")
     assert calls["work"] == 1
     assert calls["on_end"] == 60
@@ -248,7 +248,7 @@ work_in_threads()
 kept = tracer.start_span("open")
 end_spans(provider, "at exit", 10)
 """
-    worked(receiver, program, **environment)
+    run_quietly(receiver, program, **environment)
     assert names(receiver) == {**WORK_ENDED, "at exit": 10}
 
 
@@ -286,7 +286,7 @@ tell(rounds=rounds, looks=looks)
 going_on = False
 debugger.join()
 """
-    ended = worked(http_receiver, program)
+    ended = run_quietly(http_receiver, program)
     rounds = ended.fact("rounds")
     assert ended.fact("looks") >= 100
     assert names(http_receiver) == {name: count * rounds for name, count in WORK_ENDED.items()}
@@ -312,7 +312,7 @@ provider.force_flush()
 
 
 def test_stepping_through_spans(http_receiver: Receiver) -> None:
-    ended = worked(http_receiver, BREAKPOINT)
+    ended = run_quietly(http_receiver, BREAKPOINT)
     assert ended.fact("stops") > 50
     assert names(http_receiver) == {"work": 5, "failed": 5}
 
@@ -332,7 +332,7 @@ tasks = {int(task.name): (task / "comm").read_text() for task in pathlib.Path("/
 ours = {task for task, name in tasks.items() if name.startswith("otel-rs")}
 tell(ours=len(ours), seen=len(seen), both=len(ours & seen), known=len(threading.enumerate()))
 """
-    ended = worked(http_receiver, program)
+    ended = run_quietly(http_receiver, program)
     assert ended.fact("ours") >= 1
     assert ended.fact("seen") >= 2
     assert (ended.fact("both"), ended.fact("known")) == (0, 1)

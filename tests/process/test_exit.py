@@ -73,7 +73,7 @@ class Own(SpanExporter):
         busy()
         return SpanExportResult.SUCCESS
 
-def pipeline():
+def otlp_processor():
     # Nobody listens there, and nobody needs to.
     return BatchSpanProcessor(OTLPSpanExporter(endpoint="http://127.0.0.1:9/v1/traces"))
 
@@ -128,7 +128,7 @@ CASES = {
     "a flush": ("", "provider.add_span_processor(silent())", "provider.force_flush()"),
     "an export": ("", "provider.add_span_processor(SimpleSpanProcessor(silent().span_exporter))", "pass"),
     "a shutdown": ("", "provider.add_span_processor(silent())", "provider.shutdown()"),
-    "a trace state": ("sampler=StateSampler()", "provider.add_span_processor(pipeline())", "pass"),
+    "a trace state": ("sampler=StateSampler()", "provider.add_span_processor(otlp_processor())", "pass"),
 }
 
 

@@ -413,12 +413,12 @@ def test_half_a_request_of_a_killed_process_does_not_affect_other_processes(
         wait_until(relay.stuck.is_set, "half of the request is with the receiver")
         killed.process.send_signal(kill)
         assert killed.end().code == code
-        flushed = len(sibling.told())
-        wait_until(lambda: len(sibling.told()) > flushed + 3, "the sibling goes on")
+        flushed = len(sibling.all_facts())
+        wait_until(lambda: len(sibling.all_facts()) > flushed + 3, "the sibling goes on")
         sibling.process.terminate()
         ended = sibling.end()
     assert (ended.code, ended.stderr) == (0, "")
-    assert all(facts.get("flushed", True) for facts in ended.told)
+    assert all(facts.get("flushed", True) for facts in ended.all_facts)
     assert names(receiver) == {"sibling": ended.fact("made")}
     # The receiver takes the next one's, as ever.
     assert run('end_spans(provider_of(batching()), "next")', **destination(receiver)).code == 0

@@ -111,7 +111,7 @@ def stop(pid: int) -> None:
 
 
 PACED = """
-def go_on(provider, processor, name):
+def end_spans_until_sigterm(provider, processor, name):
     going_on = True
     def stop(*_):
         nonlocal going_on
@@ -131,7 +131,7 @@ processor = batching(schedule_delay_millis=20)
 provider = provider_of(processor)
 """
 
-BUSY = PACED + 'go_on(provider, processor, "busy")'
+BUSY = PACED + 'end_spans_until_sigterm(provider, processor, "busy")'
 
 CHILD = (
     PACED
@@ -141,7 +141,7 @@ if pid := os.fork():
     _, status = os.waitpid(pid, 0)
     end_spans(provider, "parent", 10)
     sys.exit(status)
-go_on(provider, processor, "child")
+end_spans_until_sigterm(provider, processor, "child")
 os._exit(0)
 """
 )
@@ -202,11 +202,11 @@ def test_a_process_stopped_while_idle_continues(receiver: Receiver) -> None:
     assert (ended.code, ended.stderr) == (0, "")
     each = ("parent before", "parent", "parent after", "child before", "child", "child after")
     assert names(receiver) == dict.fromkeys(each, 10)
-    assert [facts["flushed"] for facts in ended.told if "flushed" in facts] == [True, True]
-    assert [facts["exported"] for facts in ended.told if "exported" in facts] == [30, 30]
+    assert [facts["flushed"] for facts in ended.all_facts if "flushed" in facts] == [True, True]
+    assert [facts["exported"] for facts in ended.all_facts if "exported" in facts] == [30, 30]
 
 
-def all_of(ended: Ended, name: str) -> dict[str, int]:
+def expected_names(ended: Ended, name: str) -> dict[str, int]:
     """The names of the spans that a paced program made, once each, after a look at its counts."""
     counts = ended.fact(name)
     made = counts["made"]
@@ -254,8 +254,8 @@ def test_a_process_stopped_during_exports_loses_and_repeats_nothing(receiver: Re
             of_busy, of_parent, *in_flight = [program.end() for program in (busy, parent, answered, cut_off)]
     assert [ended.code for ended in (of_busy, of_parent, *in_flight)] == [0] * 4
     assert names(receiver) == {
-        **all_of(of_busy, "busy"),
-        **all_of(of_parent, "child"),
+        **expected_names(of_busy, "busy"),
+        **expected_names(of_parent, "child"),
         "parent": 20,
         "answered": 80,
         "cut off": 80,

@@ -29,9 +29,9 @@ def handle(number, frame):
         flushing = False
 
 signal.signal(signal.SIGALRM, handle)
-def often():
+def start_timer():
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-def never():
+def stop_timer():
     signal.setitimer(signal.ITIMER_REAL, 0)
 """
 
@@ -49,7 +49,7 @@ class Text:
         return "".join(map(str, range(300)))
 
 made = exported = flushes = 0
-often()
+start_timer()
 started = time.monotonic()
 # As long as it takes on a machine with other things to do.
 while (took := time.monotonic() - started) < 2 or (took < 20 and (handled < 300 or flushes < 10)):
@@ -68,7 +68,7 @@ while (took := time.monotonic() - started) < 2 or (took < 20 and (handled < 300 
     assert provider.force_flush()
     flushes += 1
 provider.shutdown()
-never()
+stop_timer()
 tell(made=made, exported=exported, flushes=flushes + flushes_in_handler, handled=handled, counts=processor.counts())
 """
     ended = run(HANDLER + QUIET + program, **destination(receiver))
@@ -97,17 +97,17 @@ def test_a_signal_handler_may_create_spans_during_a_wait(http_receiver: Receiver
     http_receiver.fall_silent()
     program = """
 end_spans(provider, "span", 10)
-often()
+start_timer()
 started = time.monotonic()
 before = handled
 tell(flushed=provider.force_flush(500))
 tell(in_flush=handled - before, flush_took=time.monotonic() - started)
-never()
-often()
+stop_timer()
+start_timer()
 started = time.monotonic()
 processor.shutdown(500)
 tell(shutdown_took=time.monotonic() - started)
-never()
+stop_timer()
 tell(handled=handled, counts=processor.counts())
 os._exit(0)
 """
@@ -173,7 +173,7 @@ tell(raised=raised, whole=whole, lost=lost, counts=processor.counts())
 """
     ended = run(HANDLER + program.replace("BASE", base), **destination(http_receiver))
     assert (ended.code, ended.stderr, ended.fact("lost")) == (0, "", 0)
-    assert not [facts for facts in ended.told if "left" in facts]
+    assert not [facts for facts in ended.all_facts if "left" in facts]
     assert ended.fact("raised") >= 100
     counts, arrived = ended.fact("counts"), names(http_receiver)
     assert arrived["whole"] == ended.fact("whole") == ended.fact("raised")

@@ -39,7 +39,7 @@ def frequent_switches() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def together(work: Callable[[int], None]) -> None:
+def run_in_threads(work: Callable[[int], None]) -> None:
     """Runs `work(number)` in all threads, from one moment on; raises what one of them raised."""
     start = threading.Barrier(THREADS)
     errors: list[BaseException] = []
@@ -61,7 +61,7 @@ def together(work: Callable[[int], None]) -> None:
         raise errors[0]
 
 
-def of(attributes: Any) -> dict[str, Any]:
+def values_of(attributes: Any) -> dict[str, Any]:
     return {attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value")) for attribute in attributes}
 
 
@@ -84,7 +84,7 @@ def test_everything_that_32_threads_write_to_one_span_arrives(http_receiver: Any
             span.add_link(context_of(thread, number), {"number": number})
             span.set_attribute("shared", f"{thread}")
 
-    together(work)
+    run_in_threads(work)
     span.end()
     assert provider.force_flush()
     (got,) = http_receiver.spans()
@@ -99,7 +99,7 @@ def test_everything_that_32_threads_write_to_one_span_arrives(http_receiver: Any
 
     events = [(event.name, event.time_unix_nano, event.attributes[0].value.int_value) for event in got.events]
     assert Counter(events) == Counter((f"{thread} {number}", number, thread) for thread, number in each)
-    links = [(link.trace_id, link.span_id, of(link.attributes)["number"]) for link in got.links]
+    links = [(link.trace_id, link.span_id, values_of(link.attributes)["number"]) for link in got.links]
     assert Counter(links) == Counter(
         ((1 + thread).to_bytes(16, "big"), (1 + number).to_bytes(8, "big"), number) for thread, number in each
     )
@@ -119,7 +119,7 @@ def test_parts_that_limits_drop_from_32_threads_are_counted(http_receiver: Any, 
             span.add_event("event", timestamp=number)
             span.add_link(context_of(thread, number))
 
-    together(work)
+    run_in_threads(work)
     span.end()
     assert provider.force_flush()
     (got,) = http_receiver.spans()
@@ -144,22 +144,22 @@ def test_spans_of_32_threads_arrive_with_their_own_attributes(http_receiver: Any
                 inner.add_event("event", {"thread": thread})
                 inner.set_status(StatusCode.ERROR, f"{thread} {number}")
 
-    together(work)
+    run_in_threads(work)
     assert provider.force_flush()
     spans = http_receiver.spans()
     each = Counter((thread, number) for thread in range(THREADS) for number in range(WRITES))
     by_name = {name: [span for span in spans if span.name == name] for name in ("outer", "inner")}
     assert len(spans) == 2 * THREADS * WRITES
     assert len({span.span_id for span in spans}) == len(spans)
-    outer_of = {span.span_id: of(span.attributes) for span in by_name["outer"]}
+    outer_of = {span.span_id: values_of(span.attributes) for span in by_name["outer"]}
     for found in by_name.values():
-        assert Counter((of(s.attributes)["thread"], of(s.attributes)["number"]) for s in found) == each
+        assert Counter((values_of(s.attributes)["thread"], values_of(s.attributes)["number"]) for s in found) == each
     for inner in by_name["inner"]:
-        own = of(inner.attributes)
+        own = values_of(inner.attributes)
         outer = outer_of[inner.parent_span_id]
         assert (outer["thread"], outer["number"]) == (own["thread"], own["number"])
         assert inner.status.message == f"{own['thread']} {own['number']}"
-        assert of(inner.events[0].attributes) == {"thread": own["thread"]}
+        assert values_of(inner.events[0].attributes) == {"thread": own["thread"]}
 
 
 def test_spans_that_other_threads_end_arrive_once(http_receiver: Any, provider_to: Any) -> None:
@@ -173,7 +173,7 @@ def test_spans_that_other_threads_end_arrive_once(http_receiver: Any, provider_t
             span.set_attribute("thread", thread)
             span.end()
 
-    together(work)
+    run_in_threads(work)
     assert provider.force_flush()
     assert Counter(span.name for span in http_receiver.spans()) == Counter(str(number) for number in range(200))
 
@@ -192,12 +192,12 @@ def test_a_span_that_ends_while_32_threads_write_is_consistent(http_receiver: An
                 span.end()
             span.add_event(str(thread), {"number": number}, number)
 
-    together(work)
+    run_in_threads(work)
     assert provider.force_flush()
     (got,) = http_receiver.spans()
     times: dict[str, list[int]] = {str(thread): [] for thread in range(THREADS)}
     for event in got.events:
-        assert of(event.attributes) == {"number": event.time_unix_nano}
+        assert values_of(event.attributes) == {"number": event.time_unix_nano}
         times[event.name].append(event.time_unix_nano)
     assert times["0"] == list(range(WRITES + 5))
     for of_thread in times.values():
@@ -214,7 +214,7 @@ def test_flushes_from_32_threads_lose_and_repeat_nothing(http_receiver: Any, pro
             tracer.start_span(f"{thread} {number}").end()
             assert provider.force_flush()
 
-    together(work)
+    run_in_threads(work)
     names = Counter(span.name for span in http_receiver.spans())
     assert names == Counter(f"{thread} {number}" for thread in range(THREADS) for number in range(10))
 
@@ -256,7 +256,7 @@ def test_threads_that_outlive_the_provider_continue(receiver: Receiver, provider
 
     ending = threading.Thread(target=end, daemon=True)
     ending.start()
-    together(work)
+    run_in_threads(work)
     ending.join(DEADLINE_SECONDS)
     counts = processor.counts()
     assert counts["created"] == sum(made.values()) == THREADS * (WRITES + 3)
@@ -283,7 +283,7 @@ def test_spans_and_tracers_outlive_a_provider_that_was_dropped(receiver: Receive
             tracers[thread].start_span(f"{thread} {number}").end()
         held[thread].end()
 
-    together(work)
+    run_in_threads(work)
     names = {f"{thread} {number}" for thread in range(THREADS) for number in range(WRITES)}
     names |= {f"held {number}" for number in range(THREADS)}
     # The last who could end a span goes, and with it the pipeline, which delivers what it has.

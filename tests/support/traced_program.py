@@ -58,14 +58,14 @@ def destination(endpoint: Receiver | str, protocol: str = "http") -> dict[str, s
 @dataclass
 class Ended:
     code: int
-    told: list[dict[str, Any]]
+    all_facts: list[dict[str, Any]]
     stderr: str
     # On the clock that `time.monotonic` reads, in the program too.
     at: float
 
     def fact(self, name: str) -> Any:
         """The last that was told under the name."""
-        return [facts[name] for facts in self.told if name in facts][-1]
+        return [facts[name] for facts in self.all_facts if name in facts][-1]
 
 
 def _read(pipe: Any, lines: list[bytes], closed: list[float]) -> None:
@@ -110,19 +110,19 @@ class TracedProgram:
         self.process.stdout.close()
         self.process.stderr.close()
 
-    def told(self) -> list[dict[str, Any]]:
+    def all_facts(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in list(self._lines)]
 
     def wait_for(self, name: str) -> Any:
         """What the program tells under the name, as soon as it does."""
 
-        def told() -> list[Any]:
+        def all_facts() -> list[Any]:
             ended = self.process.poll() is not None
-            values = [facts[name] for facts in self.told() if name in facts]
+            values = [facts[name] for facts in self.all_facts() if name in facts]
             assert values or not ended, b"".join(self._stderr).decode()
             return values
 
-        return wait_until(told, f"the program tells {name!r}")[-1]
+        return wait_until(all_facts, f"the program tells {name!r}")[-1]
 
     def end(self, seconds: float = DEADLINE_SECONDS) -> Ended:
         """Waits for its end."""
@@ -130,10 +130,12 @@ class TracedProgram:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             stderr = b"".join(self._stderr).decode()
-            raise AssertionError(f"still running after {seconds} s: {self.told()[-5:]}\n{stderr[-5000:]}") from None
+            raise AssertionError(
+                f"still running after {seconds} s: {self.all_facts()[-5:]}\n{stderr[-5000:]}"
+            ) from None
         for reader in self._readers:
             reader.join(DEADLINE_SECONDS)
-        return Ended(code, self.told(), b"".join(self._stderr).decode(), max(self._closed))
+        return Ended(code, self.all_facts(), b"".join(self._stderr).decode(), max(self._closed))
 
 
 def run(program: str, seconds: float = DEADLINE_SECONDS, **arguments: Any) -> Ended:

@@ -116,7 +116,7 @@ NAMES = (
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def both_results() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     both = objects(False), objects(True)
     yield both
     for each in both:
@@ -125,13 +125,13 @@ def made() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 @pytest.fixture
-def stock(made: Any) -> dict[str, Any]:
-    return made[0]
+def stock(both_results: Any) -> dict[str, Any]:
+    return both_results[0]
 
 
 @pytest.fixture
-def native(made: Any) -> dict[str, Any]:
-    return made[1]
+def native(both_results: Any) -> dict[str, Any]:
+    return both_results[1]
 
 
 def contents(value: Any) -> Any:

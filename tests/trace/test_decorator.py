@@ -105,11 +105,11 @@ def test_a_recursive_function(tracer: Any, memory: InMemorySpanExporter) -> None
 
 
 def test_threads_may_call_it_at_once(tracer: Any, memory: InMemorySpanExporter) -> None:
-    together = threading.Barrier(4)
+    barrier = threading.Barrier(4)
 
     @tracer.start_as_current_span("span")
     def function() -> None:
-        together.wait(DEADLINE_SECONDS)
+        barrier.wait(DEADLINE_SECONDS)
         trace.get_current_span().set_attribute("thread", threading.get_ident())
 
     threads = [threading.Thread(target=function) for _ in range(4)]

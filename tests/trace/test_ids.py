@@ -174,11 +174,11 @@ def test_the_generator_of_a_tracer_can_be_replaced(make_provider_of: Any) -> Non
 
 @pytest.mark.parametrize("random_ids", [True, False])
 def test_a_root_has_the_random_flag_by_its_generator(make_provider_of: Any, random_ids: bool) -> None:
-    class Says(Counting):
+    class WithRandomFlag(Counting):
         def is_trace_id_random(self) -> bool:
             return random_ids
 
-    (context,) = contexts(make_provider_of(id_generator=Says()).get_tracer("test"), 1)
+    (context,) = contexts(make_provider_of(id_generator=WithRandomFlag()).get_tracer("test"), 1)
     assert context.trace_flags == (3 if random_ids else 1)
 
 

@@ -183,7 +183,7 @@ def test_a_processor_scrubs_an_events_attributes(exported: Any, http_receiver: A
 
 
 def test_every_replaced_part_is_sent(exported: Any, http_receiver: Any) -> None:
-    def put(span: Any) -> None:
+    def replace(span: Any) -> None:
         span._name = "renamed"
         span._context = SpanContext(0x123, 0x456, is_remote=False, trace_flags=TraceFlags(1))
         span._parent = OTHER
@@ -196,7 +196,7 @@ def test_every_replaced_part_is_sent(exported: Any, http_receiver: Any) -> None:
         span._resource = Resource({"service.name": "other"})
         span._instrumentation_scope = InstrumentationScope("other scope", "2")
 
-    exported(on_end=put)
+    exported(on_end=replace)
     (resource_spans,) = http_receiver.requests[0].message.resource_spans
     assert attributes_of(resource_spans.resource) == {"service.name": "other"}
     (scope_spans,) = resource_spans.scope_spans
@@ -232,12 +232,12 @@ def test_every_replaced_part_is_read_back(either: Any) -> None:
 
 
 def test_an_invalid_replaced_part_affects_only_itself(exported: Any, http_receiver: Any, log: Any) -> None:
-    def spoil(span: Any) -> None:
+    def write_invalid_parts(span: Any) -> None:
         span._links = 5
         span._resource = 5
         span._attributes = None
 
-    exported(on_end=spoil)
+    exported(on_end=write_invalid_parts)
     (span,) = http_receiver.spans()
     assert (span.name, len(span.events), len(span.attributes)) == ("span", 1, 0)
     assert len([line for line in log() if line.startswith("A part of a span was not exported")]) == 2

@@ -221,14 +221,14 @@ COMPOSITE_PARENTS = {
 }
 
 
-@pytest.mark.parametrize("around", [lambda s: s, ParentBased, AlwaysRecordSampler], ids=lambda a: a.__name__)
+@pytest.mark.parametrize("wrap", [lambda s: s, ParentBased, AlwaysRecordSampler], ids=lambda a: a.__name__)
 @pytest.mark.parametrize("context", COMPOSITE_PARENTS.values(), ids=COMPOSITE_PARENTS.keys())
 @pytest.mark.parametrize("composable", COMPOSITE.values(), ids=COMPOSITE.keys())
 def test_a_composite_sampler_decides_as_in_the_stock_sdk(
-    composable: ComposableSampler, context: Any, around: Callable[[Sampler], Sampler]
+    composable: ComposableSampler, context: Any, wrap: Callable[[Sampler], Sampler]
 ) -> None:
     ids = [random.getrandbits(128) for _ in range(8)]
-    sampler = around(composite_sampler(composable))
+    sampler = wrap(composite_sampler(composable))
 
     def outcomes(kind: type[Any]) -> list[Any]:
         provider = kind(sampler=sampler, shutdown_on_exit=False, id_generator=Ids([*ids, *ids, *ids]))
@@ -306,7 +306,7 @@ def test_an_argument_overrides_the_environment(make_provider_of: Any, monkeypatc
 # --- Samplers of the user's own --------------------------------------------------------------------------------------
 
 
-class Asked(Sampler):
+class CustomSampler(Sampler):
     """Notes the questions, bound to upstream's parameters, and answers as told."""
 
     def __init__(self, answer: Callable[[], Any] = lambda: SamplingResult(Decision.RECORD_AND_SAMPLE)) -> None:
@@ -327,7 +327,7 @@ class Asked(Sampler):
 LINKS = [Link(LOCAL)]
 
 
-def ask_in_many_ways(tracer: Any) -> None:
+def start_spans_in_many_ways(tracer: Any) -> None:
     tracer.start_span("plain")
     tracer.start_span("all", PARENTS["remote, sampled"], SpanKind.SERVER, {"a": [1]}, LINKS)
     tracer.start_span("named", kind=SpanKind.CLIENT, attributes={}, links=())
@@ -339,16 +339,16 @@ def ask_in_many_ways(tracer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "around",
+    "wrap",
     [lambda s: s, ParentBased, lambda s: ParentBased(ALWAYS_OFF, s, s, s, s), lambda s: ParentBased(ParentBased(s))],
     ids=["alone", "root of a parent-based", "below a parent", "nested twice"],
 )
-def test_a_custom_sampler_gets_the_same_arguments_as_in_the_stock_sdk(around: Callable[[Sampler], Sampler]) -> None:
+def test_a_custom_sampler_gets_the_same_arguments_as_in_the_stock_sdk(wrap: Callable[[Sampler], Sampler]) -> None:
     def questions(kind: type[Any]) -> list[dict[str, Any]]:
-        sampler = Asked()
+        sampler = CustomSampler()
         ids = Ids(list(range(1, 10)))
-        ask_in_many_ways(
-            kind(sampler=around(sampler), shutdown_on_exit=False, id_generator=ids).get_tracer("test")  # type: ignore
+        start_spans_in_many_ways(
+            kind(sampler=wrap(sampler), shutdown_on_exit=False, id_generator=ids).get_tracer("test")  # type: ignore
         )
         return sampler.questions
 
@@ -367,7 +367,7 @@ def test_the_samplers_attributes_become_the_spans(make_provider_of: Any) -> None
             SamplingResult(Decision.DROP, {"sampler": "z"}),
         ]
     )
-    tracer = make_provider_of(sampler=Asked(lambda: next(answers))).get_tracer("test")
+    tracer = make_provider_of(sampler=CustomSampler(lambda: next(answers))).get_tracer("test")
     spans = [tracer.start_span("span", attributes={"given": 1}) for _ in range(4)]
     assert [dict(span.attributes) for span in spans[:3]] == [{"sampler": "x", "list": (1,)}, {"sampler": "y"}, {}]
     assert not spans[3].is_recording()
@@ -375,7 +375,7 @@ def test_the_samplers_attributes_become_the_spans(make_provider_of: Any) -> None
 
 @pytest.mark.parametrize("decision", Decision)
 def test_the_samplers_trace_state_goes_to_the_span_and_its_children(make_provider_of: Any, decision: Decision) -> None:
-    sampler = Asked(lambda: SamplingResult(decision, None, STATE))
+    sampler = CustomSampler(lambda: SamplingResult(decision, None, STATE))
     tracer = make_provider_of(sampler=ParentBased(sampler)).get_tracer("test")
     with tracer.start_as_current_span("root") as root:
         child = tracer.start_span("child")
@@ -386,7 +386,9 @@ def test_the_samplers_trace_state_goes_to_the_span_and_its_children(make_provide
 
 def test_the_samplers_attributes_and_trace_state_are_exported(receiver: Any, provider_to: Any) -> None:
     sampler = ParentBased(
-        Asked(lambda: SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler.rule": "all", "sampler.rate": 0.5}, STATE))
+        CustomSampler(
+            lambda: SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler.rule": "all", "sampler.rate": 0.5}, STATE)
+        )
     )
     provider = provider_to(receiver, sampler=sampler)
     tracer = provider.get_tracer("test")
@@ -403,7 +405,7 @@ def test_the_samplers_attributes_and_trace_state_are_exported(receiver: Any, pro
 
 
 def test_a_sampling_result_without_trace_state_removes_the_parents(make_provider_of: Any) -> None:
-    tracer = make_provider_of(sampler=Asked()).get_tracer("test")
+    tracer = make_provider_of(sampler=CustomSampler()).get_tracer("test")
     span = tracer.start_span("span", trace.set_span_in_context(trace.NonRecordingSpan(WITH_STATE)))
     assert span.get_span_context().trace_state == TraceState()
 
@@ -422,7 +424,7 @@ def test_a_subclass_of_a_stock_sampler_is_called(make_provider_of: Any) -> None:
 
 
 def test_spans_that_a_sampler_starts(make_provider_of: Any) -> None:
-    class Starts(Asked):
+    class Starts(CustomSampler):
         def should_sample(self, *arguments: Any, **keywords: Any) -> SamplingResult:
             if arguments[2] == "outer":
                 tracer.start_span("inner").end()
@@ -446,12 +448,12 @@ def raises(error: BaseException) -> Callable[[], Any]:
     [raises(RuntimeError("no idea")), lambda: None, lambda: "yes", lambda: SamplingResult("yes")],  # type: ignore
     ids=["raises", "None", "text", "no decision"],
 )
-@pytest.mark.parametrize("around", [lambda s: s, ParentBased], ids=["alone", "within a parent-based"])
+@pytest.mark.parametrize("wrap", [lambda s: s, ParentBased], ids=["alone", "within a parent-based"])
 def test_a_sampler_without_a_valid_answer_drops_the_span_and_is_logged(
-    provider: Any, memory: InMemorySpanExporter, log: Any, answer: Callable[[], Any], around: Callable[[Any], Any]
+    provider: Any, memory: InMemorySpanExporter, log: Any, answer: Callable[[], Any], wrap: Callable[[Any], Any]
 ) -> None:
     tracer = provider.get_tracer("test")
-    tracer.sampler = around(Asked(answer))
+    tracer.sampler = wrap(CustomSampler(answer))
     with tracer.start_as_current_span("span", context_api.Context()) as span:
         assert not span.is_recording()
         assert span.get_span_context().is_valid
@@ -463,7 +465,7 @@ def test_a_sampler_without_a_valid_answer_drops_the_span_and_is_logged(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_in_a_sampler_reaches_the_application(make_provider_of: Any, error: Any) -> None:
-    tracer = make_provider_of(sampler=Asked(raises(error()))).get_tracer("test")
+    tracer = make_provider_of(sampler=CustomSampler(raises(error()))).get_tracer("test")
     with pytest.raises(error):
         tracer.start_span("span")
     with pytest.raises(error), tracer.start_as_current_span("span"):
@@ -473,7 +475,7 @@ def test_an_interrupt_in_a_sampler_reaches_the_application(make_provider_of: Any
 
 def test_a_tracers_sampler_can_be_replaced_while_running(make_provider_of: Any) -> None:
     tracer = make_provider_of(sampler=ALWAYS_ON).get_tracer("test")
-    sampler = Asked(lambda: SamplingResult(Decision.RECORD_ONLY))
+    sampler = CustomSampler(lambda: SamplingResult(Decision.RECORD_ONLY))
     outcomes = []
     for replacement in (ALWAYS_OFF, sampler, TraceIdRatioBased(0), ALWAYS_ON):
         tracer.sampler = replacement
@@ -499,7 +501,7 @@ def test_a_sampler_is_replaced_while_threads_start_spans(provider: Any) -> None:
     for thread in threads:
         thread.start()
     for _ in range(500):
-        for sampler in (ALWAYS_OFF, ParentBased(Asked()), TraceIdRatioBased(0.5)):
+        for sampler in (ALWAYS_OFF, ParentBased(CustomSampler()), TraceIdRatioBased(0.5)):
             tracer.sampler = sampler
     stop.set()
     for thread in threads:

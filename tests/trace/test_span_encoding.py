@@ -109,7 +109,7 @@ LIMITS = {
 }
 
 
-def much_of_everything(tracer: Any) -> None:
+def large_program(tracer: Any) -> None:
     attributes: dict[Any, Any] = {f"key{number}": f"value {number} é🦀🦀" for number in range(5)}
     attributes["list"] = ["abcdefgh", ["abcdefgh"], {"key longer than that": "abcdefgh"}, b"abcdefgh"]
     attributes["object"] = span_programs.WithStr()
@@ -128,8 +128,8 @@ def much_of_everything(tracer: Any) -> None:
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS.keys())
 def test_limits_drop_what_the_stock_sdk_drops(limits: dict[str, int], native: Callable[..., Any]) -> None:
-    expected = comparable(stock(much_of_everything, span_limits=SpanLimits(**limits)))
-    assert comparable(native(much_of_everything, span_limits=SpanLimits(**limits))) == expected
+    expected = comparable(stock(large_program, span_limits=SpanLimits(**limits)))
+    assert comparable(native(large_program, span_limits=SpanLimits(**limits))) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_limits_come_from_the_environment(
     variable: str, native: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "2")
-    assert comparable(native(much_of_everything)) == comparable(stock(much_of_everything))
+    assert comparable(native(large_program)) == comparable(stock(large_program))
 
 
 def test_default_limits_are_128(native: Callable[..., Any]) -> None:

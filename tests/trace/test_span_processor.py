@@ -92,13 +92,13 @@ def test_processors_get_the_same_arguments_as_in_the_stock_sdk(make_provider_of:
 
 def test_on_start_gets_the_parent_context_that_was_passed(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
-    given = context_api.set_value("key", "value", trace.set_span_in_context(trace.NonRecordingSpan(REMOTE)))
-    with tracer.start_as_current_span("root"), tracer.start_as_current_span("block", given):
-        tracer.start_span("span", given)
+    explicit = context_api.set_value("key", "value", trace.set_span_in_context(trace.NonRecordingSpan(REMOTE)))
+    with tracer.start_as_current_span("root"), tracer.start_as_current_span("block", explicit):
+        tracer.start_span("span", explicit)
         tracer.start_span("child")
     contexts = [keywords["parent_context"] for _, method, _, keywords in calls if method == "on_start"]
-    assert contexts == [None, given, given, None]
-    assert contexts[1] is contexts[2] is given
+    assert contexts == [None, explicit, explicit, None]
+    assert contexts[1] is contexts[2] is explicit
 
 
 def test_several_processors_are_called_in_the_order_they_were_added(make_provider_of: Any, calls: list[Any]) -> None:
@@ -150,10 +150,10 @@ def test_on_end_is_called_once(make_provider_of: Any, calls: list[Any]) -> None:
 def test_on_end_is_called_once_when_threads_end_a_span_at_once(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
     for _ in range(50):
-        span, together = tracer.start_span("span"), threading.Barrier(4)
+        span, barrier = tracer.start_span("span"), threading.Barrier(4)
 
-        def end(span: Any = span, together: Any = together) -> None:
-            together.wait(DEADLINE_SECONDS)
+        def end(span: Any = span, barrier: Any = barrier) -> None:
+            barrier.wait(DEADLINE_SECONDS)
             span.end()
 
         threads = [threading.Thread(target=end) for _ in range(4)]
@@ -555,11 +555,11 @@ def test_several_native_processors_encode_a_span_once(
 def test_processors_that_are_called_at_once_may_write_the_same_span(
     make_provider_of: Any, http_receiver: Any, exporter_to: Any
 ) -> None:
-    together = threading.Barrier(3)
+    barrier = threading.Barrier(3)
 
     def write(number: int) -> Callable[[Any], None]:
         def step(span: Any) -> None:
-            together.wait(DEADLINE_SECONDS)
+            barrier.wait(DEADLINE_SECONDS)
             for key in range(20):
                 span.set_attribute(f"{number}.{key}", number)
 
@@ -603,13 +603,13 @@ def test_processors_are_added_and_replaced_while_threads_make_spans(provider: An
     from otel_rs.exporter.otlp.http import OTLPSpanExporter
 
     native = BatchSpanProcessor(OTLPSpanExporter(http_receiver.endpoint), max_queue_size=200_000)
-    holder = provider._active_span_processor
+    multi_processor = provider._active_span_processor
     counts = [0] * 4
     failures: list[BaseException] = []
     stop = threading.Event()
     ended: list[int] = []
     constant = Calling(lambda span: ended.append(1), "on_end")
-    holder._span_processors = (constant,)
+    multi_processor._span_processors = (constant,)
 
     def work(thread: int) -> None:
         tracer = provider.get_tracer("test")
@@ -626,8 +626,8 @@ def test_processors_are_added_and_replaced_while_threads_make_spans(provider: An
         thread.start()
     for _ in range(300):
         provider.add_span_processor(Calling(lambda span: None))
-        holder._span_processors = (native, constant)
-        holder._span_processors = (constant,)
+        multi_processor._span_processors = (native, constant)
+        multi_processor._span_processors = (constant,)
     stop.set()
     for thread in threads:
         thread.join(DEADLINE_SECONDS)

@@ -244,28 +244,28 @@ def test_processors_added_to_the_multi_processor_before_the_provider_exists_are_
 
 
 def test_a_custom_multi_processor_is_called(make_provider_of: Any) -> None:
-    class Holder(sdk.SynchronousMultiSpanProcessor):
+    class MultiProcessor(sdk.SynchronousMultiSpanProcessor):
         ended = 0
 
         def on_end(self, span: Any) -> None:
-            Holder.ended += 1
+            MultiProcessor.ended += 1
             super().on_end(span)
 
-    Holder.ended = 0
+    MultiProcessor.ended = 0
     steps = Steps()
-    make_provider_of(steps, active_span_processor=Holder()).get_tracer("a").start_span("span").end()
-    assert (Holder.ended, steps.steps) == (1, ["start span", "end span"])
+    make_provider_of(steps, active_span_processor=MultiProcessor()).get_tracer("a").start_span("span").end()
+    assert (MultiProcessor.ended, steps.steps) == (1, ["start span", "end span"])
 
 
 def test_a_subclass_of_our_multi_processor_is_called() -> None:
     ended = []
 
-    class Holder(otel_rs.trace.SynchronousMultiSpanProcessor):
+    class MultiProcessor(otel_rs.trace.SynchronousMultiSpanProcessor):
         def on_end(self, span: Any) -> None:
             ended.append(span.name)
             super().on_end(span)
 
-    provider = TracerProvider(shutdown_on_exit=False, active_span_processor=Holder())
+    provider = TracerProvider(shutdown_on_exit=False, active_span_processor=MultiProcessor())
     steps = Steps()
     provider.add_span_processor(steps)
     provider.get_tracer("a").start_span("span").end()
@@ -633,12 +633,12 @@ def test_a_tracer_can_be_used_after_shutdown(make_provider_of: Any, memory: InMe
 EXIT = """
 import importlib, sys
 from opentelemetry.sdk.trace import SpanProcessor
-class Says(SpanProcessor):
+class PrintsShutdown(SpanProcessor):
     def shutdown(self):
         print("shut down")
 module, name = sys.argv[1].rsplit(".", 1)
 provider = getattr(importlib.import_module(module), name)({argument})
-provider.add_span_processor(Says())
+provider.add_span_processor(PrintsShutdown())
 provider.get_tracer("a").start_span("span").end()
 {statement}
 print("end of the program")

@@ -27,10 +27,10 @@ def answer() -> bytes:
         thread.start()
         thread.join()
         step("after")
-    return told(spans)
+    return as_json(spans)
 
 
-def told(spans: list[Any]) -> bytes:
+def as_json(spans: list[Any]) -> bytes:
     ids = [(f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") for span in spans]
     instance = spans[0].resource.attributes["service.instance.id"]
     return json.dumps({"pid": os.getpid(), "instance": instance, "spans": ids}).encode()
@@ -54,7 +54,7 @@ class Busy:
             with tracer.start_as_current_span("busy") as span:
                 spans.append(span)
         with open(os.environ["BUSY"], "ab", buffering=0) as file:
-            file.write(told(spans) + b"\n")
+            file.write(as_json(spans) + b"\n")
 
     def _end(self) -> None:
         if os.getpid() == self._pid:  # a forked child has inherited the handler, and has none of the threads

@@ -42,7 +42,7 @@ def child_begins(**_: object) -> None:
 @signals.worker_init.connect
 def main_begins(**_: object) -> None:
     global load
-    telemetry.tell_children()
+    telemetry.note_connections_for_children()
     if "LOAD" in os.environ:
         load = telemetry.Load()
 

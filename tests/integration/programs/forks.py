@@ -68,7 +68,7 @@ def os_fork_and_exec() -> None:
     def later() -> None:
         child()
         telemetry.flush()  # exec, too, leaves nothing behind
-        telemetry.tell_children()
+        telemetry.note_connections_for_children()
         os.execv(PROGRAM[0], PROGRAM)
 
     telemetry.wait_for([fork(at_once), fork(later)])
@@ -90,7 +90,7 @@ def os_fork_of_a_fork() -> None:
         child()
         telemetry.flush()
         held = telemetry.connections()
-        telemetry.record("generation", number=number, connections=len(held), held=telemetry.descriptors_that_last())
+        telemetry.record("generation", number=number, connections=len(held), held=telemetry.lasting_descriptors())
         if number < 5:
             os.environ["CONNECTIONS"] += " " + " ".join(held)
             telemetry.wait_for([fork(lambda: generation(number + 1))])

@@ -33,5 +33,5 @@ for first in range(0, CHILDREN, AT_A_TIME):
             child(number)
         pids.append(pid)
     telemetry.wait_for(pids)
-    telemetry.record("wave", held=telemetry.descriptors_that_last())
+    telemetry.record("wave", held=telemetry.lasting_descriptors())
 load.end()

@@ -103,7 +103,7 @@ def _descriptors() -> list[str]:
     return targets
 
 
-def descriptors_that_last() -> list[str]:
+def lasting_descriptors() -> list[str]:
     """The kinds of its descriptors, without the files and folders that are open for a moment only."""
     return sorted(target.partition("[")[0] for target in _descriptors() if not target.startswith("/"))
 
@@ -115,7 +115,7 @@ def connections() -> set[str]:
     return sockets() & {f"socket:[{fields[9]}]" for fields in lines if fields[2].endswith(port)}
 
 
-def tell_children() -> None:
+def note_connections_for_children() -> None:
     """Notes the connections that no child may hold; in the environment, so that it outlives exec."""
     os.environ["CONNECTIONS"] = " ".join(connections())
 
@@ -138,7 +138,7 @@ class Load:
         while not connections():
             time.sleep(0.005)
         self._before = connections()
-        tell_children()
+        note_connections_for_children()
 
     def _run(self) -> None:
         while not self._stop.wait(0.005):
