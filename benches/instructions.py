@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 def count(valgrind: str, receiver: Receiver, sdk: str, row: str, spans: int) -> tuple[int, int]:
-    """The instructions of the app thread and of all threads of a process that makes so many spans."""
+    """The instructions of the app thread, and of all threads, in a process that creates `spans` spans."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory() as folder:
@@ -42,7 +42,7 @@ def count(valgrind: str, receiver: Receiver, sdk: str, row: str, spans: int) -> 
             words = Path(folder, "log").read_text().strip()
             raise SystemExit(f"{row} under valgrind ended with {finished.returncode}\n{words}")
         receiver.expect(json.loads(finished.stdout)["items"], sdk)
-        # One file for each thread, out-01 for the first.
+        # One file for each thread; out-01 is the first.
         threads = {
             path.name: sum(
                 int(total) for total in re.findall(r"^(?:totals|summary): (\d+)", path.read_text(), re.M)[:1]

@@ -1,4 +1,4 @@
-"""A fault of ours stays ours: a panic in a call of the API costs that call and a log line, nothing of the program's."""
+"""A panic in our code affects one API call and writes one log line; the program continues."""
 
 from __future__ import annotations
 

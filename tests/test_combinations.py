@@ -1,4 +1,4 @@
-"""Every provider with every processor and every exporter: the same spans go in, and each end gets all of them whole."""
+"""Every provider with every processor and every exporter: each exporter delivers all spans completely."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ START = 1_700_000_000_000_000_000
 MILLI = 1_000_000
 
 
-# --- What is sent ----------------------------------------------------------------------------------------------------
+# --- The spans -------------------------------------------------------------------------------------------------------
 
 
 def use(provider: Any) -> list[Form]:
-    """Makes three spans that use everything a span has; returns what has to arrive."""
+    """Creates three spans that use every feature of a span; returns what must arrive."""
     tracer = provider.get_tracer("library", "1.2", "https://schema", {"of": "scope"})
     context = set_span_in_context(trace.NonRecordingSpan(REMOTE))
     attributes = {"text": "é", "number": 2**40, "real": 0.5, "flag": True, "list": ["a", "b"]}
@@ -111,11 +111,11 @@ def id_of(span: Any) -> str:
     return f"{span.get_span_context().span_id:016x}"
 
 
-# --- The ends: an exporter, and what arrived where it sends to --------------------------------------------------------
+# --- Ends: an exporter, and what arrived at its destination -----------------------------------------------------------
 
 
 class End:
-    """``arrived`` is in the form of ``use``, of which ``expected`` leaves what the end's own format can say."""
+    """``arrived`` has the form that ``use`` returns; ``expected`` keeps only what the end's format can express."""
 
     exporter: SpanExporter
 
@@ -126,7 +126,7 @@ class End:
         return form
 
     def closing(self) -> None:
-        """Stops what the end has started."""
+        """Stops everything that the end started."""
 
 
 class OtlpEnd(End):
@@ -176,7 +176,7 @@ def plain(attributes: Any) -> Any:
 
 
 class ReadableEnd(End):
-    """An exporter that keeps the spans themselves."""
+    """An exporter that keeps the span objects."""
 
     def spans(self) -> list[ReadableSpan]:
         raise NotImplementedError
@@ -358,7 +358,7 @@ PROVIDERS: dict[str, Callable[..., Any]] = {
 
 
 class UsersProcessor(SpanProcessor):
-    """A user's own processor: collects, and exports when it is flushed or shut down."""
+    """A user's own processor: collects spans, and exports them at a flush or at shutdown."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self.exporter = exporter

@@ -1,6 +1,6 @@
-"""What upstream's configurator knows to do, done natively: configuration files, OpAMP hooks, tracer configurators.
+"""The features of upstream's configurator with native classes: configuration files, OpAMP hooks, tracer configurators.
 
-Each by the rs distro, and by upstream's own function after `install`.
+Each runs with the rs distro, and with upstream's own function after `install`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .support.program import run
 QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
 
 DISTRO = {"OTEL_PYTHON_DISTRO": "rs"}
-# Set explicitly, so that ours, which is installed as well, is not the one.
+# Named explicitly, because our configurator is installed too.
 STOCK_CONFIGURATOR = "from opentelemetry.distro import OpenTelemetryConfigurator as C\nC().configure()\n"
 
 
@@ -38,7 +38,7 @@ def run_by_install(program: str, **environment: str) -> Any:
 
 @pytest.fixture(params=[run_by_distro, run_by_install], ids=["distro", "install"])
 def run_configured(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Runs a program that finds itself configured."""
+    """Runs a program in a process where OpenTelemetry is already configured."""
     return request.param
 
 
@@ -224,7 +224,7 @@ plugin = plugin:configurator
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> str:
-    """A PYTHONPATH with a package that has OpAMP hooks and a tracer configurator."""
+    """A PYTHONPATH with a package that provides OpAMP hooks and a tracer configurator."""
     folder = tmp_path / "plugin"
     information = folder / "plugin-1.dist-info"
     information.mkdir(parents=True)

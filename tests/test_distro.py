@@ -1,4 +1,4 @@
-"""The distro and configurator under opentelemetry-instrument, each start in a process of its own."""
+"""The distro and the configurator under opentelemetry-instrument, each start in its own process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ sys.argv[0] = "opentelemetry-instrument"
 run()
 """
 
-# Writes what it finds itself configured with.
+# Writes a file with the configuration that it finds.
 FACTS = """
 import json, sys
 
@@ -92,14 +92,14 @@ QUIET = {
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
-    # Nobody listens there, and nobody waits for it.
+    # No server listens there, and the program does not wait for one.
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
     "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
 }
 
 
 class Started(dict[str, Any]):
-    """The facts of a process that ended, and what it printed."""
+    """The facts that an ended process wrote, and its output."""
 
     def __init__(self, facts: dict[str, Any], stdout: str, stderr: str) -> None:
         super().__init__(facts)
@@ -110,7 +110,7 @@ class Started(dict[str, Any]):
 def start(tmp_path: Path) -> Callable[..., Started]:
     """`start(VARIABLE=value, ...)` runs the program under opentelemetry-instrument and returns its facts.
 
-    A variable that is None is not set at all.
+    A variable with the value None is not set.
     """
 
     def run(python: Path | str = sys.executable, program: str = FACTS, **environment: str | None) -> Started:
@@ -136,7 +136,7 @@ def start(tmp_path: Path) -> Callable[..., Started]:
 
 @pytest.fixture(scope="session")
 def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with otel-rs and what it requires, and none of the stock exporters or distros."""
+    """The Python of an environment with otel-rs and its requirements, but without stock exporters and distros."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     (site_packages,) = folder.glob("lib/python3*/site-packages")
@@ -153,7 +153,7 @@ def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ]
     for each in wanted.values():
         for file in each.files or []:
-            # The namespace package's parts are linked one by one; what is beside the folder (bin) is not needed.
+            # Links the parts of the namespace package one by one; other folders (bin) are not needed.
             parts = file.parts[: 2 if file.parts[0] == "opentelemetry" else 1]
             if parts[0] == ".." or parts[0] == "__pycache__":
                 continue
@@ -167,7 +167,7 @@ def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_first(folder: Path, name: str) -> str:
-    """A PYTHONPATH that makes the entry points of this distribution come first."""
+    """A PYTHONPATH on which the entry points of this distribution come first."""
     (information,) = SITE_PACKAGES.glob(f"{name.replace('-', '_')}-*.dist-info")
     folder.mkdir()
     (folder / information.name).symlink_to(information)
@@ -270,7 +270,7 @@ CONFIGURATORS = {"rs": "rs", "distro": "configurator"}
 def test_a_malformed_header_is_logged_and_skipped_and_the_start_continues(
     start: Any, grpc_receiver: Any, headers: str
 ) -> None:
-    """As upstream, which leaves it out."""
+    """Upstream skips it, too."""
     facts = start(
         OTEL_PYTHON_DISTRO="rs",
         OTEL_EXPORTER_OTLP_ENDPOINT=grpc_receiver.base,
@@ -282,7 +282,7 @@ def test_a_malformed_header_is_logged_and_skipped_and_the_start_continues(
     assert "c2vjcmv0" not in facts.stderr.lower()
 
 
-# --- Settings by environment, as upstream ----------------------------------------------------------------------------
+# --- Settings from the environment, as upstream ----------------------------------------------------------------------
 
 PLUGIN = """
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -299,7 +299,7 @@ def sampler(argument):
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> str:
-    """A PYTHONPATH with a package that has a sampler and an id generator as entry points."""
+    """A PYTHONPATH with a package that provides a sampler and an id generator as entry points."""
     folder = tmp_path / "plugin"
     information = folder / "plugin-1.dist-info"
     information.mkdir(parents=True)
@@ -355,7 +355,7 @@ def test_an_id_generator_of_another_package_is_used(start: Any, plugin: str) -> 
     assert (facts["provider"], facts["ids"], facts["trace id"]) == (NATIVE_PROVIDER, "plugin.Ids", 12345)
 
 
-# --- Who else decides ------------------------------------------------------------------------------------------------
+# --- Other choices of the user ---------------------------------------------------------------------------------------
 
 
 def test_a_configurator_that_the_user_chose_wins(start: Any) -> None:
@@ -396,7 +396,7 @@ OTLP_EVERYWHERE = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"
 
 
 def startup_lines(stderr: str) -> list[str]:
-    """The lines that are not the export's, which may have nobody to send to."""
+    """The lines that are not about exports, which fail when no server listens."""
     return [line for line in stderr.splitlines() if not line.startswith("Failed to export")]
 
 
@@ -505,7 +505,7 @@ def test_importing_the_package_loads_nothing_of_the_stock_exporters(only_otel_rs
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-# --- In the process itself -------------------------------------------------------------------------------------------
+# --- In this process -------------------------------------------------------------------------------------------------
 
 
 def test_the_entry_points_are_there() -> None:

@@ -1,4 +1,4 @@
-"""The house that docs/design.md draws: nothing imports what is above it, there is no circle, unsafe code is listed."""
+"""The floors in docs/design.md: no upward import, no import cycle, and all unsafe code is listed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Imports = dict[Path, set[Path]]
 
 
 def floors() -> dict[str, list[set[str]]]:
-    """By house, from the ground up: the rooms of each floor, which docs/design.md lists from the top down."""
+    """For each house the rooms of its floors, from the lowest floor up; docs/design.md lists them from the top down."""
     block = re.search(r"```floors\n(.*?)```", (ROOT / "docs/design.md").read_text(), re.DOTALL)
     assert block
     houses: dict[str, list[set[str]]] = {}
@@ -37,7 +37,7 @@ def without_tests_and_comments(text: str) -> str:
 
 
 def used_paths(text: str) -> Iterator[str]:
-    """All paths of `use` items, braces resolved, and others that begin with `crate`, `super` or a module here."""
+    """All paths of `use` items, with expanded braces, and all that start with `crate`, `super` or a submodule."""
     for path in re.findall(r"\buse\s+([^;]+);", text):
         yield from expand_braces(re.sub(r"\s+", "", path))
     children = re.findall(r"\bmod (\w+);", text)
@@ -124,12 +124,12 @@ def imports_of(house: Path) -> Imports:
 
 
 def upward_imports(house: Path, levels: list[set[str]]) -> list[str]:
-    """The imports between rooms of a house that do not lead down."""
+    """The imports between rooms of a house that do not go to a lower floor."""
 
     def floor(file: Path) -> int | None:
         room = file.relative_to(house).parts[0].partition(".")[0]
         if room in ("lib", "__init__", "__main__"):
-            return None  # the house's face, above all
+            return None  # the public module of the house, above all floors
         numbers = [number for number, rooms in enumerate(levels) if room in rooms]
         assert len(numbers) == 1, f"docs/design.md has no floor for {room} of {house}"
         return numbers[0]
@@ -207,7 +207,7 @@ def test_the_core_crates_do_not_depend_on_pyo3(crate: str) -> None:
 
 
 def items_with_unsafe_code(text: str) -> Iterator[str]:
-    """The function, type or module that each `allow(unsafe_code)` is for."""
+    """The function, type or module that each `allow(unsafe_code)` covers."""
     for allowed in re.finditer(r"allow\(unsafe_code\)\]\n", text):
         following = re.sub(r"^\s*(?://|#\[)[^\n]*\n", "", text[allowed.end() :], flags=re.MULTILINE).lstrip()
         item = re.match(

@@ -1,4 +1,4 @@
-"""Each module can be imported first, changes nothing when it is, and imports nothing that imports it."""
+"""Each module can be imported first, has no side effects at import, and is in no import cycle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def name_of(source: Path) -> str:
 
 MODULES = {name_of(source): source for source in sorted(PACKAGE.rglob("*.py"))}
 
-# What importing a module must leave as it is. `__main__` modules run when they are imported under another name, too.
+# Importing a module must not change these. `__main__` modules are run under another name, too.
 PROGRAM = """
 import atexit, importlib, signal, sys, threading
 import {first}
@@ -32,7 +32,7 @@ assert before == after, (before, after)
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_can_be_imported_first_and_does_nothing_else(module: str) -> None:
-    # Upstream's modules may register what they like.
+    # Imports upstream's modules first, because they may register hooks.
     first = "opentelemetry.sdk._configuration, concurrent.futures.thread, opentelemetry.instrumentation.distro"
     for program in (f"import {module}", PROGRAM.format(first=first, module=module)):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
@@ -40,7 +40,7 @@ def test_a_module_can_be_imported_first_and_does_nothing_else(module: str) -> No
 
 
 def imported_by(source: Path) -> set[str]:
-    """The package's own modules that it imports, within functions too, but not for type checkers alone."""
+    """The package's own modules that it imports, also inside functions, but not those under TYPE_CHECKING."""
     found = set()
 
     def visit(node: ast.AST) -> None:
@@ -69,7 +69,7 @@ def test_no_module_imports_one_that_imports_it() -> None:
     assert [module for module in MODULES if module in reached(module, set())] == []
 
 
-# From the lowest up; a module imports none of a later line.
+# From the lowest layer up; a module imports nothing from a later line.
 LAYERS = [
     ["otel_rs._lazy_exports", "otel_rs.settings"],
     ["otel_rs.exit"],

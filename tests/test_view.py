@@ -1,4 +1,4 @@
-"""`otel-rs view`, started as a developer starts it and fed with what google's protobuf encodes."""
+"""`otel-rs view`, started as a developer starts it; google's protobuf encodes the requests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Lines:
 
 
 class View:
-    """A running `otel-rs view`; `stdout` is read here unless it is given."""
+    """A running `otel-rs view`; this class reads its stdout unless `stdout` is passed."""
 
     def __init__(self, *options: str, http: str = "127.0.0.1:0", stdout: int = subprocess.PIPE) -> None:
         self.process = subprocess.Popen(
@@ -86,7 +86,7 @@ class View:
 
 @contextmanager
 def started(*options: str, stdout: int = subprocess.PIPE) -> Iterator[tuple[View, str]]:
-    """A viewer that listens, and the URL of its HTTP server. Says nothing on stderr from then on."""
+    """A viewer that listens, and the URL of its HTTP server. It must write nothing more to stderr."""
     view = View(*options, stdout=stdout)
     try:
         view.port("grpc")
@@ -171,7 +171,7 @@ def test_json_is_one_line_a_request_that_protobuf_reads_back() -> None:
 
 
 def with_ids_in_base64(document: Any) -> Any:
-    """OTLP/JSON as protobuf's own JSON mapping: they differ in the ids, which OTLP writes in hexadecimal."""
+    """Converts OTLP/JSON to protobuf's JSON mapping, where ids are base64 instead of hexadecimal."""
     if isinstance(document, list):
         return [with_ids_in_base64(item) for item in document]
     if not isinstance(document, dict):

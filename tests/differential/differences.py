@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
 from .values import DEEPEST, NOT_SHOWN
 
-# Times around now are those of this run; the programs' explicit ones are not.
+# Times near the current time belong to this run; the explicit times in the programs are far from it.
 NOW = range(1_740_000_000_000_000_000, 4_000_000_000_000_000_000)
 SOME_TIME_OF_THE_RUN = 1_800_000_000_000_000_000
 

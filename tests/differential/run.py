@@ -147,8 +147,8 @@ def sampler(kind: str) -> sampling.Sampler:
 class Run:
     """One run of one program.
 
-    At the places in `corrected` the operation is done as the table of differences says: a value that raises is dropped, a
-    sampler that raises does not sample, a container is cut where it is too deep.
+    At the places in `corrected` the run does what the table of differences requires: it drops a value that raises, it
+    does not sample where a sampler raises, and it cuts a container that is too deep.
     """
 
     def __init__(self, tracer: Any, sampler: sampling.Sampler, corrected: frozenset[Place] = frozenset()) -> None:

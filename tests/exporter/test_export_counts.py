@@ -1,4 +1,4 @@
-"""After whatever went wrong every span is accounted for: created = exported + rejected + failed + dropped."""
+"""Every span is counted after every kind of failure: created = exported + rejected + failed + dropped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOUR_MILLIS = 3_600_000
 
 
 def finished_spans(counts: dict[str, int]) -> int:
-    """The spans that came to an end, if they are all that there were."""
+    """The number of spans that are no longer pending; asserts that the counts add up."""
     done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
     assert counts["created"] == done + counts["pending"]
     assert counts["in_flight"] <= counts["pending"]
@@ -54,7 +54,7 @@ def closed_port() -> int:
 
 @pytest.fixture
 def resetting() -> Iterator[int]:
-    """The port of a server that resets every connection as soon as there are data."""
+    """The port of a server that resets every connection as soon as data arrive."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -153,7 +153,7 @@ def test_every_span_is_accounted_for(receiver: Any, exporter_to: Any, run: Any, 
     _, counts = run(exporter)
     exports = exporter.counts()
     if refusal == "too large":
-        # By each span alone, where it always is.
+        # If it always fails, each span alone fails, too.
         assert (counts["dropped"] == 1_600) == always
         assert exports["dropped"] == counts["dropped"]
     elif refusal in ("partial", "more than all"):
@@ -231,7 +231,7 @@ def test_metric_and_log_exporters_have_counts(receiver: Any, signal: str) -> Non
     unavailable = 503 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.UNAVAILABLE
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT
     good = 200 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.OK
-    # The three responses are alike on the wire.
+    # The three responses have the same bytes.
     receiver.answers = [Answer(unavailable), Answer(good), Answer(refused), Answer(good, body=partial_success(1))]
     exporter, telemetry = {
         ("metrics", "http"): (HttpMetricExporter, data(gauge(number_point(1)), gauge(number_point(2)))),
@@ -294,7 +294,7 @@ def test_an_operation_says_why_it_failed(receiver: Any, exporter_to: Any) -> Non
         receiver.answers = [answer]
         assert operation() == (error, code)
     receiver.fall_silent()
-    # gRPC has codes of its own for what befalls a call on the way.
+    # gRPC has its own codes for connection failures.
     assert operation() == ("timeout", None if over_http else "DEADLINE_EXCEEDED")
 
 

@@ -1,4 +1,4 @@
-"""The SDK's own metrics of processors and exporters, side by side with the stock SDK's."""
+"""The SDK's own metrics of processors and exporters, compared with the stock SDK's."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def enabled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def metrics_of(reader: InMemoryMetricReader) -> dict[str, Any]:
-    """What does not depend on time or on which component it is."""
+    """The metrics without values that depend on time or on the component's name."""
     metrics = {}
     data = reader.get_metrics_data()
     for resource in data.resource_metrics if data else ():
@@ -166,7 +166,7 @@ def test_metrics_of_a_full_queue_and_a_shutdown_equal_the_stock_sdks(http_receiv
     seen = []
     for kind in (STOCK, NATIVE):
         one = measured(kind, http_receiver, max_queue_size=10, max_export_batch_size=10)
-        # Nine wait; ten would be a batch, which goes at once.
+        # Nine spans wait; ten would be a full batch, which is exported at once.
         one.end_spans(9)
         one.processor.shutdown()
         one.end_spans(4)
@@ -181,7 +181,7 @@ def test_spans_dropped_from_a_full_queue_are_counted(http_receiver: Any, measure
     one.end_spans(10)
     from ..support.receiver import wait_until
 
-    wait_until(lambda: http_receiver.requests, "the first batch is under way")
+    wait_until(lambda: http_receiver.requests, "the first batch is being exported")
     one.end_spans(17)
     metrics = one.metrics()
     assert points(metrics, "otel.sdk.processor.span.processed") == {None: 10, "queue_full": 7}
@@ -192,7 +192,7 @@ def test_spans_dropped_from_a_full_queue_are_counted(http_receiver: Any, measure
 
 
 def test_failed_exports_have_an_error_type(receiver: Any, measured: Any) -> None:
-    """The stock SDK names the exception over gRPC, and over HTTP counts what was refused as if it was not."""
+    """Over gRPC the stock SDK uses the exception's name; over HTTP it counts refused spans as exported."""
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT
     seen = []
     for kind in (STOCK, NATIVE):
@@ -260,11 +260,11 @@ def test_no_processor_is_measured_by_default(http_receiver: Any, measured: Any, 
     assert one.exporter._native.take_operations() == []
 
 
-# --- Exporters that no native processor feeds -------------------------------------------------------------------------
+# --- Exporters without a native processor ----------------------------------------------------------------------------
 
 
 class Exporter:
-    """An exporter of a signal and its metrics."""
+    """An exporter of one signal, and its metrics."""
 
     def __init__(self, signal: str, kind: str, receiver: Any, **arguments: Any) -> None:
         self.signal = signal
@@ -274,7 +274,7 @@ class Exporter:
         self.exporter = EXPORTERS[signal, kind, receiver.protocol](**arguments)
 
     def export(self, count: int) -> bool:
-        """So many spans, metrics of one data point or log records, in one export."""
+        """Exports `count` spans, log records or metrics with one data point each, in one call."""
         telemetry: Any
         if self.signal == "traces":
             spans = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test")
@@ -394,7 +394,7 @@ def test_metrics_of_log_processors_equal_the_stock_sdks(receiver: Any, exporter_
 
 
 def test_a_metric_exporter_reports_to_the_provider_it_exports_for(receiver: Any) -> None:
-    """As upstream: to the provider that it is given later, by ``set_meter_provider``."""
+    """As in upstream, ``set_meter_provider`` passes the provider later."""
     seen = []
     for kind in (STOCK, NATIVE):
         exporter = EXPORTERS["metrics", kind, receiver.protocol](endpoint=receiver.endpoint_of("metrics"))
@@ -443,7 +443,7 @@ def test_a_forked_child_reports_only_its_own_exports(http_receiver: Any, exporte
     assert one.export(3)
     changes = one.exporter._metrics._changes
     exported = "otel.sdk.exporter.log.exported"
-    # As if another thread collected just then.
+    # As if another thread collects at this moment.
     with changes.lock:
         child = os.fork()
         if child == 0:

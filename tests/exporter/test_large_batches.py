@@ -1,4 +1,4 @@
-"""Requests that would be too long, or are too long for the receiver, go in parts; nothing that fits is lost."""
+"""Batches that are too long for a request or for the receiver are split; no span that fits is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HUGE = str(2**40)
 
 
 class PickyReceiver(HttpReceiver):
-    """Answers 413 to requests above a length."""
+    """Answers 413 to requests above a given length."""
 
     max_bytes: int = 2**60
 
@@ -40,7 +40,7 @@ def picky() -> Iterator[PickyReceiver]:
 
 @pytest.fixture
 def end_spans(provider_to: Callable[..., Any]) -> Callable[..., Any]:
-    """`end_spans(receiver, sizes)` ends spans with so long an attribute, flushes, and returns the processor."""
+    """`end_spans(receiver, sizes)` ends spans with attributes of these sizes, flushes, and returns the processor."""
 
     def make(receiver: Any, sizes: list[int], processor: Any = None, **settings: Any) -> Any:
         if processor is None:
@@ -73,7 +73,7 @@ def settled(counts: dict[str, int]) -> bool:
 
 
 def test_a_batch_ends_before_it_is_too_long_for_a_grpc_server(receiver: Any, end_spans: Any) -> None:
-    """The gRPC receiver has the usual limit of 4 MiB, and would refuse more."""
+    """The gRPC receiver has the default limit of 4 MiB, and refuses longer requests."""
     sizes = [30_000] * 500
     processor = end_spans(receiver, sizes)
     assert exported(receiver) == names(sizes)
@@ -99,7 +99,7 @@ def test_the_length_of_requests_can_be_set(receiver: Any, end_spans: Any, monkey
 def test_the_smaller_of_the_two_limits_applies(
     http_receiver: Any, exporter_to: Any, monkeypatch: Any, exporters: int, processors: str
 ) -> None:
-    """Spans behind a batch processor are not dropped for ``max_request_size``: requests are made no longer."""
+    """A batch processor does not drop spans because of ``max_request_size``: it makes shorter requests."""
     monkeypatch.setenv("OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", processors)
     provider = TracerProvider(shutdown_on_exit=False)
     processor = BatchSpanProcessor(
@@ -129,7 +129,7 @@ def test_the_limit_applies_before_compression(http_receiver: Any, exporter_to: A
 
 @pytest.mark.parametrize("size", [100, 5_000])
 def test_long_requests_are_compressed_like_short_ones(receiver: Any, exporter_to: Any, size: int) -> None:
-    """Long ones on a thread of their own."""
+    """Long requests are compressed on a separate thread."""
     provider = TracerProvider(shutdown_on_exit=False)
     processor = BatchSpanProcessor(exporter_to(receiver, compression="gzip"))
     provider.add_span_processor(processor)
@@ -145,7 +145,7 @@ def test_long_requests_are_compressed_like_short_ones(receiver: Any, exporter_to
 
 
 def test_a_batch_too_large_for_a_grpc_server_is_split(grpc_receiver: Any, end_spans: Any, monkeypatch: Any) -> None:
-    """Its own words: RESOURCE_EXHAUSTED, received message larger than max."""
+    """The server answers: RESOURCE_EXHAUSTED, received message larger than max."""
     monkeypatch.setenv("OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", HUGE)
     sizes = [30_000] * 500
     processor = end_spans(grpc_receiver, sizes)
@@ -162,7 +162,7 @@ def test_a_batch_too_large_for_an_http_server_is_split(picky: Any, end_spans: An
     assert exported(picky) == names(sizes)
     assert max(lengths(picky)) <= 100_000
     assert processor.counts()["exported"] == 300
-    assert caplog.text == "", "nothing is wrong"
+    assert caplog.text == "", "no warning is logged"
 
 
 def test_later_batches_fit_the_size_learned(picky: Any, end_spans: Any) -> None:

@@ -1,4 +1,4 @@
-"""The OTLP span exporters over both protocols: settings by argument and environment, what is sent, what is said."""
+"""The OTLP span exporters over both protocols: arguments, environment variables, requests and log lines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def spans(count: int = 1, kind: type[Any] = TracerProvider, name: str = "span", 
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """`make(protocol, ...)` is an exporter, shut down after the test."""
+    """`make(protocol, ...)` creates an exporter, shut down after the test."""
     made = []
 
     def make(protocol: str, **arguments: Any) -> Any:
@@ -65,14 +65,14 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
 
 
 def refusal(protocol: str, message: str) -> Answer:
-    """A request that is not to be tried again, with a reason in the protocol's form."""
+    """An answer that must not be retried, with a reason in the protocol's format."""
     if protocol == "grpc":
         return Answer(grpc.StatusCode.INVALID_ARGUMENT, body=message.encode())
     return Answer(400, body=Status(code=3, message=message).SerializeToString())
 
 
 def export_from_a_program(protocol: str, endpoint: str, arguments: str = "") -> subprocess.CompletedProcess[str]:
-    """In a process of its own, for what is said at most once a minute in one."""
+    """Runs in its own process, because some lines are logged at most once a minute per process."""
     program = f"""
 import logging, sys
 logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=logging.DEBUG, stream=sys.stdout)
@@ -182,7 +182,7 @@ def test_the_default_endpoints(make: Any) -> None:
 
 
 def test_the_path_of_a_grpc_endpoint_is_ignored(grpc_receiver: Any, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The general variable often serves both protocols."""
+    """The general variable is often used for both protocols."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"{grpc_receiver.base}/v1/traces")
     assert make("grpc").export(spans()) is SUCCESS
 
@@ -209,7 +209,7 @@ def test_whether_grpc_uses_tls_is_as_with_the_stock_exporter(
     make: Any, monkeypatch: pytest.MonkeyPatch, endpoint: Any, insecure: Any, signal: Any, general: Any
 ) -> None:
     if general == "" and "://" not in (endpoint or "://"):
-        general = None  # upstream takes an empty variable for false, the specification for one that is not set
+        general = None  # upstream: an empty variable means false; the specification: it counts as not set
     for variable, value in (("OTEL_EXPORTER_OTLP_TRACES_INSECURE", signal), ("OTEL_EXPORTER_OTLP_INSECURE", general)):
         if value:
             monkeypatch.setenv(variable, value)
@@ -377,7 +377,7 @@ MALFORMED = {
 def said_of_headers(
     request: pytest.FixtureRequest, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> Callable[[str], tuple[str, list[str]]]:
-    """`said_of_headers(value)` is the variable or argument it was given by, and what was raised or logged of it."""
+    """`messages_about_headers(value)` returns the name of the variable or argument, and what was raised or logged."""
 
     def read(value: str) -> tuple[str, list[str]]:
         protocol, source = request.param
@@ -481,7 +481,7 @@ def test_the_default_timeout_is_ten_seconds(protocol: str, make: Any) -> None:
 
 @pytest.fixture
 def wiretap() -> Iterator[Callable[[int], tuple[int, bytearray]]]:
-    """`wiretap(port)` is a port that leads there, and the bytes that went to it."""
+    """`wiretap(port)` returns a port that forwards to `port`, and the bytes sent to it."""
     sockets: list[socket.socket] = []
 
     def pump(source: socket.socket, sink: socket.socket, copy: bytearray | None) -> None:
@@ -691,7 +691,7 @@ def test_other_threads_run_during_an_export(receiver: Any, make: Any) -> None:
     exporter = make(receiver.protocol, endpoint=receiver.endpoint, timeout=2)
     exporting = threading.Thread(target=exporter.export, args=(spans(),))
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     assert exporting.is_alive()
     exporting.join(DEADLINE_SECONDS)
 
@@ -719,7 +719,7 @@ def test_a_shutdown_ends_the_wait_for_a_retry(receiver: Any, make: Any) -> None:
     results: list[Any] = []
     exporting = threading.Thread(target=lambda: results.append(exporter.export(spans())), daemon=True)
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     exporter.shutdown()
     exporting.join(DEADLINE_SECONDS)
     assert results == [FAILURE]
@@ -781,7 +781,7 @@ def test_the_retry_delay_of_the_grpc_receiver_is_used(grpc_receiver: Any, make: 
     from google.rpc.error_details_pb2 import RetryInfo
 
     info = RetryInfo(retry_delay=Duration(nanos=1_000_000)).SerializeToString()
-    # A code that is retried only with it.
+    # This code is retried only with a delay from the receiver.
     answer = Answer(grpc.StatusCode.RESOURCE_EXHAUSTED, {"google.rpc.retryinfo-bin": info})  # type: ignore[dict-item]
     grpc_receiver.answers = [answer]
     assert make("grpc", endpoint=grpc_receiver.endpoint, timeout=30).export(spans()) is SUCCESS

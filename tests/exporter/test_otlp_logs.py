@@ -1,4 +1,4 @@
-"""The OTLP log exporters over both protocols: what is sent, beside the stock exporters on the same records."""
+"""The OTLP log exporters over both protocols, compared with the stock exporters on the same records."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SCOPE = InstrumentationScope("library", "1.2", "https://example.com/scope", {"on
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Any]]:
-    """`make(receiver, ...)` is an exporter to it, shut down after the test."""
+    """`make(receiver, ...)` creates an exporter that sends to the receiver, shut down after the test."""
     made = []
 
     def make(receiver: Any, kinds: dict[str, Any] = KINDS, **arguments: Any) -> Any:
@@ -83,7 +83,7 @@ def make() -> Iterator[Callable[..., Any]]:
 
 
 def record(resource: Any = RESOURCE, scope: Any = SCOPE, limits: Any = None, **fields: Any) -> ReadWriteLogRecord:
-    """A record as the SDK hands it on: with its attributes bounded and cleaned."""
+    """A record as the SDK passes it to exporters: with limited and cleaned attributes."""
     fields = {
         "timestamp": 1644650195189786880,
         "observed_timestamp": 1644650195189786881,
@@ -100,7 +100,7 @@ def record(resource: Any = RESOURCE, scope: Any = SCOPE, limits: Any = None, **f
 
 
 def plain(**fields: Any) -> ReadableLogRecord:
-    """A record that somebody made by hand: its attributes are what they were given as."""
+    """A record created by hand, with unchanged attributes."""
     made = LogRecord(timestamp=1, observed_timestamp=2, context=IN_SPAN)
     for name, value in fields.items():
         setattr(made, name, value)
@@ -201,7 +201,7 @@ CASES: dict[str, list[Any]] = {
 
 
 def canonical(message: Any) -> bytes:
-    """Google's own encoding of a message; unlike `==` it takes two NaNs for the same."""
+    """Google's encoding of a message; unlike `==` it treats two NaNs as equal."""
     return message.SerializeToString(deterministic=True)
 
 
@@ -386,16 +386,16 @@ def test_an_attribute_that_cannot_be_encoded_is_dropped_and_logged(receiver: Any
     assert any("`bad`" in line for line in log())
 
 
-# --- What the exporter says is not exported --------------------------------------------------------------------------
+# --- The exporter's own log lines are not exported -------------------------------------------------------------------
 
 
 @pytest.fixture
 def logging_to(request: pytest.FixtureRequest) -> Iterator[Callable[..., LoggerProvider]]:
-    """`logging_to(processor)` makes records of everything that Python's logging gets."""
+    """`logging_to(processor)` creates log records from all lines of Python's logging."""
     handlers, providers = [], []
 
     class Handler(logging.Handler):
-        """As upstream's, which take the logger's name for the scope's."""
+        """Uses the logger's name as the scope's name, as upstream's handlers do."""
 
         def __init__(self, provider: LoggerProvider) -> None:
             super().__init__()
@@ -421,7 +421,7 @@ def logging_to(request: pytest.FixtureRequest) -> Iterator[Callable[..., LoggerP
 
 
 class Counting(LogRecordExporter):
-    """Passes batches on and keeps their bodies."""
+    """Passes batches to another exporter and keeps their bodies."""
 
     def __init__(self, exporter: Any) -> None:
         self._exporter = exporter
@@ -449,7 +449,7 @@ def test_the_log_line_of_a_failed_export_is_not_exported(receiver: Any, make: An
     get_logger("app", logger_provider=provider).emit(body="from the app")
     for _ in range(5):
         assert provider.force_flush()
-    # The line was there, and it went to other handlers; what is left of its batch is nothing, and no request.
+    # The line went to other handlers; its batch is empty without it, so there is no request.
     assert exporter.bodies[0] == ["from the app"]
     assert [body.partition(":")[0] for (body,) in exporter.bodies[1:]] == ["Failed to export 1 log records"]
     assert [body_of(sent) for sent in receiver.log_records()] == ["from the app"]
@@ -659,6 +659,6 @@ def test_other_threads_run_during_an_export(receiver: Any, make: Any) -> None:
     exporter = make(receiver, timeout=2)
     exporting = threading.Thread(target=exporter.export, args=([record()],))
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     assert exporting.is_alive()
     exporting.join(DEADLINE_SECONDS)

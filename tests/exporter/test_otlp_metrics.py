@@ -1,4 +1,4 @@
-"""The OTLP metric exporters over both protocols: what is sent, beside the stock exporters on the same data."""
+"""The OTLP metric exporters over both protocols, compared with the stock exporters on the same data."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ TRACE_ID, SPAN_ID = 0xD4CDA95B652F4A1592B449D5929FDA1B, 0x6E0C63257DE34C92
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Any]]:
-    """`make(receiver, ...)` is an exporter to it, shut down after the test."""
+    """`make(receiver, ...)` creates an exporter that sends to the receiver, shut down after the test."""
     made = []
 
     def make(receiver: Any, kinds: dict[str, Any] = KINDS, **arguments: Any) -> Any:
@@ -230,12 +230,12 @@ CASES: dict[str, sdk.MetricsData] = {
 
 
 def canonical(message: Any) -> bytes:
-    """Google's own encoding of a message; unlike `==` it takes two NaNs for the same."""
+    """Google's encoding of a message; unlike `==` it treats two NaNs as equal."""
     return message.SerializeToString(deterministic=True)
 
 
 def assert_sent_as_stock(receiver: Any, make: Any, metrics: sdk.MetricsData, **arguments: Any) -> list[Any]:
-    """What both exporters have sent: the same."""
+    """Asserts that both exporters send the same; returns what they sent."""
     stock, native = make(receiver, STOCK_KINDS, **arguments), make(receiver, **arguments)
     assert stock.export(metrics) is SUCCESS
     expected = list(receiver.requests)
@@ -246,7 +246,7 @@ def assert_sent_as_stock(receiver: Any, make: Any, metrics: sdk.MetricsData, **a
     return [request.message for request in sent]
 
 
-# --- What is sent ----------------------------------------------------------------------------------------------------
+# --- The spans -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -256,7 +256,7 @@ def test_metrics_are_sent_as_the_stock_exporter_sends_them(receiver: Any, make: 
 
 
 def collected() -> sdk.MetricsData:
-    """What the stock SDK collects of every instrument, with exemplars, several scopes and an exponential histogram."""
+    """What the stock SDK collects from all instruments, with exemplars, several scopes and an exponential histogram."""
     reader = sdk.InMemoryMetricReader(preferred_temporality={Histogram: DELTA})
     provider = MeterProvider(
         [reader],
@@ -687,7 +687,7 @@ def test_other_threads_run_during_an_export(receiver: Any, make: Any) -> None:
     exporter = make(receiver, timeout=2)
     exporting = threading.Thread(target=exporter.export, args=(data(gauge(number_point(1))),))
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     assert exporting.is_alive()
     exporting.join(DEADLINE_SECONDS)
 

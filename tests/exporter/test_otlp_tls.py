@@ -1,4 +1,4 @@
-"""The OTLP exporters of all signals over TLS: certificates by argument and by variable."""
+"""The OTLP exporters of all signals over TLS: certificates from arguments and from variables."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def tls_receiver(request: pytest.FixtureRequest, server: ServerTls) -> Iterator[
 
 @pytest.fixture(params=["http", "grpc"])
 def strict_receiver(request: pytest.FixtureRequest, server: ServerTls, authority: Authority) -> Iterator[Receiver]:
-    """It wants a certificate of the client."""
+    """A receiver that requires a client certificate."""
     yield from started(RECEIVERS[request.param], ServerTls(server.certificate, server.key, authority.certificate))
 
 
 @pytest.fixture
 def export() -> Iterator[Callable[..., bool]]:
-    """`export(signal, receiver, ...)` makes an exporter and exports one item; whether it arrived."""
+    """`export(signal, receiver, ...)` creates an exporter and exports one item; returns whether it arrived."""
     made = []
 
     def export(signal: str, receiver: Receiver, **arguments: Any) -> bool:
@@ -167,7 +167,7 @@ def test_a_variable_with_an_unreadable_file_is_named(
     log: Any,
 ) -> None:
     middle = f"{signal.upper()}_" if middle == "signal" else ""
-    # A key is of no use without its certificate.
+    # A key needs its certificate.
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(client[0]))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(client[1]))
     variable = f"OTEL_EXPORTER_OTLP_{middle}{name}"

@@ -1,4 +1,4 @@
-"""`install` and `uninstall`: what they replace, when, and what they leave alone."""
+"""`install` and `uninstall`: what they replace, when, and what they do not change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLASSES = {
     },
 }
 
-# Each program knows them as CLASSES, and may look at all of them.
+# Programs can use these as CLASSES, and can check all of them.
 LOOK = f"""
 from importlib import import_module
 CLASSES = {CLASSES!r}
@@ -40,7 +40,7 @@ def all_native():
 """
 
 
-# --- What is replaced, and put back ----------------------------------------------------------------------------------
+# --- What is replaced and restored -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("imported", ["before", "after"])
@@ -317,7 +317,7 @@ TOGETHER = """
 import threading
 
 def run_in_threads(work, count=32):
-    '''What `count` threads made of it that began at once.'''
+    '''Calls `work(number)` in `count` threads at the same moment; returns the results.'''
     barrier, results = threading.Barrier(count), []
     def one(number):
         barrier.wait()
@@ -412,7 +412,7 @@ assert not all_native()
     )
 
 
-# --- What it says ----------------------------------------------------------------------------------------------------
+# --- Log lines -------------------------------------------------------------------------------------------------------
 
 LOGGING = """
 import logging
@@ -486,7 +486,7 @@ def test_nothing_is_logged_without_a_problem() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
-# --- What was made before, and what is mixed -------------------------------------------------------------------------
+# --- Objects created before install, and mixed objects ---------------------------------------------------------------
 
 
 def test_a_provider_made_before_keeps_working(grpc_receiver: Any) -> None:
@@ -574,7 +574,7 @@ def test_subclasses_that_the_program_defines(http_receiver: Any) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A folder for PYTHONPATH whose sitecustomize installs."""
+    """A folder for PYTHONPATH whose sitecustomize module calls `install`."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text("import otel_rs\notel_rs.install()\n")

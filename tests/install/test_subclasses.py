@@ -1,5 +1,5 @@
-"""Classes of the user's own that derive from the provider, the processors and the exporters, and methods put in place
-of theirs on the object: what is overridden is called, as with the stock SDK."""
+"""Subclasses of the provider, the processors and the exporters, and methods replaced on an object: overridden methods
+are called, as with the stock SDK."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NATIVE = SimpleNamespace(
 
 @pytest.fixture(params=[STOCK, NATIVE], ids=["stock", "native"])
 def names(request: pytest.FixtureRequest) -> Any:
-    """The classes of one SDK, then of the other."""
+    """The classes of the stock SDK, then ours."""
     return request.param
 
 
@@ -51,7 +51,7 @@ def exporter_class(names: Any, receiver: Any) -> type[Any]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Any]]:
-    """`serve(provider, processor, ...)` is the provider with them, shut down after the test."""
+    """`serve(provider, processor, ...)` adds the processors and returns the provider, shut down after the test."""
     served = []
 
     def add(provider: Any, *processors: Any) -> Any:
@@ -160,7 +160,7 @@ def test_a_batch_processor_with_everything_overridden(
     calls = []
 
     class Processor(names.batch):  # type: ignore[misc]
-        """As vendors write them: makes its own exporter, marks what starts, filters what ended."""
+        """A typical vendor processor: creates its own exporter, marks starting spans, filters ended spans."""
 
         def __init__(self, endpoint: str) -> None:
             super().__init__(span_exporter=exporter_class(endpoint=endpoint), max_export_batch_size=7)
@@ -199,7 +199,7 @@ def test_a_batch_processor_with_everything_overridden(
 def test_a_batch_processor_that_exports_unsampled_spans(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
-    """By upstream's worker, which others reach for too."""
+    """Uses upstream's worker object, as other packages do."""
 
     class Unsampled(names.batch):  # type: ignore[misc]
         def on_end(self, span: Any) -> None:
@@ -220,7 +220,7 @@ def test_a_batch_processor_that_does_not_call_the_base_class(names: Any, serve: 
 
     class Processor(names.batch):  # type: ignore[misc]
         def __init__(self) -> None:
-            """Nothing of the base is set up."""
+            """Does not call the base class."""
 
         def on_end(self, span: Any) -> None:
             ended.append(span.name)
@@ -290,7 +290,7 @@ def test_a_method_replaced_in_several_providers(
     assert received(receiver) == ["kept"] * 2
 
 
-# --- What holds the processors ---------------------------------------------------------------------------------------
+# --- Multi-processors ------------------------------------------------------------------------------------------------
 
 
 def test_a_multi_processor_with_everything_overridden(
@@ -339,7 +339,7 @@ def test_a_multi_processor_that_does_not_call_the_base_class(names: Any) -> None
 
     class MultiProcessor(names.multi_processor):  # type: ignore[misc]
         def __init__(self) -> None:
-            """Nothing of the base is set up."""
+            """Does not call the base class."""
 
         def on_start(self, span: Any, parent_context: Any = None) -> None:
             pass
@@ -410,7 +410,7 @@ def test_an_exporter_with_everything_overridden(
     calls = []
 
     class Exporter(exporter_class):  # type: ignore[misc]
-        """As vendors write them: knows where to send to, and what not to send."""
+        """A typical vendor exporter: knows its endpoint, and filters spans."""
 
         def __init__(self, tenant: str, **keywords: Any) -> None:
             super().__init__(endpoint=receiver.endpoint, headers={"x-tenant": tenant}, **keywords)
@@ -471,7 +471,7 @@ def test_an_exporter_that_reports_a_failure(
 def test_an_exporter_that_delegates_to_another(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
-    """A span of the exporter's own making in place of what it was given."""
+    """It exports its own copy of each span."""
 
     class Redacting(SpanExporter):
         def __init__(self, inner: SpanExporter) -> None:

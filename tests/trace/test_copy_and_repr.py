@@ -1,4 +1,4 @@
-"""What Python offers for any object - copies, texts, comparison, hashes - gives what it gives with the stock SDK."""
+"""Copies, texts, comparison and hashes of objects give the same results as with the stock SDK."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..support.span_programs import REMOTE, WITH_STATE
 
 
 class Ids(sdk.IdGenerator):
-    """Ids in a row, so that both SDKs make the same."""
+    """Consecutive ids, so that both SDKs create the same ids."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -43,7 +43,7 @@ class Last(sdk.SpanProcessor):
 
 
 def objects(native: bool) -> dict[str, Any]:
-    """The same program with either SDK; what it got to see by name."""
+    """Runs the same program with one SDK; returns the objects that it uses, by name."""
     provider_class = otel_rs.TracerProvider if native else sdk.TracerProvider
     processors = otel_rs if native else sdk_export
     last = Last()
@@ -135,7 +135,7 @@ def native(both_results: Any) -> dict[str, Any]:
 
 
 def contents(value: Any) -> Any:
-    """What can be read of a value, in plain types."""
+    """The readable contents of a value, in plain types."""
     if isinstance(value, (trace.Span, sdk.ReadableSpan)):
         own = value.get_span_context()
         return contents(own), value.to_json() if isinstance(value, sdk.ReadableSpan) else repr(value)
@@ -153,7 +153,7 @@ def contents(value: Any) -> Any:
 
 
 def text(shown: str) -> str:
-    """A representation without what differs by design: addresses and the modules of classes."""
+    """A representation without the intended differences: addresses and the modules of classes."""
     shown = re.sub(r" at 0x[0-9a-f]+>", ">", shown)
     shown = re.sub(r"(otel_rs|opentelemetry)(\.[a-z_]+)+\.", "", shown)
     return re.sub(r"\b_Span\b", "Span", shown)
@@ -179,7 +179,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "call": lambda value: value(),
 }
 
-# on_end gets the span itself (docs/differences.md), which says its name; upstream's span refuses a deep copy.
+# on_end gets the span itself (docs/differences.md), whose repr shows its name; upstream's span cannot be deep-copied.
 BY_DESIGN = {("span in on_end", "repr"), ("span in on_end", "str"), ("span", "deepcopy"), ("ended span", "deepcopy")}
 
 CASES = [
@@ -191,7 +191,7 @@ CASES = [
 
 
 def outcome(operation: str, value: Any) -> Any:
-    """The result, or the type of what is raised: the words are the classes' own."""
+    """The result, or the type of the exception; its message differs by class."""
     try:
         return OPERATIONS[operation](value)
     except Exception as error:
@@ -208,7 +208,7 @@ def test_every_object_is_compared(stock: Any, native: Any) -> None:
 
 
 def test_the_comparison_sees_differences(stock: Any) -> None:
-    """The stock SDK's own objects differ from one another by these operations, so a wrong one of ours would too."""
+    """These operations distinguish the stock SDK's own objects, so they would also find a wrong object of ours."""
     for operation in ("repr", "to_json", "copy", "length", "hash", "contents"):
         assert len({repr(outcome(operation, value)) for value in stock.values()}) > 1
 

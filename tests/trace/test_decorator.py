@@ -1,4 +1,4 @@
-"""start_as_current_span as a decorator: a span for every call of a function."""
+"""start_as_current_span as a decorator: every call of the function creates a span."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trace and span ids: random and unique without a generator given, or those of the user's generator."""
+"""Trace and span ids: random and unique by default, or created by the user's generator."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_ids_are_valid_and_unique_over_eight_threads(provider: Any) -> None:
 
 
 def test_threads_that_run_one_after_another_have_different_ids(provider: Any) -> None:
-    """A thread's generator must not start where one of an ended thread started."""
+    """The generator of a new thread must not start in the same state as that of an ended thread."""
     tracer = provider.get_tracer("test")
     found: list[SpanContext] = []
     for _ in range(50):
@@ -67,7 +67,7 @@ def test_every_bit_is_random(provider: Any) -> None:
 
 
 def test_seeding_random_does_not_repeat_ids(provider: Any) -> None:
-    """Programs that seed `random` for a repeatable run must not send the same ids in each."""
+    """Programs that seed `random` for repeatable runs must not send the same ids in each run."""
     found = []
     for _ in range(2):
         random.seed(1)

@@ -1,4 +1,4 @@
-"""The names that upstream keeps to itself and that processors in the wild use all the same."""
+"""Private names of upstream's classes that existing processors use nevertheless."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))
 
 
 class Processor(SpanProcessor):
-    """Runs what it is given."""
+    """Calls the functions that it gets."""
 
     def __init__(self, on_start: Any = None, on_ending: Any = None, on_end: Any = None) -> None:
         nothing = lambda span: None  # noqa: E731
@@ -45,7 +45,7 @@ def attributes_of(span: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def exported(http_receiver: Any, provider_to: Callable[..., Any]) -> Callable[..., Any]:
-    """`exported(work, on_start=..., ...)` lets `work` write to a span, and sends it natively."""
+    """`exported(work, on_start=..., ...)` calls `work` with a span, and exports the span natively."""
 
     def run(work: Any = None, **callbacks: Any) -> Any:
         provider = provider_to(http_receiver)
@@ -276,7 +276,7 @@ def test_a_span_cannot_be_pickled(either: Any) -> None:
         pickle.dumps(either.start_span("span"))
 
 
-# --- What a span knows of its tracer ---------------------------------------------------------------------------------
+# --- What a span has from its tracer ---------------------------------------------------------------------------------
 
 
 def test_a_span_exposes_the_parts_it_was_created_with(provider: Any) -> None:
@@ -302,7 +302,7 @@ def test_a_span_keeps_the_resource_that_it_started_with(kind: Any) -> None:
     assert provider.get_tracer("test").start_span("span").resource is provider.resource
 
 
-# --- Methods that somebody replaced ----------------------------------------------------------------------------------
+# --- Replaced methods ------------------------------------------------------------------------------------------------
 
 
 def test_start_as_current_span_calls_start_span_of_a_subclass(provider: Any) -> None:

@@ -1,4 +1,4 @@
-"""The read side of a span: every property, and the JSON form, are the stock SDK's for the same program."""
+"""Reading a span: for the same program, every property and the JSON form equal the stock SDK's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import otel_rs
 from otel_rs.trace import TracerProvider
 
 from ..support.span_programs import LOCAL, PROGRAMS, REMOTE, WITH_STATE, Program
-from .test_span_encoding import NOW, much_of_everything
+from .test_span_encoding import NOW, large_program
 
 pytestmark = pytest.mark.sanitize
 
@@ -38,7 +38,7 @@ def run(kind: type[Any], program: Program, **arguments: Any) -> tuple[Any, ...]:
 
 
 class Comparer:
-    """Ids by order of appearance, and no times of this run."""
+    """Converts spans for comparison: ids become numbers in order of appearance, and current times are removed."""
 
     def __init__(self) -> None:
         self._ids: dict[int, int] = {}
@@ -66,7 +66,7 @@ class Comparer:
 
     @classmethod
     def plain(cls, value: Any) -> Any:
-        """Instances of subclasses read as what they are instances of: equal, but of the plain type."""
+        """Converts instances of subclasses of plain types to the plain type, because we return those."""
         for kind in (str, bool, int, float, bytes):
             if isinstance(value, kind):
                 return value if kind is bool else kind.__new__(kind, kind.__getnewargs__(value)[0])
@@ -116,8 +116,8 @@ def test_every_property_is_that_of_the_stock_sdk(program: Program) -> None:
 )
 def test_parts_dropped_by_limits_are_counted_as_in_the_stock_sdk(limits: dict[str, int]) -> None:
     stock, native = Comparer(), Comparer()
-    expected = [stock.span(s) for s in run(sdk.TracerProvider, much_of_everything, span_limits=SpanLimits(**limits))]
-    got = [native.span(s) for s in run(TracerProvider, much_of_everything, span_limits=SpanLimits(**limits))]
+    expected = [stock.span(s) for s in run(sdk.TracerProvider, large_program, span_limits=SpanLimits(**limits))]
+    got = [native.span(s) for s in run(TracerProvider, large_program, span_limits=SpanLimits(**limits))]
     assert got == expected
 
 
@@ -228,7 +228,7 @@ def test_a_span_can_be_referred_to_weakly_compared_and_hashed(tracer: Any) -> No
 
 
 def test_instrumentations_can_set_python_attributes_on_a_span(tracer: Any) -> None:
-    """Instrumentation packages do."""
+    """Some instrumentation packages do this."""
     span = tracer.start_span("span")
     span.anything = 1
     assert span.anything == 1

@@ -1,4 +1,4 @@
-"""Sampling: the stock samplers decide natively as they do in Python, any other is asked as upstream asks it."""
+"""Sampling: native stock samplers decide as they do in Python; all other samplers are called as in the stock SDK."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def outcome(span: Any) -> Any:
 
 
 class Ids(RandomIdGenerator):
-    """Trace ids in a row."""
+    """Returns the trace ids of a list, one after another."""
 
     def __init__(self, ids: list[int]) -> None:
         self.ids = iter(ids)
@@ -186,7 +186,7 @@ THRESHOLD = "8" + "0" * 13
 
 
 class Tagging(ComposableSampler):
-    """One of the user's own, with all that an intent can say."""
+    """A custom sampler whose intent sets every field."""
 
     def sampling_intent(self, *arguments: Any, **keywords: Any) -> SamplingIntent:
         return SamplingIntent(0, True, {"tagged": True}, lambda state: state.add("tag", "1"))
@@ -257,7 +257,7 @@ def test_a_composite_sampler_writes_its_threshold_on_the_wire(http_receiver: Any
     assert [(span.name, span.trace_state) for span in http_receiver.spans()] == [("1", "ot=th:8")]
 
 
-# --- By environment --------------------------------------------------------------------------------------------------
+# --- From the environment --------------------------------------------------------------------------------------------
 
 ENVIRONMENTS = [
     (name, argument)
@@ -303,11 +303,11 @@ def test_an_argument_overrides_the_environment(make_provider_of: Any, monkeypatc
     assert provider.get_tracer("test").start_span("span").is_recording()
 
 
-# --- Samplers of the user's own --------------------------------------------------------------------------------------
+# --- Custom samplers -------------------------------------------------------------------------------------------------
 
 
 class CustomSampler(Sampler):
-    """Notes the questions, bound to upstream's parameters, and answers as told."""
+    """Records its calls by the names of upstream's parameters, and returns the answer that it was created with."""
 
     def __init__(self, answer: Callable[[], Any] = lambda: SamplingResult(Decision.RECORD_AND_SAMPLE)) -> None:
         self.answer = answer
@@ -358,7 +358,7 @@ def test_a_custom_sampler_gets_the_same_arguments_as_in_the_stock_sdk(wrap: Call
 
 
 def test_the_samplers_attributes_become_the_spans(make_provider_of: Any) -> None:
-    """They replace those given: a sampler that wants both returns both."""
+    """They replace the initial attributes: a sampler that wants to keep those returns them, too."""
     answers = iter(
         [
             SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler": "x", "list": [1]}),

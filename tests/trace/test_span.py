@@ -1,4 +1,4 @@
-"""A span as the application writes it: what it accepts, what it says in the log, and what it never does."""
+"""A span as the application writes it: what it accepts, what it logs, and that it never raises."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_flags_are_converted_to_bool(either: Any, truth: Any) -> None:
     assert span.is_recording() == (not truth)
 
 
-# --- Bad values: nothing is raised, the span and its batch survive ---------------------------------------------------
+# --- Bad values: nothing raises, and the span and its batch are exported ---------------------------------------------
 
 
 class RaisesInStr:
@@ -381,7 +381,7 @@ def test_a_value_whose_str_ends_the_same_span(
 
 
 def test_the_destructor_of_a_replaced_value_may_end_the_span(http_receiver: Any, provider_to: Any) -> None:
-    """A reference that the span gives up can run `__del__`."""
+    """When the span releases a reference, `__del__` can run."""
 
     class EndsInDel(int):
         def __del__(self) -> None:
@@ -612,7 +612,7 @@ def test_setting_attributes_without_end_does_not_grow_the_span(tracer: Any) -> N
     span.end()
 
 
-# --- Values that unfold, interrupts on the way, blocks within themselves ---------------------------------------------
+# --- Values that expand, interrupts, nested blocks -------------------------------------------------------------------
 
 
 def test_shared_containers_that_expand_without_bound_are_dropped(tracer: Any, log: Any) -> None:

@@ -1,4 +1,4 @@
-"""What otel-rs sends, decoded by google's protobuf, is what the stock SDK and encoder make of the same program."""
+"""otel-rs sends the same as the stock SDK and encoder for the same program; google's protobuf decodes both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
 from ..support import span_programs
 from ..support.span_programs import LOCAL, PROGRAMS, REMOTE, WITH_STATE, Program
 
-# Times around now are those of this run; the programs' explicit ones are not.
+# Times near the current time belong to this run; the explicit times in the programs are far from it.
 NOW = range(1_740_000_000_000_000_000, 4_000_000_000_000_000_000)
 _ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
 _TRACEBACK_LINE = re.compile(r'  File ".*\n(?:    .*\n)*')
@@ -46,7 +46,7 @@ def native(http_receiver: Any, provider_to: Callable[..., Any]) -> Callable[...,
 
 
 def comparable(request: ExportTraceServiceRequest, link_trace_state: bool = True) -> str:
-    """The request as text, with ids by order of appearance, without the times of this run and traceback lines."""
+    """The request as text: ids become numbers in order of appearance; current times and traceback lines are removed."""
     names: dict[bytes, bytes] = {b"": b""}
 
     def known(id: bytes) -> bytes:
@@ -73,7 +73,7 @@ def comparable(request: ExportTraceServiceRequest, link_trace_state: bool = True
     return _ADDRESS.sub("0x", str(request))
 
 
-# docs/differences.md: the encoder upstream takes str() of keys within mappings, we take the text itself.
+# docs/differences.md: in mappings, upstream's encoder calls str() on keys; we use the text itself.
 DIFFERENT = {"value: mapping of text enums"}
 
 
@@ -82,7 +82,7 @@ DIFFERENT = {"value: mapping of text enums"}
     [pytest.param(program, id=name) for name, program in PROGRAMS.items() if name not in DIFFERENT],
 )
 def test_the_wire_form_equals_the_stock_sdks(program: Program, native: Callable[..., Any]) -> None:
-    # Upstream leaves a link's trace state out.
+    # Upstream does not send a link's trace state.
     expected = comparable(stock(program))
     assert comparable(native(program), link_trace_state=False) == expected
 
@@ -114,7 +114,7 @@ def large_program(tracer: Any) -> None:
     attributes["list"] = ["abcdefgh", ["abcdefgh"], {"key longer than that": "abcdefgh"}, b"abcdefgh"]
     attributes["object"] = span_programs.WithStr()
     attributes[""] = "no key"
-    # One Link object each: the stock SDK changes the one it is given.
+    # Each gets its own Link object, because the stock SDK modifies it.
     links = [Link(LOCAL, attributes) for _ in range(5)]
     with tracer.start_as_current_span("much", attributes=attributes, links=links) as span:
         for number in range(5):

@@ -1,4 +1,4 @@
-"""Python span processors: what they are called with, in which order, and what they may do meanwhile."""
+"""Python span processors: their arguments, the order of calls, and what they may do in a call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CALLS = ["on_start", "_on_ending", "on_end"]
 
 
 class Recording(SpanProcessor):
-    """Notes every call: its own name, the method, the arguments as they came."""
+    """Records every call: the processor's name, the method and the arguments."""
 
     def __init__(self, calls: list[Any], name: str = "") -> None:
         self.calls, self.name = calls, name
@@ -47,7 +47,7 @@ class Recording(SpanProcessor):
 
 
 class Calling(SpanProcessor):
-    """Calls a function at the steps it is given for, or at each."""
+    """Calls a function at the given steps, or at every step."""
 
     def __init__(self, function: Callable[[Any], Any], *steps: str) -> None:
         self.function, self.steps = function, steps or CALLS
@@ -165,7 +165,7 @@ def test_on_end_is_called_once_when_threads_end_a_span_at_once(make_provider_of:
 
 
 def test_a_processor_without_the_base_class_is_called(provider: Any) -> None:
-    """One that has the methods and derives from nothing."""
+    """It has the methods, but no base class."""
     ended = []
 
     class Plain:
@@ -229,7 +229,7 @@ def test_a_processor_may_write_when_the_span_is_ending(make_provider_of: Any, me
 
 
 def test_a_processor_cannot_write_when_the_span_has_ended(make_provider_of: Any, memory: InMemorySpanExporter) -> None:
-    """Upstream gives it a copy without the methods, we give it the span."""
+    """Upstream passes a copy without the write methods; we pass the span itself."""
 
     def write(span: Any) -> None:
         if hasattr(span, "set_attribute"):
@@ -250,7 +250,7 @@ def test_a_processor_may_end_the_span_that_starts(make_provider_of: Any, memory:
 
 
 def values(span: Any) -> dict[str, Any]:
-    """The attributes of a span as it was received."""
+    """The attributes of a received span."""
     return {
         attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value")) for attribute in span.attributes
     }
@@ -289,7 +289,7 @@ def test_the_baggage_processor_copies_only_the_selected_keys(
 
 
 def test_a_write_in_on_ending_is_logged_as_in_the_stock_sdk(make_provider_of: Any, log: Any) -> None:
-    """Upstream has set the end time before it calls `_on_ending`."""
+    """Upstream sets the end time before it calls `_on_ending`."""
 
     def write(span: Any) -> None:
         span.set_attribute("a", 1)
@@ -346,7 +346,7 @@ def test_a_processor_may_measure_spans_as_they_end(make_provider_of: Any) -> Non
 
 
 class Filtering(SpanProcessor):
-    """Hands on to another processor what it likes."""
+    """Passes only some spans to another processor."""
 
     def __init__(self, inner: SpanProcessor) -> None:
         self.inner = inner
@@ -383,7 +383,7 @@ def test_a_processor_may_filter_before_another(
 def test_a_processor_may_end_other_spans(
     make_provider_of: Any, http_receiver: Any, exporter_to: Any, step: str
 ) -> None:
-    """Each that ends has another one ended, within its own step."""
+    """Inside its own call, each ending span ends another span."""
 
     def end_another(span: Any) -> None:
         if others:
@@ -516,7 +516,7 @@ def test_an_exception_in_a_processor_does_not_replace_the_applications(provider:
 
 
 class CountingState(TraceState):
-    """Counts how often it is encoded, which happens when a span is."""
+    """Counts how often it is encoded, which happens once each time the span is encoded."""
 
     encoded = 0
 

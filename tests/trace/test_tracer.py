@@ -1,4 +1,4 @@
-"""Starting spans: every parameter of start_span and start_as_current_span, and how blocks end."""
+"""Starting spans: every parameter of start_span and start_as_current_span, and the end of `with` blocks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def only(memory: InMemorySpanExporter) -> Any:
     return span
 
 
-# Both ways to start a span: as a function that takes start_span's arguments and returns the ended span.
+# The two ways to start a span, as functions that take start_span's arguments and return the ended span.
 def by_start_span(tracer: Any, *arguments: Any, **keywords: Any) -> Any:
     span = tracer.start_span(*arguments, **keywords)
     span.end()
@@ -193,7 +193,7 @@ def test_an_ended_span_can_be_a_parent(tracer: Any) -> None:
 
 
 def test_a_block_with_an_explicit_context_keeps_the_other_current_values(tracer: Any) -> None:
-    """The context names the parent; the span is put into the current one."""
+    """The explicit context gives the parent, but the span is added to the current context."""
     token = context_api.attach(context_api.set_value("here", 1))
     explicit = context_api.set_value("there", 2, trace.set_span_in_context(trace.NonRecordingSpan(REMOTE)))
     with tracer.start_as_current_span("span", explicit):
@@ -435,7 +435,7 @@ def test_a_tracer_serves_eight_threads(tracer: Any, memory: InMemorySpanExporter
     assert all(span.parent is None and len(span.links) == 1 for span in spans)
 
 
-# --- What others do with a tracer ------------------------------------------------------------------------------------
+# --- Private attributes of a tracer that other packages use ----------------------------------------------------------
 
 
 def test_a_tracer_exposes_its_scope_and_parts(make_provider_of: Any) -> None:

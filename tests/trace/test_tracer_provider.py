@@ -1,4 +1,4 @@
-"""The provider: tracers by scope, processors, resource, shutdown, and what others do with its insides."""
+"""The provider: tracers by scope, processors, resource, shutdown, private attributes that others use."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def names(memory: InMemorySpanExporter) -> list[str]:
 
 
 class Steps(SpanProcessor):
-    """Notes what it is told, with its own name before it."""
+    """Records its calls, each with the processor's name as prefix."""
 
     def __init__(self, name: str = "", steps: list[str] | None = None) -> None:
         self.name = name
@@ -281,7 +281,7 @@ def test_two_providers_may_share_a_multi_processor(make_provider_of: Any) -> Non
     assert steps.steps == ["start span", "end span"]
 
 
-# --- What others do with a provider's insides ------------------------------------------------------------------------
+# --- Private attributes of a provider that other packages use --------------------------------------------------------
 
 
 def test_the_processors_can_be_listed(make_provider_of: Any) -> None:
@@ -291,7 +291,7 @@ def test_the_processors_can_be_listed(make_provider_of: Any) -> None:
 
 
 def test_the_processors_can_be_replaced(make_provider_of: Any) -> None:
-    """As tests and other distributions do that take the exporters of a running program away."""
+    """Tests and other distributions do this to remove the exporters of a running program."""
     old, new = Steps(), Steps()
     provider = make_provider_of(old)
     tracer = provider.get_tracer("a")
@@ -603,7 +603,7 @@ def test_detectors_named_by_the_environment_are_asked(
 
 
 def test_a_changed_resource_is_on_later_spans(make_provider_of: Any) -> None:
-    """Upstream changes it in a forked child."""
+    """Upstream changes the resource in a forked child."""
     provider = make_provider_of(resource=Resource({"a": 1}))
     tracer = provider.get_tracer("a")
     tracer.start_span("before").end()

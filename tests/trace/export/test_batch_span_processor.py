@@ -1,4 +1,4 @@
-"""Batching: with native exporters on the pipeline's thread, with Python ones on a Python thread."""
+"""The batch processor: native exporters run on the export thread, Python exporters on a Python thread."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def batches(receiver: Any) -> list[int]:
     ]
 
 
-# --- When batches go -------------------------------------------------------------------------------------------------
+# --- When batches are exported ---------------------------------------------------------------------------------------
 
 
 def test_a_full_batch_is_exported_at_once(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
@@ -143,7 +143,7 @@ def test_only_sampled_spans_are_exported(http_receiver: Any, exporter_to: Any, m
 
 @pytest.mark.parametrize("threads", [1, 8])
 def test_nothing_of_100_000_spans_is_lost(receiver: Any, exporter_to: Any, make_provider: Any, threads: int) -> None:
-    """The queue holds 10,000: the application is held back by what has arrived, as by any receiver that keeps up."""
+    """The queue holds 10,000 spans. The application waits for the receiver, so that the queue never overflows."""
     processor = BatchSpanProcessor(exporter_to(receiver), max_queue_size=10_000, schedule_delay_millis=100)
     provider = make_provider(processor)
     tracer = provider.get_tracer("test")
@@ -186,7 +186,7 @@ def test_a_full_queue_drops_and_counts_exactly(
     provider = make_provider(processor)
     for batch in range(concurrent):
         end_spans(provider, 10)
-        wait_until(lambda expected=batch + 1: len(http_receiver.requests) == expected, "the batch is under way")
+        wait_until(lambda expected=batch + 1: len(http_receiver.requests) == expected, "the batch is being exported")
     end_spans(provider, 35)
     under_way = 10 * concurrent
     assert processor.counts() == {
@@ -321,7 +321,7 @@ def test_shutdown_keeps_its_deadline_with_a_receiver_that_never_answers(receiver
     started = time.monotonic()
     processor.shutdown(200)
     assert 0.1 < time.monotonic() - started < 5
-    counts = wait_until(lambda: (counts := processor.counts())["pending"] == 0 and counts, "what is left is given up")
+    counts = wait_until(lambda: (counts := processor.counts())["pending"] == 0 and counts, "nothing is pending")
     assert counts["failed"] + counts["dropped"] == 5
 
 
@@ -481,7 +481,7 @@ def test_exit_without_a_receiver_is_prompt_and_logs_one_line() -> None:
     assert len(done.stderr.splitlines()) <= 1, done.stderr
 
 
-# --- What is said ----------------------------------------------------------------------------------------------------
+# --- Log lines -------------------------------------------------------------------------------------------------------
 
 
 PROGRAM_ONE_WARNING = """
@@ -657,7 +657,7 @@ def test_a_full_queue_before_a_python_exporter_counts_exactly(make_provider: Any
     )
     provider = make_provider(processor)
     end_spans(provider, 10)
-    wait_until(lambda: exporter.batches, "the first batch is under way")
+    wait_until(lambda: exporter.batches, "the first batch is being exported")
     end_spans(provider, 35)
     assert processor.counts() == {"dropped": 15, "pending": 20}
     exporter.hold.set()
@@ -736,7 +736,7 @@ def test_a_native_processor_within_another_works(
     provider = make_provider(processor, active_span_processor=inner)
     end_spans(provider, 3)
     assert provider.force_flush()
-    # The fixture added it as well, so that every span comes twice.
+    # The fixture adds it, too, so every span arrives twice.
     assert len(http_receiver.spans()) == 6
 
 
@@ -822,7 +822,7 @@ def test_a_receiver_that_goes_away_and_comes_back(receiver: Any, exporter_to: An
 
 
 def test_logging_handlers_may_make_spans(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
-    """A report of the pipeline is logged when a span ends: a handler that makes spans must not go on for ever."""
+    """Reports of the export thread are logged when a span ends: a handler that creates spans must not loop for ever."""
     http_receiver.answers = [Answer(400)] * 1000
     provider = make_provider(BatchSpanProcessor(exporter_to(http_receiver), max_queue_size=4, max_export_batch_size=2))
     tracer = provider.get_tracer("test")
