@@ -1,4 +1,4 @@
-"""Tracing tools, profilers, memory tracers and fault handlers that are on: spans go on, and nothing odd is seen."""
+"""Spans work while tracing tools, profilers, memory tracers and fault handlers are active, and these see no errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..support.receiver import Receiver, wait_until
 from ..support.relay import Relay
 from ..support.traced_program import Ended, TracedProgram, destination, names, run
 
-# What spans of all kinds do, in two threads: native code, Python code that it calls, and exceptions.
+# Spans in several threads that use native code, Python code called from it, and exceptions.
 WORK = """
 import logging
 import pathlib
@@ -58,7 +58,7 @@ WORK_ENDED = {"work": 90, "failed": 90}
 
 
 def run_quietly(receiver: Receiver, program: str, **arguments: object) -> Ended:
-    """Runs it after the definitions above; it ends well and says nothing."""
+    """Runs `program` after the definitions above; asserts that it succeeds and prints no errors."""
     ended = run(WORK + program, **destination(receiver), **arguments)
     assert (ended.code, ended.stderr) == (0, "")
     return ended
@@ -66,7 +66,7 @@ def run_quietly(receiver: Receiver, program: str, **arguments: object) -> Ended:
 
 # --- Callbacks that make spans ---------------------------------------------------------------------------------------
 
-# A tool's callback is not called for what it does itself; the flag is for those that are called in other threads.
+# The flag prevents recursion: a callback does nothing while the same thread is already in it.
 TOOL = """
 calls = 0
 busy = threading.local()
@@ -93,7 +93,7 @@ def tool(*_):
 TOOLS = {
     "settrace": "threading.settrace(tool); sys.settrace(tool)",
     "setprofile": "threading.setprofile(tool); sys.setprofile(tool)",
-    # CPython before 3.12 collects garbage within `ContextVar.set`, which does not bear another one on the same thread.
+    # CPython before 3.12 collects garbage inside `ContextVar.set`, which another `set` on the same thread would break.
     "gc callbacks": """
 makes_current = sys.version_info >= (3, 12)
 gc.callbacks.append(tool)
@@ -168,16 +168,16 @@ tell(grown=sum(statistic.size_diff for statistic in after.compare_to(before, "fi
     assert calls["work"] == 1
     assert calls["on_end"] == 60
     assert ended.fact("traced") > 0
-    # The snapshot itself is among it.
+    # This includes the snapshot itself.
     assert ended.fact("grown") < 500_000
     assert names(http_receiver) == {"work": 30 + 6 * 90, "failed": 30 + 6 * 90, "live": 10}
 
 
 def test_the_fault_handler_reports_nothing(receiver: Receiver, tmp_path: Path) -> None:
-    """It is on over exports and exit; asked while we are at work, and while we wait, it gives every thread's frames.
+    """It is active during exports and at exit; during work and waits it dumps the frames of every thread.
 
-    `dump_traceback_later` is not asked for while Python code runs: CPython 3.11 reads frames without the GIL there, and
-    crashes, with or without OpenTelemetry.
+    The test does not use `dump_traceback_later` while Python code runs: CPython 3.11 then reads frames without the GIL
+    and crashes, with or without OpenTelemetry.
     """
     dump = tmp_path / "dump"
     program = f"""
@@ -235,7 +235,7 @@ file.close()
 
 DEBUGGING = {
     "PYTHONMALLOC=debug": {"PYTHONMALLOC": "debug"},
-    # Warnings are shown, memory is checked, the fault handler is on.
+    # Warnings, memory checks and the fault handler are active.
     "PYTHONDEVMODE": {"PYTHONDEVMODE": "1"},
     "PYTHONMALLOC=malloc": {"PYTHONMALLOC": "malloc_debug", "MALLOC_PERTURB_": "165"},
 }
@@ -256,7 +256,7 @@ end_spans(provider, "at exit", 10)
 
 
 def test_a_debugger_thread_may_inspect_everything(http_receiver: Receiver) -> None:
-    """It takes the frames of running threads, shows what is in them, and stops a thread within a span."""
+    """It reads the frames of running threads and shows the variables in them."""
     program = """
 sys.setswitchinterval(1e-4)
 going_on, looks = True, 0
@@ -268,7 +268,7 @@ def look():
         for thread, frame in sys._current_frames().items():
             while thread != me and frame:
                 for value in list(frame.f_locals.values()):
-                    # Frames hold things that are not ready to be asked what they are.
+                    # Frames may hold objects that are not fully initialized.
                     if type(value).__name__ == "Span":
                         repr(value), value.is_recording(), getattr(value, "attributes", None), dir(value)
                         value.to_json() if hasattr(value, "to_json") else None
@@ -296,7 +296,7 @@ BREAKPOINT = """
 import bdb
 
 class Debugger(bdb.Bdb):
-    # Steps over every line, and shows what is there, as an editor's pane of variables does.
+    # Steps over every line, and shows the variables, as an editor does.
     stops = 0
     def user_line(self, frame):
         Debugger.stops += 1
@@ -319,7 +319,7 @@ def test_stepping_through_spans(http_receiver: Receiver) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="asks the system for the program's threads")
 def test_tools_do_not_see_the_export_thread(http_receiver: Receiver) -> None:
-    """It is not Python's: tools that are called for every thread are not called for it."""
+    """It is not a Python thread, so tools that run in every thread do not run in it."""
     program = """
 seen = set()
 def note(*_):

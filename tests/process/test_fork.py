@@ -1,4 +1,4 @@
-"""A forked child starts clean: its own ids, its own connections, an empty queue. The parent goes on unharmed."""
+"""A forked child starts clean: its own ids, its own connections, an empty queue. The parent is not affected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_rs import BatchSpanProcessor, TracerProvider
 
 from ..support.receiver import DEADLINE_SECONDS, wait_until
 
-# Python 3.12 and later warn of a fork in a process with threads. That is what is tested here.
+# Python 3.12 and later warn about a fork in a process with threads, which is what these tests do.
 pytestmark = [
     pytest.mark.sanitize,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -27,7 +27,7 @@ pytestmark = [
 
 
 class Child:
-    """Runs a function in a forked child. Whatever it does, the child does not return into the test."""
+    """Runs a function in a forked child. The child never returns into the test."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._reading, writing = os.pipe()
@@ -36,7 +36,7 @@ class Child:
             status = 1
             try:
                 os.close(self._reading)
-                signal.alarm(int(DEADLINE_SECONDS))  # a child that hangs dies
+                signal.alarm(int(DEADLINE_SECONDS))  # kills a child that hangs
                 os.write(writing, repr(function()).encode())
                 status = 0
             except BaseException:
@@ -46,7 +46,7 @@ class Child:
         os.close(writing)
 
     def result(self) -> Any:
-        """What the function returned, once the child has ended."""
+        """Waits for the child's end; returns the function's result."""
         with os.fdopen(self._reading, "rb") as pipe:
             text = pipe.read().decode()
         _, status = os.waitpid(self.pid, 0)
@@ -293,7 +293,7 @@ if pid := os.fork():
     tracer.start_span("after").end()
 else:
     tracer.start_span("child").end()
-# Both end as programs do: nothing is flushed by hand.
+# Both processes exit normally, without an explicit flush.
 """
 
 
@@ -341,7 +341,7 @@ tracer = provider.get_tracer("test")
 tracer.start_span("before").end()
 assert provider.force_flush()
 tracer.start_span("waiting").end()
-# The GIL is kept over the call, as uWSGI does; Python's own fork hooks do not run.
+# The call keeps the GIL, as uWSGI does; Python's own fork hooks do not run.
 pid = ctypes.PyDLL(None).fork()
 span = tracer.start_span("after" if pid else "child")
 span.end()
@@ -378,7 +378,7 @@ def descriptors():
         try:
             found[number] = os.readlink(f"/proc/self/fd/{number}")
         except FileNotFoundError:
-            pass  # the listing's own
+            pass  # the descriptor of the listing itself
     return found
 
 with open(os.devnull) as ours, open("/proc/self/status") as another:
@@ -392,7 +392,7 @@ with open(os.devnull) as ours, open("/proc/self/status") as another:
         assert os.waitpid(pid, 0)[1] == 0
         provider.get_tracer("test").start_span("parent").end()
         assert provider.force_flush()
-        assert descriptors() == connected, "the parent goes on with its connection"
+        assert descriptors() == connected, "the parent keeps its connection"
         os._exit(0)
     left = descriptors()
     lost = sorted(link.partition(":")[0] for number, link in connected.items() if number not in left)

@@ -1,4 +1,4 @@
-"""Short-lived jobs and frozen processes: a flush is exact and cheap, and what stood still goes on correctly."""
+"""Short-lived jobs and stopped processes: a flush is exact and cheap, and a stopped process continues correctly."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_a_flush_returns_false_at_its_timeout(receiver: Receiver, provider_to: A
         started = time.perf_counter()
         assert provider.force_flush(timeout_millis) is False
         late.append((time.perf_counter() - started) * 1e3 - timeout_millis)
-    # The system may keep this thread from running at one time, not at all of them.
+    # A busy system may delay this thread once, but not every time.
     assert min(late) < 5
-    # Upstream's list of processors tells each its time in whole milliseconds.
+    # Upstream's multi-processor passes each processor its timeout in whole milliseconds.
     assert all(millis > -1 for millis in late)
 
 
-# In turns, so that what else goes on in the machine is the same for both.
+# The SDKs take turns, so that other load on the machine affects both equally.
 INVOKED = """
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.export import BatchSpanProcessor as StockProcessor
@@ -71,7 +71,7 @@ for number in range(201):
         tracer = provider.get_tracer(name)
         before = time.perf_counter(), time.process_time()
         invocation(provider, tracer)
-        if number:  # the first connects
+        if number:  # the first invocation opens the connection
             wall.setdefault(name, []).append(time.perf_counter() - before[0])
             cpu.setdefault(name, []).append(time.process_time() - before[1])
 tell(wall=wall, cpu=cpu)
@@ -85,7 +85,7 @@ def test_a_flush_after_every_invocation_is_cheaper_than_the_stock_sdks(receiver:
     assert names(receiver) == {"invoked": 2 * 3 * 201}
     wall, cpu = [{sdk: median(times) * 1e3 for sdk, times in ended.fact(of).items()} for of in ("wall", "cpu")]
     print(f"milliseconds an invocation, {receiver.protocol}: {wall=} {cpu=}")
-    # The receiver's own time, the same for both, is most of the first.
+    # Most of the elapsed time is the receiver's, which is the same for both.
     assert wall["native"] < wall["stock"]
     assert cpu["native"] < cpu["stock"] / 1.5
 
@@ -93,7 +93,7 @@ def test_a_flush_after_every_invocation_is_cheaper_than_the_stock_sdks(receiver:
 # --- Stopped and continued -------------------------------------------------------------------------------------------
 
 STOPPED_SECONDS = 2.0
-# So that timers expire while the process is stopped, and that there is time left when it goes on.
+# Timers expire while the process is stopped, and time is left when it continues.
 EXPORT_TIMEOUT = {"OTEL_BSP_EXPORT_TIMEOUT": "1800"}
 
 
@@ -146,7 +146,7 @@ os._exit(0)
 """
 )
 
-# Many connections: which of a timer and of an answer is seen first at the continuation is a matter of luck.
+# Many connections, because after the continuation either a timer or an answer may be handled first.
 IN_FLIGHT = """
 name, count = os.environ["TEST_NAME"], 8
 processors = [batching() for _ in range(count)]
@@ -178,7 +178,7 @@ else:
     provider.force_flush()
     end_spans(provider, "child", 10)
     tell(child=os.getpid())
-# The timer exports what waits; the flush at the end, what comes later.
+# The timer exports the queued spans; the flush at the end exports later ones.
 while processor.counts()["pending"]:
     time.sleep(0.01)
 name = "parent" if pid else "child"
@@ -207,7 +207,7 @@ def test_a_process_stopped_while_idle_continues(receiver: Receiver) -> None:
 
 
 def expected_names(ended: Ended, name: str) -> dict[str, int]:
-    """The names of the spans that a paced program made, once each, after a look at its counts."""
+    """Checks the counts of a paced program; returns the names of its spans, each once."""
     counts = ended.fact(name)
     made = counts["made"]
     assert made > 200
@@ -216,7 +216,7 @@ def expected_names(ended: Ended, name: str) -> dict[str, int]:
 
 
 def test_a_process_stopped_during_exports_loses_and_repeats_nothing(receiver: Receiver) -> None:
-    """Exports are under way when it is stopped: answered meanwhile, or cut off before the receiver had all of it."""
+    """The process stops during exports: some are answered meanwhile, others are cut off inside the request."""
     with (
         Relay(receiver) as busy_relay,
         Relay(receiver) as child_relay,
@@ -232,14 +232,14 @@ def test_a_process_stopped_during_exports_loses_and_repeats_nothing(receiver: Re
             TracedProgram(IN_FLIGHT, **destination_of(answered_relay), TEST_NAME="answered") as answered,
             TracedProgram(IN_FLIGHT, **destination_of(cut_relay), TEST_NAME="cut off") as cut_off,
         ):
-            wait_until(lambda: names(receiver)["answered"] == 80, "the requests are there, the answers are not back")
-            wait_until(cut_relay.stuck.is_set, "a part of the request is there")
+            wait_until(lambda: names(receiver)["answered"] == 80, "the requests have arrived, no answer is back")
+            wait_until(cut_relay.stuck.is_set, "a part of the request has arrived")
             pids = [*paced, answered.process.pid, cut_off.process.pid]
             for pid in pids:
                 stop(pid)
             stopped = time.monotonic()
             answered_relay.answers.set()
-            # Answers to what was on its way before the stop wait for the processes by then.
+            # By now the answers to requests sent before the stop wait for the processes.
             time.sleep(STOPPED_SECONDS / 2)
             cut_relay.pass_bytes = None
             for relay in relays:
@@ -248,7 +248,7 @@ def test_a_process_stopped_during_exports_loses_and_repeats_nothing(receiver: Re
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
             continued = len(names(receiver))
-            wait_until(lambda: len(names(receiver)) > continued + 100, "they go on")
+            wait_until(lambda: len(names(receiver)) > continued + 100, "the processes continue")
             for pid in paced:
                 os.kill(pid, signal.SIGTERM)
             of_busy, of_parent, *in_flight = [program.end() for program in (busy, parent, answered, cut_off)]

@@ -1,4 +1,4 @@
-"""A subinterpreter, as mod_wsgi makes, cannot load the native part: it says so, and the distro takes the stock SDK."""
+"""A subinterpreter (mod_wsgi) cannot load the native module: the error says so, and the distro uses the stock SDK."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from ..support.program import run
 
-# One that shares the GIL, as those of servers do; the modules are CPython's own and have moved.
+# A subinterpreter that shares the GIL, as in servers; newer CPython versions renamed the module.
 IN_A_SUBINTERPRETER = """
 try:
     import _interpreters as interpreters

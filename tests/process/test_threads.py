@@ -1,4 +1,4 @@
-"""32 threads write one span and many: what arrives is what was written, to the last attribute."""
+"""32 threads write to one span and to many: everything that they write arrives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNLIMITED = SpanLimits(
 
 @pytest.fixture(autouse=True)
 def frequent_switches() -> Iterator[None]:
-    """Threads take turns a thousand times as often as usual."""
+    """Makes the interpreter switch threads a thousand times as often as usual."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
     yield
@@ -40,7 +40,7 @@ def frequent_switches() -> Iterator[None]:
 
 
 def run_in_threads(work: Callable[[int], None]) -> None:
-    """Runs `work(number)` in all threads, from one moment on; raises what one of them raised."""
+    """Runs `work(number)` in all threads at the same moment; raises the exception of a thread that failed."""
     start = threading.Barrier(THREADS)
     errors: list[BaseException] = []
 
@@ -103,7 +103,7 @@ def test_everything_that_32_threads_write_to_one_span_arrives(http_receiver: Any
     assert Counter(links) == Counter(
         ((1 + thread).to_bytes(16, "big"), (1 + number).to_bytes(8, "big"), number) for thread, number in each
     )
-    # Within a thread the order is that of the writes.
+    # The order inside a thread is the order of its writes.
     for thread in range(THREADS):
         assert [time for name, time, _ in events if name.split()[0] == str(thread)] == list(range(WRITES))
     assert got.dropped_attributes_count == got.dropped_events_count == got.dropped_links_count == 0
@@ -168,7 +168,7 @@ def test_spans_that_other_threads_end_arrive_once(http_receiver: Any, provider_t
     spans = [tracer.start_span(str(number)) for number in range(200)]
 
     def work(thread: int) -> None:
-        # All threads go for the same span at about the same time, each from another side.
+        # All threads end the same spans at about the same time, half of them in reverse order.
         for span in spans if thread % 2 else reversed(spans):
             span.set_attribute("thread", thread)
             span.end()
@@ -179,7 +179,7 @@ def test_spans_that_other_threads_end_arrive_once(http_receiver: Any, provider_t
 
 
 def test_a_span_that_ends_while_32_threads_write_is_consistent(http_receiver: Any, provider_to: Any) -> None:
-    """Of each thread the writes up to some moment are there, and none after."""
+    """For each thread, all writes up to some moment are there, and no later ones."""
     provider = provider_to(http_receiver, span_limits=UNLIMITED)
     span = provider.get_tracer("test").start_span("shared")
     half_way = threading.Barrier(THREADS)
@@ -220,7 +220,7 @@ def test_flushes_from_32_threads_lose_and_repeat_nothing(http_receiver: Any, pro
 
 
 def test_threads_that_outlive_the_provider_continue(receiver: Receiver, provider_to: Any) -> None:
-    """What they make before its shutdown arrives, and what they make later is dropped and counted, without an error."""
+    """Spans created before the shutdown arrive; later spans are dropped and counted, without an error."""
     provider = provider_to(receiver, {"max_export_batch_size": 50})
     tracer = provider.get_tracer("test")
     (processor,) = provider._active_span_processor._span_processors
@@ -261,14 +261,14 @@ def test_threads_that_outlive_the_provider_continue(receiver: Receiver, provider
     counts = processor.counts()
     assert counts["created"] == sum(made.values()) == THREADS * (WRITES + 3)
     assert counts["exported"] + counts["dropped"] == counts["created"]
-    # What each had made by the shutdown, and what each made after it.
+    # The spans of each thread before the shutdown, and after it.
     assert counts["exported"] >= THREADS * (WRITES // 2)
     assert counts["dropped"] >= THREADS * 3
     assert Counter(span.name for span in receiver.spans()) == {"before": counts["exported"]}
 
 
 def test_spans_and_tracers_outlive_a_provider_that_was_dropped(receiver: Receiver, exporter_to: Any) -> None:
-    """Without a shutdown nothing is lost: a tracer keeps the pipeline."""
+    """Without a shutdown no span is lost: a tracer keeps the batch processor alive."""
     provider = TracerProvider(shutdown_on_exit=False, resource=Resource({}))
     provider.add_span_processor(BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=3_600_000))
     tracer, gone = provider.get_tracer("test"), weakref.ref(provider)
@@ -286,7 +286,7 @@ def test_spans_and_tracers_outlive_a_provider_that_was_dropped(receiver: Receive
     run_in_threads(work)
     names = {f"{thread} {number}" for thread in range(THREADS) for number in range(WRITES)}
     names |= {f"held {number}" for number in range(THREADS)}
-    # The last who could end a span goes, and with it the pipeline, which delivers what it has.
+    # The last reference that could end a span goes away; the batch processor then exports its queue and ends.
     tracers.clear()
     held.clear()
     assert Counter(span.name for span in receiver.wait_for_spans(len(names))) == Counter(names)
