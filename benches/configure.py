@@ -1,4 +1,4 @@
-"""Configure one of the two SDKs to send traces with OTLP; run as a program, time just that.
+"""Configure one of the two SDKs to send traces with OTLP; as a program, measure the time for that.
 
     python configure.py {stock,otel-rs} ENDPOINT
 

@@ -1,9 +1,9 @@
-"""Export log records or metrics with one of the two OTLP exporters in this process, and print what it cost as JSON.
+"""Export log records or metrics with one of the two OTLP exporters in this process, and print the cost as JSON.
 
     python export.py --sdk {stock,otel-rs} --signal {logs,metrics} --protocol {grpc,http} --endpoint ENDPOINT
 
-What is exported was made by the stock SDK, behind which both exporters stand. The figure is all CPU of the process,
-user and system, of every thread, for calls of `export` alone, each of which waits for the receiver's answer.
+The stock SDK creates the exported data for both exporters. The figure is the CPU time of the process, user and system,
+of all threads, only for the calls of `export`, each of which waits for the receiver's answer.
 """
 
 import argparse

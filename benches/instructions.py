@@ -2,8 +2,8 @@
 
     python benches/instructions.py [--rows ROW ...] [--spans N]
 
-Unlike times, these hardly differ from one run to the next: a change of one part in a hundred is seen. Each row runs
-twice under callgrind, with N and with 2N spans; the difference of the counts divided by N has no start-up in it.
+Unlike times, these counts are almost the same in each run, so a change of one percent is visible. Each row runs twice
+under callgrind, with N and with 2N spans; the difference of the counts divided by N does not contain the start-up.
 "app thread" is the thread that makes the spans, its share of the flushes included; "all threads" adds the export.
 For what they are spent on, build with `maturin develop --profile profiling` and open callgrind's own output.
 """

@@ -1,4 +1,4 @@
-"""Make the spans of one row with one of the two SDKs in this process, and print what they cost as JSON.
+"""Create the spans of one row with one of the two SDKs in this process, and print their cost as JSON.
 
     python measure.py --sdk {stock,otel-rs} --row ROW --endpoint ENDPOINT [--batch N | --cpu [--spans N]]
 

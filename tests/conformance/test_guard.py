@@ -1,4 +1,4 @@
-"""The guard of the conformance suite: it must not let the stock SDK pass for ours."""
+"""The guard of the conformance suite: it must detect when the stock SDK is under test instead of ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 PLUGINS = Path(__file__).parent / "plugins"
 
-# What it imports is what upstream's tests import.
+# Its imports are those of upstream's tests.
 SUITE = """
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -28,7 +28,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run(begin, suite, ...)` is a pytest session with the conformance plugins, whose Python ran `begin` first."""
+    """`run(begin, suite, ...)` runs a pytest session with the conformance plugins, after the code in `begin`."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS), prepend=":")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 

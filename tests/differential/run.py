@@ -1,4 +1,4 @@
-"""Runs a program with a tracer. What it raises is kept by place; the program goes on."""
+"""Runs a program with a tracer. Exceptions are kept by place, and the program continues."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class SamplerRaised(Exception):
 
 
 class Sampler(sampling.Sampler):
-    """Decides by the number of the span in the program, which the run tells it."""
+    """Decides by the number of the span in the program, which the run sets."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -189,7 +189,7 @@ class Run:
         self.attempt(place, self.prepared(operation))
 
     def prepared(self, operation: Any) -> Callable[[], Any]:
-        """The call alone can raise: its arguments are built before it."""
+        """Returns the call with its arguments already built, so that only the call can raise."""
         span = self.span(operation.target)
         match operation:
             case programs.SetAttribute():
@@ -280,7 +280,7 @@ class Run:
         return trace.INVALID_SPAN if span is None else span
 
     def block(self, operation: programs.Spanned, place: Place, block: Any, span: Any = None) -> None:
-        """`with block: body`, with what entering and leaving raises told from what the body raises."""
+        """Runs `with block: body`, and distinguishes exceptions of entry and exit from those of the body."""
         entered = self.attempt((*place, "start"), block.__enter__)
         if entered is None:
             self.body(operation, place, None)
@@ -300,8 +300,8 @@ class Run:
             raise error
 
     def correct_status(self, operation: programs.Spanned, place: Place, span: Any, error: BaseException) -> None:
-        """The table: an exception whose `__str__` raises is an error without a text."""
-        # `use_span` is the API's own: it is the same on both sides.
+        """The table of differences: an exception whose `__str__` raises gives an error status without a text."""
+        # `use_span` belongs to the API, so it is the same for both SDKs.
         if operation.how == "use_span" or (*place, "exit") not in self.corrected:
             return
         if operation.set_status_on_exception and span.is_recording():
@@ -335,7 +335,7 @@ class Run:
             self.attempt((*place, "exit"), lambda: span.end(time))
 
     def called(self, operation: programs.Spanned, place: Place, call: Callable[[Any], Any]) -> None:
-        """`call` gets the body to be run in the decorated function, and tells by it what the body raised."""
+        """`call` runs the body in the decorated function, and lets the exceptions of the body through."""
         entered: list[BaseException | None] = []
 
         def body() -> None:
@@ -393,18 +393,18 @@ class Run:
 setattr(Run, "with", Run.with_)
 
 
-# --- What the table of differences says where stock raises ----------------------------------------------------------
+# --- The table of differences, where stock raises --------------------------------------------------------------------
 
 
 class _Nothing:
-    """A key that both drop and count: it is false."""
+    """A key that both SDKs drop and count, because it is false."""
 
     def __bool__(self) -> bool:
         return False
 
 
 def corrected_attributes(attributes: Value) -> Value:
-    """The pairs of a mapping without those that raise, which are counted as dropped; what is no mapping is ignored."""
+    """The mapping without the pairs that raise, which count as dropped; anything that is not a mapping is ignored."""
     if attributes == values.Odd("user dict"):
         return attributes
     if not isinstance(attributes, values.Pairs):
@@ -423,7 +423,7 @@ def corrected_link(link: programs.LinkTo) -> programs.LinkTo | None:
 
 
 def corrected_operation(operation: Any) -> Any:
-    """The operation as the table has it where stock raises; None if nothing is left of it."""
+    """The operation as in the table of differences where stock raises; None if nothing remains of it."""
     match operation:
         case programs.SetAttribute():
             try:

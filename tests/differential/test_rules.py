@@ -1,4 +1,4 @@
-"""Each row of the table that the comparison allows for: what stock makes of the value, and what arrives from us."""
+"""Each row of the table of differences that the comparison accepts: what stock makes of the value, and what we send."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_where_stock_raises_the_value_alone_is_dropped(name: str, native: Native
     assert span.dropped_attributes_count == 1
 
 
-# Hence `values._CONVERTED_TWICE`.
+# The reason for `values._CONVERTED_TWICE`.
 @pytest.mark.parametrize(
     "beside",
     [Plain(2**64), Plain("\ud800"), Nested(31, "list", Plain(1)), Cyclic("list", ())],
@@ -115,7 +115,7 @@ def test_where_stock_raises_the_value_alone_is_dropped(name: str, native: Native
 )
 def test_an_object_next_to_a_lossy_value_is_converted_twice(beside: Value, native: Native) -> None:
     program = Row("", value(Items((beside, Odd("starts a span"))))).program()
-    # As the table has it where stock does not come to an end.
+    # The table of differences applies where stock does not terminate.
     spans = Stock(program).spans
     assert sum(span.name == "from __str__" for span in spans) == 1
     sent, raised = native.batch(program)

@@ -1,4 +1,4 @@
-"""Programs that generated examples came down to, once: each is run on all ways."""
+"""Shrunk programs from earlier failures: each runs on all paths."""
 
 from __future__ import annotations
 

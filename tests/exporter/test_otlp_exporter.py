@@ -249,13 +249,13 @@ def test_an_invalid_endpoint_variable_is_named(
     protocol: str, variable: str, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv(variable, "ftp://host")
-    said = []
+    messages = []
     try:
         make(protocol)
     except ValueError as error:
-        said.append(str(error))
-    said += log()
-    (line,) = said
+        messages.append(str(error))
+    messages += log()
+    (line,) = messages
     assert all(word in line for word in (variable, "ftp://host", "accepted"))
 
 
@@ -374,7 +374,7 @@ MALFORMED = {
 
 
 @pytest.fixture(params=[("http", GENERAL), ("http", SIGNAL), ("grpc", GENERAL), ("grpc", SIGNAL), ("grpc", "headers")])
-def said_of_headers(
+def messages_about_headers(
     request: pytest.FixtureRequest, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> Callable[[str], tuple[str, list[str]]]:
     """`messages_about_headers(value)` returns the name of the variable or argument, and what was raised or logged."""
@@ -386,25 +386,27 @@ def said_of_headers(
             arguments["headers"] = value
         else:
             monkeypatch.setenv(source, value)
-        said = []
+        messages = []
         try:
             make(protocol, **arguments)
         except ValueError as error:
-            said.append(str(error))
-        return source, said + log()
+            messages.append(str(error))
+        return source, messages + log()
 
     return read
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_messages_about_malformed_headers_do_not_show_them(said_of_headers: Any, name: str) -> None:
-    _, said = said_of_headers(MALFORMED[name])
-    assert not has_secret(*said)
+def test_messages_about_malformed_headers_do_not_show_them(messages_about_headers: Any, name: str) -> None:
+    _, messages = messages_about_headers(MALFORMED[name])
+    assert not has_secret(*messages)
 
 
 @pytest.mark.parametrize("name", [name for name in MALFORMED if name != "not ASCII"])
-def test_malformed_headers_are_reported_in_one_line_that_names_the_source(said_of_headers: Any, name: str) -> None:
-    source, (line,) = said_of_headers(MALFORMED[name])
+def test_malformed_headers_are_reported_in_one_line_that_names_the_source(
+    messages_about_headers: Any, name: str
+) -> None:
+    source, (line,) = messages_about_headers(MALFORMED[name])
     assert source in line
 
 
@@ -417,13 +419,13 @@ def test_errors_do_not_show_credentials_in_an_endpoint(
     if variable == "argument":
         with pytest.raises(ValueError, match="ftp") as caught:
             KINDS[protocol](endpoint=endpoint)
-        said = str(caught.value)
+        messages = str(caught.value)
     else:
         monkeypatch.setenv(variable, endpoint)
         KINDS[protocol]()
-        (said,) = log()
-        assert "ftp" in said
-    assert not has_secret(said)
+        (messages,) = log()
+        assert "ftp" in messages
+    assert not has_secret(messages)
 
 
 # --- Timeout ---------------------------------------------------------------------------------------------------------
@@ -811,14 +813,14 @@ def test_an_export_to_a_closed_port_fails_with_one_log_line(protocol: str) -> No
 def test_after_shutdown_nothing_is_sent(receiver: Any, log: Any) -> None:
     exporter = KINDS[receiver.protocol](endpoint=receiver.endpoint)
     stock = STOCK_KINDS[receiver.protocol](endpoint=receiver.endpoint)
-    said = []
+    messages = []
     for each in (stock, exporter):
         assert each.shutdown() is None
         log()
         assert each.export(spans(kind=sdk.TracerProvider)) is FAILURE
         each.shutdown()
-        said.append(log())
-    assert said[0] == said[1]
+        messages.append(log())
+    assert messages[0] == messages[1]
     assert receiver.requests == []
 
 

@@ -1,4 +1,4 @@
-"""Telemetry that is larger, longer or deeper than anybody means it to be: it arrives, or it is counted and named."""
+"""Extremely large, long or deep telemetry: it arrives, or it is counted and logged."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def texts(span: Any) -> dict[str, str]:
 
 
 def test_spans_of_10_kb_arrive_at_full_speed(receiver: Any, provider_to: Any) -> None:
-    """Twenty times as many bytes as wait at a time by default."""
+    """Twenty times as many bytes as the queue holds by default."""
     attributes = {f"attribute.number.{number}": "x" * 80 for number in range(100)}
     provider = provider_to(receiver, {"schedule_delay_millis": 50})
     tracer = provider.get_tracer("test")
@@ -82,7 +82,7 @@ def test_an_attribute_of_10_mb_arrives_as_the_stock_sdk_has_it(
             span.set_attribute("again", value)
     assert provider.force_flush()
     assert checked_counts(processor_of(provider))["exported"] == 1
-    # The stock span, sent by the exporter.
+    # The stock span, sent by our exporter.
     assert exporter_to(http_receiver).export([span]).name == "SUCCESS"
     native, expected = http_receiver.spans()
     assert list(native.attributes) == list(expected.attributes)
@@ -105,7 +105,7 @@ def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_logged(
 
 
 def test_large_attributes_beyond_the_queue_limit_are_counted(http_receiver: Any, provider_to: Any) -> None:
-    """64 MiB are six of them, and two may be under way."""
+    """The queue's 64 MiB hold six of them, and two more may be in running exports."""
     http_receiver.answers = [Answer(503)] * 2
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
@@ -168,7 +168,7 @@ def test_a_span_with_100_000_attributes_arrives_in_good_time(
     assert len(of) == MANY
     assert list(native.events[0].attributes if write is in_an_event else native.attributes) == of
     print(f"stock {took[0]:.3f} s, native {took[1]:.3f} s")
-    # Nothing in it grows with the square of their number.
+    # No step takes time that grows with the square of their number.
     assert took[1] < 2 * took[0] + 0.1
 
 
@@ -176,7 +176,7 @@ def test_a_span_with_100_000_attributes_arrives_in_good_time(
 
 
 class Counting(Receiver):
-    """Keeps no span, only how many there were, their ids, and where they came from."""
+    """Does not keep spans, only their number, their ids, and their origin."""
 
     pause = 0.0
 
@@ -319,7 +319,7 @@ finish()
 
 
 RAISED = {
-    # Not of one function: the same line again and again is abbreviated.
+    # Uses two functions, because Python abbreviates repeated lines in tracebacks.
     "a traceback of 10,000 frames": """
 def one(depth):
     other(depth - 1)
@@ -340,7 +340,7 @@ def fail():
         after.__cause__, error = error, after
     raise error
 """,
-    # Python's own `traceback` takes time with the square of this.
+    # The time of Python's own `traceback` grows with the square of this number.
     "a chain of 1,000 contexts": """
 def fail():
     error = None
@@ -377,6 +377,6 @@ finish(raised=raised, stacktraces=[event.attributes["exception.stacktrace"] for 
     recorded, left = (texts(event)["exception.stacktrace"] for event in span.events)
     recorded_by_stock, left_by_stock = found["stacktraces"]
     assert recorded == recorded_by_stock
-    # There the frames of the SDK's own block are in between.
+    # The stock SDK's traceback also contains the frames of its own block.
     assert left.splitlines()[-1] == left_by_stock.splitlines()[-1]
     assert len(left) >= len(recorded)

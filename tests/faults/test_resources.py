@@ -1,4 +1,4 @@
-"""What the machine may run out of: the application goes on, and what waited is exported when there is some again."""
+"""The machine runs out of a resource: the application continues, and queued spans are exported when it is back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from ..support.receiver import Answer, Receiver
 from .programs import Program
 
-# --- A disk that is full ---------------------------------------------------------------------------------------------
+# --- A full disk -----------------------------------------------------------------------------------------------------
 
 
 FULL_DISK = """
@@ -25,7 +25,7 @@ os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
 
 tracer, processor = make(max_queue_size=100, max_export_batch_size=100)
 with tracer.start_as_current_span("first") as span:
-    # One line on this thread, and one for what is dropped.
+    # One log line from this thread, and one for the dropped spans.
     span.set_attribute("", 1)
 assert_spans_stay_fast(tracer)
 assert processor.force_flush()
@@ -33,7 +33,7 @@ end_spans(tracer, 50)
 processor.shutdown()
 end_spans(tracer, 1)
 counts = checked_counts(processor)
-# What `logging` itself could not say there.
+# The text that `logging` itself could not write there.
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 sys.stderr.flush()
 os.dup2(before, 2)
@@ -49,7 +49,7 @@ def test_a_disk_that_is_full_for_log_lines_and_standard_error(program: Program, 
     assert any("Queue full" in line for line in lines)
 
 
-# --- Names of hosts --------------------------------------------------------------------------------------------------
+# --- Host names ------------------------------------------------------------------------------------------------------
 
 
 NAMED = """
@@ -188,7 +188,7 @@ flushed = processor.force_flush(20_000)
 assert flushed, (checked_counts(processor), lines)
 print(json.dumps([checked_counts(processor), connected, waited]))
 """)
-    assert connected, "the connection that there is serves on"
+    assert connected, "the existing connection still works"
     assert seconds < 3
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1101
 
@@ -246,7 +246,7 @@ print(json.dumps([checked_counts(processor), ended, shim("refused_threads").valu
 def test_long_requests_are_compressed_when_no_thread_can_be_started(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:
-    """They have a thread of their own, if there is one."""
+    """They are compressed on a separate thread, if one can be started."""
     counts, refused = program(
         """
 tracer, processor = make(exporter={"compression": "gzip"} if protocol == "http" else {})
@@ -269,7 +269,7 @@ print(json.dumps([checked_counts(processor), shim("refused_threads").value]))
 def test_a_name_is_looked_up_once_a_thread_can_be_started_again(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:
-    """The C library's look-up blocks, so it has a thread of its own."""
+    """The C library's look-up blocks, so it runs on a separate thread."""
     counts, refused, lines = program(
         f"""{NAMED}
 other, others = make()

@@ -1,4 +1,4 @@
-"""500 children of a program that ends and exports spans meanwhile: none hangs, loses a span or costs a descriptor."""
+"""500 children of a program that ends and exports spans meanwhile: none hangs, loses a span or leaks a descriptor."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ def test_five_hundred_children(collector, start_program, tmp_path, protocol):
     assert connections["after"] == connections["before"]
     waves = [wave["held"] for wave in ended.lines_of("wave")]
     assert len(waves) == 25
-    assert all(held == waves[0] for held in waves), "the parent holds more after forks"
+    assert all(held == waves[0] for held in waves), "the parent has more descriptors after forks"

@@ -1,4 +1,4 @@
-"""Under uvicorn, whose workers are processes of their own, no span is lost, sent twice or sent as another worker's."""
+"""Under uvicorn with several workers, no span is lost, sent twice or sent with another worker's resource."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def collector_has(collector: Collector, run: str, name: str) -> int:
 
 @pytest.mark.parametrize(
     ("options", "number"),
-    # uvicorn gives back the handlers that were there before it and raises SIGTERM again, in each worker too.
+    # uvicorn restores the previous handlers and raises SIGTERM again, also in each worker.
     [((), signal.SIGINT), ((), signal.SIGTERM), (TWO_WORKERS, signal.SIGTERM)],
     ids=["SIGINT", "SIGTERM", "SIGTERM-two workers"],
 )
@@ -106,7 +106,7 @@ def test_all_spans_are_delivered_when_it_has_answered_its_number_of_requests(
     with serving(start_program, tmp_path, uvicorn("--limit-max-requests", "100"), **environment) as server:
         with Load(server) as load:
             server.wait_for(lambda: server.program.process.poll() is not None, "it goes on")
-        assert len(load.answers) >= 90, "the others may have met the end"
+        assert len(load.answers) >= 90, "the other requests may have met the restart"
         assert_each_span_was_received_once(collector, server, load)
 
 

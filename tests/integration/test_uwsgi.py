@@ -1,4 +1,4 @@
-"""Under uWSGI, which forks in C, no span is lost, sent twice or sent as another worker's. It needs no option for us."""
+"""Under uWSGI, which forks in C and needs no option, no span is lost, sent twice or sent with a wrong resource."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MASTER = ("--master", "--processes", str(PROCESSES))
 THREADS = ("--threads", "2")
 ARGUMENTS = ("--disable-logging", "--module", "wsgi", "--http-socket")
 
-# To uWSGI SIGTERM means to reload, unless it is told otherwise: to stop at once, or when the requests are answered.
+# By default SIGTERM reloads uWSGI. Options make it stop at once, or after the running requests.
 STOP_AT_ONCE = ("--die-on-term",)
 STOP_GRACEFULLY = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
 
@@ -101,7 +101,7 @@ def test_a_reload_under_load(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path, lazy: tuple[str, ...]
 ) -> None:
     environment = environment_for(collector)
-    # The new uWSGI is run by the Python that the virtual environment was made of, and has to find its packages.
+    # The base Python of the virtual environment runs the reloaded uWSGI, which needs the packages of the environment.
     packages = [APPS, Path(otel_rs.__file__).parents[1], sysconfig.get_path("purelib")]
     environment["PYTHONPATH"] = ":".join(map(str, packages))
     with serving(start_program, tmp_path, uwsgi(*MASTER, *lazy, *STOP_GRACEFULLY), **environment) as server:

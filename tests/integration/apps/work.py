@@ -1,4 +1,4 @@
-"""What the programs do: one request makes four spans, one of them in a thread, and tells who ended which."""
+"""The work of the programs: a request creates four spans, one of them in a thread, and answers with their ids."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def as_json(spans: list[Any]) -> bytes:
 
 
 class Busy:
-    """Threads that make spans for as long as this process runs, so that it forks while they do. Writes down what they
-    ended: a line a thread, when the program ends."""
+    """Threads that create spans as long as this process runs, so that it forks meanwhile. At exit it writes the ids of
+    the ended spans, one line per thread."""
 
     def __init__(self, threads: int = 4) -> None:
         self._pid = os.getpid()
@@ -46,7 +46,7 @@ class Busy:
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
-        atexit.register(self._end)  # before the provider's own handler, which was registered earlier
+        atexit.register(self._end)  # runs before the provider's own hook, which was registered earlier
 
     def _work(self) -> None:
         spans = []
@@ -57,7 +57,7 @@ class Busy:
             file.write(as_json(spans) + b"\n")
 
     def _end(self) -> None:
-        if os.getpid() == self._pid:  # a forked child has inherited the handler, and has none of the threads
+        if os.getpid() == self._pid:  # a forked child inherits the hook, but not the threads
             self._stop.set()
             for thread in self._threads:
                 thread.join()

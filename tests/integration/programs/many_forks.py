@@ -1,4 +1,4 @@
-"""Run by test_many_forks.py: forks 500 children, some at a time, while four threads end spans."""
+"""test_many_forks.py runs this: it forks 500 children, some at a time, while four threads end spans."""
 
 from __future__ import annotations
 
