@@ -419,13 +419,13 @@ def test_errors_do_not_show_credentials_in_an_endpoint(
     if variable == "argument":
         with pytest.raises(ValueError, match="ftp") as caught:
             KINDS[protocol](endpoint=endpoint)
-        messages = str(caught.value)
+        message = str(caught.value)
     else:
         monkeypatch.setenv(variable, endpoint)
         KINDS[protocol]()
-        (messages,) = log()
-        assert "ftp" in messages
-    assert not has_secret(messages)
+        (message,) = log()
+        assert "ftp" in message
+    assert not has_secret(message)
 
 
 # --- Timeout ---------------------------------------------------------------------------------------------------------
