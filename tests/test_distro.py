@@ -451,7 +451,7 @@ def test_all_signals_are_sent_as_json(start: Any, only_otel_rs: Path, http_recei
     assert [record.body.string_value for record in http_receiver.log_records()] == ["logged"]
 
 
-def test_each_signal_may_have_a_protocol_and_an_endpoint_of_its_own(
+def test_each_signal_may_have_its_own_protocol_and_endpoint(
     start: Any, only_otel_rs: Path, grpc_receiver: Any, http_receiver: Any
 ) -> None:
     start(
@@ -508,7 +508,7 @@ def test_importing_the_package_loads_nothing_of_the_stock_exporters(only_otel_rs
 # --- In this process -------------------------------------------------------------------------------------------------
 
 
-def test_the_entry_points_are_there() -> None:
+def test_the_entry_points_are_registered() -> None:
     from importlib.metadata import entry_points
 
     from opentelemetry.instrumentation.distro import BaseDistro

@@ -21,7 +21,7 @@ def same_text(first: Value, second: Value) -> Pairs:
 @pytest.mark.xfail(
     reason="a link to an invalid context with a mapping whose items raise is sent, although no attribute remains"
 )
-def test_a_mapping_whose_items_raise_does_not_make_a_link_to_nowhere_valid(native: Native) -> None:
+def test_a_mapping_whose_items_raise_does_not_make_an_invalid_link_valid(native: Native) -> None:
     check(program(AddLink(0, LinkTo("invalid", Odd("raises in items")))), native)
 
 
@@ -67,5 +67,5 @@ def test_nested_keys_that_differ_only_in_surrogates_are_one(native: Native) -> N
 
 # When this passes, `values._reads_back_as_sent` can be removed.
 @pytest.mark.parametrize("beside", [Plain(2**64), Plain("\ud800")], ids=["integer", "surrogate"])
-def test_an_object_without_a_text_of_its_own_reads_as_none(native: Native, beside: Plain) -> None:
+def test_an_object_with_the_default_text_reads_as_none(native: Native, beside: Plain) -> None:
     check(program(SetAttribute(0, Plain("key"), Items((beside, Odd("without"))))), native, Native.read_back)

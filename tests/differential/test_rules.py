@@ -73,21 +73,21 @@ ARE_SENT = {
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 @pytest.mark.parametrize("row", COST_THE_BATCH.values(), ids=COST_THE_BATCH.keys())
-def test_where_stock_loses_the_batch_we_keep_it(row: Row, path: Path, native: Native) -> None:
+def test_we_keep_a_batch_that_stock_loses(row: Row, path: Path, native: Native) -> None:
     with pytest.raises((ValueError, TypeError, KeyError, OverflowError)):
         encode_spans(Stock(row.program()).spans)
     assert check(row.program(), native, path) == {row.name}
 
 
 @pytest.mark.parametrize("row", COST_THE_ATTRIBUTE.values(), ids=COST_THE_ATTRIBUTE.keys())
-def test_where_stock_loses_the_attribute_we_keep_it(row: Row, native: Native) -> None:
+def test_we_keep_an_attribute_that_stock_loses(row: Row, native: Native) -> None:
     _, span = sorted(spans_of(encode_spans(Stock(row.program()).spans)), key=lambda span: span.name != "another")
     assert not span.attributes
     assert check(row.program(), native) == {row.name}
 
 
 @pytest.mark.parametrize("row", ARE_SENT.values(), ids=ARE_SENT.keys())
-def test_where_stock_sends_something_else(row: Row, native: Native) -> None:
+def test_values_that_stock_sends_differently(row: Row, native: Native) -> None:
     sent = encode_spans(Stock(row.program()).spans)
     assert check(row.program(), native) == {row.name}
     for got in native.batch(row.program())[0], native.stock_spans(row.program())[0]:
@@ -95,7 +95,7 @@ def test_where_stock_sends_something_else(row: Row, native: Native) -> None:
 
 
 @pytest.mark.parametrize("name", ["raises", "gives no text", "raises in items", "raises in iteration"])
-def test_where_stock_raises_the_value_alone_is_dropped(name: str, native: Native) -> None:
+def test_only_the_value_is_dropped_when_stock_raises(name: str, native: Native) -> None:
     program = Row("", value(Odd(name))).program()
     assert Stock(program).raised == {
         (1, 0): "<class 'TypeError'>" if name == "gives no text" else "<class 'ValueError'>"

@@ -190,7 +190,7 @@ def test_every_span_is_accounted_for_when_no_server_answers(receiver: Any, expor
     assert counts["exported"] == 0
 
 
-def test_every_span_is_accounted_for_when_the_receiver_goes_away(exporter_to: Any, run: Any) -> None:
+def test_every_span_is_accounted_for_when_the_receiver_stops(exporter_to: Any, run: Any) -> None:
     for kind in (HttpReceiver, GrpcReceiver):
         receiver = kind()
         stopping = threading.Timer(0.02, receiver.stop)
@@ -301,7 +301,7 @@ def test_an_operation_says_why_it_failed(receiver: Any, exporter_to: Any) -> Non
 @pytest.mark.parametrize(
     ("kind", "code"), [(HttpSpanExporter, None), (GrpcSpanExporter, "UNAVAILABLE")], ids=["http", "grpc"]
 )
-def test_an_operation_without_a_connection_says_so(kind: Any, code: str | None, closed_port: int) -> None:
+def test_an_operation_without_a_connection_has_an_error_code(kind: Any, code: str | None, closed_port: int) -> None:
     exporter = kind(f"http://127.0.0.1:{closed_port}", timeout=0.1)
     exporter._native.record_operations()
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")

@@ -216,7 +216,7 @@ def counting(request: pytest.FixtureRequest) -> Iterator[Any]:
     ids=["more than may wait, http", "all may wait, grpc"],
     indirect=["counting"],
 )
-def test_a_trace_of_a_million_spans_is_counted_to_the_span(
+def test_a_trace_of_a_million_spans_has_exact_counts(
     counting: Any, provider_to: Any, monkeypatch: Any, max_queue_size: int
 ) -> None:
     spans = 1_000_000
@@ -289,7 +289,7 @@ def nest(tracer, depth):
 
 
 @pytest.mark.parametrize("nest", NESTED.values(), ids=NESTED)
-def test_10_000_spans_within_one_another(deep: Program, http_receiver: Any, nest: str) -> None:
+def test_10_000_nested_spans(deep: Program, http_receiver: Any, nest: str) -> None:
     counts, _ = deep(f"{nest}\nnest(stock, 1)\nnest(tracer, 1)\nfinish()")
     assert counts["exported"] == 10_000
     spans = {span.name: span for span in http_receiver.spans()}

@@ -145,7 +145,7 @@ tracer, processor = make()
 """
 
 
-def test_without_file_descriptors_spans_wait_until_there_are_some(program: Program, receiver: Receiver) -> None:
+def test_spans_wait_until_file_descriptors_are_available(program: Program, receiver: Receiver) -> None:
     counts, (waited, seconds), lines = program(f"""{DESCRIPTORS}
 exhaust()
 assert_spans_stay_fast(tracer)
@@ -162,7 +162,9 @@ print(json.dumps([checked_counts(processor), waited, lines]))
     assert any("Too many open files" in line for line in lines)
 
 
-def test_a_connection_lost_without_file_descriptors_is_made_again(program: Program, receiver: Receiver) -> None:
+def test_a_lost_connection_is_reopened_when_file_descriptors_are_available(
+    program: Program, receiver: Receiver
+) -> None:
     counts, (connected, _), (_, seconds) = program(f"""{DESCRIPTORS}
 before = set(os.listdir("/proc/self/fd"))
 end_spans(tracer, 1)
@@ -266,7 +268,7 @@ print(json.dumps([checked_counts(processor), shim("refused_threads").value]))
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 101
 
 
-def test_a_name_is_looked_up_once_a_thread_can_be_started_again(
+def test_a_name_is_looked_up_as_soon_as_a_thread_can_be_started(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:
     """The C library's look-up blocks, so it runs on a separate thread."""
@@ -296,7 +298,7 @@ print(json.dumps([checked_counts(processor), shim("refused_threads").value, line
 
 
 @pytest.mark.parametrize("hours", [-1, 1], ids=["back", "forward"])
-def test_a_clock_that_steps_an_hour_changes_nothing_but_times(
+def test_a_clock_step_of_an_hour_changes_only_times(
     program: Program, receiver: Receiver, shim: Any, hours: int
 ) -> None:
     unavailable = Answer(503) if receiver.protocol == "http" else Answer(grpc.StatusCode.UNAVAILABLE)

@@ -161,7 +161,7 @@ assert not all_native()
     ids=["from", "import", "entry point"],
 )
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_the_exporters_by_upstreams_names_import_none_of_upstreams_libraries(protocol: str, take: str) -> None:
+def test_exporters_under_upstreams_names_do_not_import_upstreams_libraries(protocol: str, take: str) -> None:
     module = {"grpc": GRPC, "http": HTTP}[protocol]
     run(f"""
 import otel_rs
@@ -489,7 +489,7 @@ def test_nothing_is_logged_without_a_problem() -> None:
 # --- Objects created before install, and mixed objects ---------------------------------------------------------------
 
 
-def test_a_provider_made_before_keeps_working(grpc_receiver: Any) -> None:
+def test_a_provider_created_before_install_keeps_working(grpc_receiver: Any) -> None:
     run(f"""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
@@ -521,7 +521,7 @@ def test_a_provider_made_before_keeps_working(grpc_receiver: Any) -> None:
     assert spans["d"].parent_span_id == spans["c"].span_id
 
 
-def test_processors_and_exporters_made_before_work_in_a_native_provider(http_receiver: Any) -> None:
+def test_processors_and_exporters_created_before_install_work_in_a_native_provider(http_receiver: Any) -> None:
     run(f"""
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from {HTTP} import OTLPSpanExporter

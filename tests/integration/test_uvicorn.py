@@ -88,7 +88,7 @@ def test_all_spans_are_delivered_when_it_stops(
         assert_each_span_was_received_once(collector, server, load)
 
 
-def test_all_spans_are_delivered_on_sigterm_where_the_application_flushes(
+def test_all_spans_are_delivered_on_sigterm_when_the_application_flushes(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
     environment = {**environment_for(collector, AT_THE_END), "FLUSH_AT_SHUTDOWN": "1"}

@@ -58,7 +58,7 @@ def names(receiver: Any) -> Counter:
     return Counter(span.name for span in receiver.spans())
 
 
-def test_parent_and_child_export_what_each_recorded_once(receiver: Any, provider_to: Any) -> None:
+def test_parent_and_child_export_their_own_spans_once(receiver: Any, provider_to: Any) -> None:
     provider = provider_to(receiver)
     tracer = provider.get_tracer("test")
     tracer.start_span("before the fork, flushed").end()
@@ -130,7 +130,7 @@ def test_a_child_forks_another_child(http_receiver: Any, provider_to: Any) -> No
     assert names(http_receiver) == {"parent": 1, "child": 1, "grandchild": 1}
 
 
-def test_a_span_that_was_open_at_the_fork_ends_in_both(http_receiver: Any, provider_to: Any) -> None:
+def test_a_span_open_at_the_fork_ends_in_both_processes(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     span = provider.get_tracer("test").start_span("open")
 
@@ -215,7 +215,7 @@ def test_counts_start_anew_in_a_child(http_receiver: Any, exporter_to: Any) -> N
     assert processor.counts()["exported"] == 3
 
 
-def test_a_child_may_shut_down_and_the_parent_goes_on(receiver: Any, provider_to: Any) -> None:
+def test_a_shutdown_in_a_child_does_not_affect_the_parent(receiver: Any, provider_to: Any) -> None:
     provider = provider_to(receiver)
     tracer = provider.get_tracer("test")
     tracer.start_span("before").end()

@@ -27,7 +27,7 @@ def in_a_subinterpreter(program: str) -> str:
 
 
 @pytest.mark.parametrize("loaded_before", [False, True])
-def test_the_message_says_what_to_do(loaded_before: bool) -> None:
+def test_the_import_error_explains_the_solution(loaded_before: bool) -> None:
     first = "import otel_rs._native\n" if loaded_before else ""
     done = run(
         first

@@ -44,7 +44,7 @@ def test_the_span_is_current_within_the_block_and_not_after(either: Any) -> None
     assert context_api.get_current() == before
 
 
-def test_the_context_is_the_apis_own_kind_and_keeps_other_values(either: Any) -> None:
+def test_the_context_is_an_api_context_and_keeps_other_values(either: Any) -> None:
     token = context_api.attach(context_api.set_value("key", "value"))
     try:
         with either.start_as_current_span("span"):

@@ -25,7 +25,7 @@ def tracer(make_provider_of: Any, memory: InMemorySpanExporter) -> Any:
     return make_provider_of(SimpleSpanProcessor(memory)).get_tracer("test")
 
 
-def test_every_call_has_a_span_of_its_own(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_every_call_has_its_own_span(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     def add(a: int, b: int = 10, *more: int, **named: int) -> tuple[Any, ...]:
         return trace.get_current_span(), a, b, more, named
@@ -183,7 +183,7 @@ def test_the_span_of_a_coroutine_function_ends_with_the_coroutine(tracer: Any, m
     assert span.name == "span"
 
 
-def test_coroutines_that_run_at_once_have_spans_of_their_own(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_concurrent_coroutines_have_their_own_spans(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("inner")
     async def inner() -> Any:
         await asyncio.sleep(0)
@@ -221,7 +221,7 @@ def test_a_cancelled_coroutine_ends_its_span(tracer: Any, memory: InMemorySpanEx
 # --- Generator functions: upstream's span covers the call alone -------------------------------------------------------
 
 
-def test_a_generator_function_yields_what_it_yields(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_a_decorated_generator_function_yields_its_values(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     def numbers() -> Any:
         yield trace.get_current_span()
@@ -232,7 +232,7 @@ def test_a_generator_function_yields_what_it_yields(tracer: Any, memory: InMemor
     assert len(memory.get_finished_spans()) == 1
 
 
-def test_an_async_generator_function_yields_what_it_yields(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_a_decorated_async_generator_function_yields_its_values(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     async def numbers() -> Any:
         yield trace.get_current_span()

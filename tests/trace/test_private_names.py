@@ -257,7 +257,7 @@ def test_a_replaced_context_is_the_parent_of_children_and_decides_the_export(
 # --- Copies ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_copy_is_a_readable_span_that_can_be_changed_on_its_own(tracer: Any) -> None:
+def test_a_copy_is_an_independent_readable_span(tracer: Any) -> None:
     span = tracer.start_span("span", attributes={"a": 1})
     span.add_event("event")
     span.end()

@@ -140,14 +140,14 @@ def test_json_is_that_of_the_stock_sdk(indent: int | None) -> None:
     assert texts(TracerProvider) == texts(sdk.TracerProvider)
 
 
-def test_json_can_be_made_while_the_span_is_recorded(tracer: Any) -> None:
+def test_to_json_works_while_the_span_is_recording(tracer: Any) -> None:
     span = tracer.start_span("open", attributes={"a": 1})
     content = json.loads(span.to_json())
     assert (content["name"], content["attributes"], content["end_time"]) == ("open", {"a": 1}, None)
     span.end()
 
 
-def test_properties_can_be_read_while_the_span_is_recorded(tracer: Any) -> None:
+def test_properties_can_be_read_while_the_span_is_recording(tracer: Any) -> None:
     span = tracer.start_span("open", attributes={"a": 1}, links=[Link(LOCAL)])
     assert span.end_time is None
     span.set_attribute("b", [1])
@@ -209,7 +209,7 @@ def test_the_representation_names_the_span_and_its_context(tracer: Any) -> None:
     span.end()
 
 
-def test_the_deprecated_instrumentation_info_is_there(tracer: Any) -> None:
+def test_the_deprecated_instrumentation_info_exists(tracer: Any) -> None:
     span = tracer.start_span("span")
     with pytest.warns(DeprecationWarning, match="instrumentation_scope"):
         info = span.instrumentation_info
@@ -217,7 +217,7 @@ def test_the_deprecated_instrumentation_info_is_there(tracer: Any) -> None:
     span.end()
 
 
-def test_a_span_can_be_referred_to_weakly_compared_and_hashed(tracer: Any) -> None:
+def test_a_span_supports_weak_references_comparison_and_hashing(tracer: Any) -> None:
     span, other = tracer.start_span("span"), tracer.start_span("span")
     assert weakref.ref(span)() is span
     assert span == span
@@ -246,7 +246,7 @@ def test_an_integer_beyond_64_bits_reads_as_it_was_set(tracer: Any, memory: Any)
 
 
 @pytest.mark.parametrize("lossy", [2**64, "\ud800"], ids=["huge integer", "lone surrogate"])
-def test_a_container_with_a_lossy_value_reads_as_it_was_when_it_was_set(tracer: Any, lossy: Any) -> None:
+def test_a_container_with_a_lossy_value_reads_as_it_was_at_the_time_of_the_call(tracer: Any, lossy: Any) -> None:
     value = [1, lossy]
     span = tracer.start_span("span", attributes={"list": value, "mapping": {"a": value}})
     span.end()

@@ -582,7 +582,7 @@ def test_a_span_in_a_cycle_with_itself_is_collected(http_receiver: Any, provider
     assert collected(reference)
 
 
-def test_a_span_in_a_cycle_with_a_value_of_its_own_is_collected(tracer: Any, collected: Any) -> None:
+def test_a_span_in_a_cycle_with_one_of_its_values_is_collected(tracer: Any, collected: Any) -> None:
     class Huge(int):
         pass
 

@@ -202,7 +202,7 @@ def test_the_trace_state_of_a_link_is_sent(native: Callable[..., Any]) -> None:
     assert link.trace_state == "a=1,b@c=x y"
 
 
-def test_a_link_that_is_valid_by_its_trace_state_alone_is_sent(native: Callable[..., Any]) -> None:
+def test_a_link_with_only_a_trace_state_is_sent(native: Callable[..., Any]) -> None:
     context = SpanContext(0, 0, False, TraceFlags(0), TraceState([("a", "1")]))
 
     def run(tracer: Any) -> None:
@@ -213,7 +213,7 @@ def test_a_link_that_is_valid_by_its_trace_state_alone_is_sent(native: Callable[
     assert comparable(native(run), link_trace_state=False) == expected
 
 
-def test_the_trace_state_of_a_parent_is_handed_on(native: Callable[..., Any]) -> None:
+def test_children_inherit_the_trace_state_of_the_parent(native: Callable[..., Any]) -> None:
     request = native(span_programs.parents_of_every_kind)
     states = [span.trace_state for span in request.resource_spans[0].scope_spans[0].spans]
     assert states.count("a=1,b@c=x y") == 2

@@ -257,7 +257,7 @@ def values(span: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("baggage_first", [True, False])
-def test_the_baggage_processor_puts_the_baggage_on_exported_spans(
+def test_the_baggage_processor_adds_baggage_to_exported_spans(
     make_provider_of: Any, http_receiver: Any, exporter_to: Any, baggage_first: bool
 ) -> None:
     processors = [BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS), BatchSpanProcessor(exporter_to(http_receiver))]
@@ -671,9 +671,7 @@ def test_a_subclass_of_the_batch_processor_sees_every_step(http_receiver: Any, e
     assert len(http_receiver.spans()) == 1
 
 
-def test_a_batch_processor_whose_method_is_replaced_on_the_object(
-    http_receiver: Any, exporter_to: Any, provider: Any
-) -> None:
+def test_a_method_replaced_on_a_batch_processor_is_called(http_receiver: Any, exporter_to: Any, provider: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(http_receiver))
     seen = []
     processor.on_end = lambda span: seen.append(span.name)

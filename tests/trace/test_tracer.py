@@ -105,7 +105,7 @@ def test_wrong_arguments_are_type_errors(tracer: Any, method: str, keywords: dic
 # --- What each parameter does ----------------------------------------------------------------------------------------
 
 
-def test_a_span_of_a_name_alone(started: Any) -> None:
+def test_a_span_with_only_a_name(started: Any) -> None:
     before = time.time_ns()
     span = started("span")
     assert before <= span.start_time <= span.end_time <= time.time_ns()
@@ -126,7 +126,7 @@ def test_initial_attributes(started: Any, attributes: Any) -> None:
     assert dict(started("span", attributes=attributes).attributes) == dict(expected.attributes)
 
 
-def test_the_attributes_given_are_copied(started: Any) -> None:
+def test_attributes_arguments_are_copied(started: Any) -> None:
     attributes = {"a": 1}
     span = started("span", attributes=attributes)
     attributes["b"] = 2
@@ -165,7 +165,7 @@ def test_the_parent_is_the_current_span(tracer: Any, started: Any) -> None:
 
 
 @pytest.mark.parametrize("parent", [REMOTE, LOCAL, WITH_STATE], ids=["remote", "local", "with state"])
-def test_the_parent_is_that_of_an_explicit_context(tracer: Any, started: Any, parent: Any) -> None:
+def test_the_parent_comes_from_an_explicit_context(tracer: Any, started: Any, parent: Any) -> None:
     context = trace.set_span_in_context(trace.NonRecordingSpan(parent), context_api.Context())
     with tracer.start_as_current_span("other"):
         span = started("span", context=context)

@@ -141,7 +141,7 @@ def test_threads_that_call_get_tracer_at_once_get_the_same_tracer(provider: Any)
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", " true ", "false", "1", ""])
-def test_the_disabled_sdk_hands_out_tracers_that_do_nothing(
+def test_the_disabled_sdk_returns_tracers_that_do_nothing(
     make_provider_of: Any, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", value)
@@ -154,7 +154,9 @@ def test_the_disabled_sdk_hands_out_tracers_that_do_nothing(
     assert bool(steps.steps) is not disabled
 
 
-def test_the_sdk_is_disabled_when_the_provider_is_made(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sdk_is_disabled_when_the_provider_is_created(
+    make_provider_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     provider = make_provider_of()
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     assert provider.get_tracer("a").start_span("span").is_recording()

@@ -810,7 +810,7 @@ def test_one_exporter_may_serve_two_processors(http_receiver: Any, exporter_to: 
     assert len(http_receiver.spans()) == 4
 
 
-def test_a_receiver_that_goes_away_and_comes_back(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_receiver_that_stops_and_starts_again(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     unavailable = 503 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.UNAVAILABLE
     receiver.answers = [Answer(unavailable)]
     processor = BatchSpanProcessor(exporter_to(receiver))
