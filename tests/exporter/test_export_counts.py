@@ -311,7 +311,7 @@ def test_an_operation_without_a_connection_has_an_error_code(kind: Any, code: st
     assert (error, status) == ("connection", code)
 
 
-def test_an_outage_costs_one_line_and_its_end_another(
+def test_an_outage_logs_one_line_and_its_end_another(
     receiver: Any, exporter_to: Any, provider_to: Any, log: Any
 ) -> None:
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT

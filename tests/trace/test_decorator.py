@@ -39,7 +39,7 @@ def test_every_call_has_its_own_span(tracer: Any, memory: InMemorySpanExporter) 
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
-def test_every_parameter_is_that_of_the_call(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_the_decorator_passes_every_parameter_to_the_span(tracer: Any, memory: InMemorySpanExporter) -> None:
     attributes = {"a": 1}
 
     @tracer.start_as_current_span(

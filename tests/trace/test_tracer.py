@@ -375,7 +375,7 @@ def test_a_block_in_an_exit_stack(tracer: Any, memory: InMemorySpanExporter) -> 
     ]
 
 
-def test_a_block_that_is_never_entered_costs_nothing(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_a_block_that_is_never_entered_starts_no_span(tracer: Any, memory: InMemorySpanExporter) -> None:
     tracer.start_as_current_span("span")
     assert memory.get_finished_spans() == ()
 
