@@ -1,11 +1,11 @@
-"""Count the instructions that otel-rs takes for a span of each row; needs valgrind. Not part of `make bench`.
+"""Count the instructions of otel-rs for a span of each row; needs valgrind. Not part of `make bench`.
 
     python benches/instructions.py [--rows ROW ...] [--spans N]
 
 Unlike times, these counts are almost the same in each run, so a change of one percent is visible. Each row runs twice
 under callgrind, with N and with 2N spans; the difference of the counts divided by N does not contain the start-up.
-"app thread" is the thread that makes the spans, its share of the flushes included; "all threads" adds the export.
-For what they are spent on, build with `maturin develop --profile profiling` and open callgrind's own output.
+"app thread" is the thread that creates the spans, with its part of the flushes; "all threads" adds the export.
+To see where they are spent, build with `maturin develop --profile profiling` and open callgrind's own output.
 """
 
 import argparse

@@ -7,7 +7,7 @@ of spans is made and is stopped while it is flushed. A batch must fit the queue.
 has exports run in the background meanwhile, as in a busy service; a smaller one has the app thread to itself.
 
 With --cpu: all CPU of the process, user and system, of every thread, from the first span until the SDK has been shut
-down, in nanoseconds. Each batch is flushed before the next is begun, so that nothing can be dropped.
+down, in nanoseconds. Each batch is flushed before the next one starts, so that no span is dropped.
 """
 
 import argparse

@@ -27,8 +27,8 @@ SDKS = ("stock", "otel-rs")
 CHILD_DEADLINE_SECONDS = 300
 CPU_SPANS = 20_480
 
-# Spans between two flushes on the app thread. Nearly the default max_queue_size, 2048: exports run meanwhile. Just
-# below the default max_export_batch_size, 512: none does.
+# Spans between two flushes on the app thread. The first is just below the default max_queue_size (2048): exports run
+# meanwhile. The second is just below the default max_export_batch_size (512): no export runs meanwhile.
 BUSY = 2_000
 QUIET = 500
 

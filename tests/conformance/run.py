@@ -1,7 +1,7 @@
 """Runs upstream's own tests with otel-rs installed over the SDK: `make conformance`.
 
 The SDK's tests run against the release that the development set pins, the oldest and the latest that pyproject.toml
-allows, and so do those of the OTLP exporters and of their encoders. The tests that look inside are in `excluded*.txt`.
+allows, and so do those of the OTLP exporters and of their encoders. Tests of internals are listed in `excluded*.txt`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Flask programs of examples/, end to end: the trace that a Collector receives is the one the stock SDK sends."""
+"""The Flask programs of examples/, end to end: a Collector receives the same trace as from the stock SDK."""
 
 import http.client
 import shutil
