@@ -1,10 +1,10 @@
-"""Configure one of the two SDKs to send traces with OTLP; run as a program, time just that.
+"""Configure one of the two SDKs to send traces with OTLP; as a program, measure the time for that.
 
     python configure.py {stock,otel-rs} ENDPOINT
 
-The program is the row "import and configure". It prints the nanoseconds, elapsed and of CPU, that it took from before
-the first import of OpenTelemetry until there is a tracer. It imports nothing before, not even argparse, so that neither
-side finds a module already loaded; the start of the interpreter is not in the figures.
+The program is the row "import and configure". It prints the elapsed time and the CPU time, in nanoseconds, from before
+the first import of OpenTelemetry until a tracer exists. It imports nothing before that, not even argparse, so that
+neither SDK finds a loaded module; the start of the interpreter is not included.
 """
 
 import sys

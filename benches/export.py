@@ -1,9 +1,9 @@
-"""Export log records or metrics with one of the two OTLP exporters in this process, and print what it cost as JSON.
+"""Export log records or metrics with one of the two OTLP exporters in this process, and print the cost as JSON.
 
     python export.py --sdk {stock,otel-rs} --signal {logs,metrics} --protocol {grpc,http} --endpoint ENDPOINT
 
-What is exported was made by the stock SDK, behind which both exporters stand. The figure is all CPU of the process,
-user and system, of every thread, for calls of `export` alone, each of which waits for the receiver's answer.
+The stock SDK creates the exported data for both exporters. The figure is the CPU time of the process, user and system,
+of all threads, only for the calls of `export`, each of which waits for the receiver's answer.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
-# The default max_export_batch_size of log records.
+# The default max_export_batch_size for log records.
 RECORDS = 512
-# Series of each of two instruments: a service with this many routes and status codes.
+# The number of series of each of two instruments, as in a service with this many routes and status codes.
 SERIES = 100
 EXPORTS = 40
 
@@ -40,7 +40,7 @@ EXPORTERS = {
 
 
 def logs() -> tuple[Any, int]:
-    """What `logging.info` makes with the attributes of upstream's handler, and two of the application's."""
+    """The records that `logging.info` creates, with the attributes of upstream's handler and two of the application."""
     memory = InMemoryLogRecordExporter()
     provider = LoggerProvider(RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
@@ -63,7 +63,7 @@ def logs() -> tuple[Any, int]:
 
 
 def metrics() -> tuple[Any, int]:
-    """A counter and a histogram of requests."""
+    """The metrics of a counter and a histogram of requests."""
     reader = InMemoryMetricReader()
     meter = MeterProvider([reader], RESOURCE, shutdown_on_exit=False).get_meter("shop.http", "1.0")
     counter = meter.create_counter("http.server.requests", "1", "Requests")
@@ -96,7 +96,7 @@ def main() -> None:
         if exporter.export(data).name != "SUCCESS":
             raise SystemExit("export failed: is the receiver there?")
 
-    # The first connects.
+    # The first export opens the connection.
     export()
     begin = time.process_time_ns()
     for _ in range(EXPORTS):

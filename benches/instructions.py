@@ -1,11 +1,11 @@
-"""Count the instructions that otel-rs takes for a span of each row; needs valgrind. Not part of `make bench`.
+"""Count the instructions of otel-rs for a span of each row; needs valgrind. Not part of `make bench`.
 
     python benches/instructions.py [--rows ROW ...] [--spans N]
 
-Unlike times, these hardly differ from one run to the next: a change of one part in a hundred is seen. Each row runs
-twice under callgrind, with N and with 2N spans; the difference of the counts divided by N has no start-up in it.
-"app thread" is the thread that makes the spans, its share of the flushes included; "all threads" adds the export.
-For what they are spent on, build with `maturin develop --profile profiling` and open callgrind's own output.
+Unlike times, these counts are almost the same in each run, so a change of one percent is visible. Each row runs twice
+under callgrind, with N and with 2N spans; the difference of the counts divided by N does not contain the start-up.
+"app thread" is the thread that creates the spans, with its part of the flushes; "all threads" adds the export.
+To see where they are spent, build with `maturin develop --profile profiling` and open callgrind's own output.
 """
 
 import argparse
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 def count(valgrind: str, receiver: Receiver, sdk: str, row: str, spans: int) -> tuple[int, int]:
-    """The instructions of the app thread and of all threads of a process that makes so many spans."""
+    """The instructions of the app thread, and of all threads, in a process that creates `spans` spans."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory() as folder:
@@ -42,7 +42,7 @@ def count(valgrind: str, receiver: Receiver, sdk: str, row: str, spans: int) -> 
             words = Path(folder, "log").read_text().strip()
             raise SystemExit(f"{row} under valgrind ended with {finished.returncode}\n{words}")
         receiver.expect(json.loads(finished.stdout)["items"], sdk)
-        # One file for each thread, out-01 for the first.
+        # One file for each thread; out-01 is the first.
         threads = {
             path.name: sum(
                 int(total) for total in re.findall(r"^(?:totals|summary): (\d+)", path.read_text(), re.M)[:1]

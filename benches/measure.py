@@ -1,4 +1,4 @@
-"""Make the spans of one row with one of the two SDKs in this process, and print what they cost as JSON.
+"""Create the spans of one row with one of the two SDKs in this process, and print their cost as JSON.
 
     python measure.py --sdk {stock,otel-rs} --row ROW --endpoint ENDPOINT [--batch N | --cpu [--spans N]]
 
@@ -7,7 +7,7 @@ of spans is made and is stopped while it is flushed. A batch must fit the queue.
 has exports run in the background meanwhile, as in a busy service; a smaller one has the app thread to itself.
 
 With --cpu: all CPU of the process, user and system, of every thread, from the first span until the SDK has been shut
-down, in nanoseconds. Each batch is flushed before the next is begun, so that nothing can be dropped.
+down, in nanoseconds. Each batch is flushed before the next one starts, so that no span is dropped.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SPANS_IN_A_LOOP = 8_000
 FULL_BATCH = 512
 FLUSH_MILLIS = 30_000
 
-# What opentelemetry-instrumentation-flask sets by default; with the two that it sets later, 331 bytes on the wire.
+# The default attributes of opentelemetry-instrumentation-flask; with the two that it sets later, 331 bytes on the wire.
 HTTP_NAME = "GET /orders/{id}"
 HTTP_ATTRIBUTES = {
     "http.method": "GET",
@@ -88,7 +88,7 @@ def time_on_app_thread(make: Callable[[Any, int], None], provider: Any, batch: i
             flush(provider)
         per_span.append(elapsed / (batches * batch))
     provider.shutdown()
-    # The first was to warm up.
+    # The first loop warms up.
     return {"per_span": per_span[1:], "items": len(per_span) * batches * batch}
 
 
@@ -96,7 +96,7 @@ def cpu_of_process(make: Callable[[Any, int], None], provider: Any, spans: int) 
     tracer = provider.get_tracer("benches")
     make(tracer, FULL_BATCH)
     flush(provider)
-    # The same clock as user plus system of getrusage(RUSAGE_SELF), without its rounding to microseconds.
+    # The same clock as user plus system time of getrusage(RUSAGE_SELF), without rounding to microseconds.
     begin = time.process_time_ns()
     for first in range(0, spans, FULL_BATCH):
         make(tracer, min(FULL_BATCH, spans - first))

@@ -1,4 +1,4 @@
-"""The receiver that both SDKs send to: `otel-rs view` in a process of its own, and how much it got."""
+"""The receiver for both SDKs: `otel-rs view` in its own process, and a count of what it received."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from types import TracebackType
 
 DEADLINE_SECONDS = 30
 
-# What a line begins with, and what each span, data point or log record in it has once.
+# The start of a line, and a text that each span, data point or log record in it contains exactly once.
 ITEMS = {
     b'{"resourceSpans"': b'"spanId":',
     b'{"resourceMetrics"': b'"timeUnixNano":',
@@ -18,7 +18,7 @@ ITEMS = {
 
 
 class Receiver:
-    """Counts what arrives, so that a figure for telemetry that was lost is never printed."""
+    """Counts what arrives, so that a run with lost telemetry never prints a result."""
 
     def __init__(self) -> None:
         self.items = 0
@@ -53,7 +53,7 @@ class Receiver:
         return f"http://127.0.0.1:{self._ports[protocol]}" + (f"/v1/{signal}" if protocol == "http" else "")
 
     def expect(self, items: int, sender: str) -> None:
-        """Wait for all that a sender says it made since the last call; stop the run if the number differs."""
+        """Wait for everything that the sender created since the last call; stop the run if the number differs."""
         self._expected += items
         deadline = time.monotonic() + DEADLINE_SECONDS
         while self.items < self._expected and time.monotonic() < deadline:

@@ -27,8 +27,8 @@ SDKS = ("stock", "otel-rs")
 CHILD_DEADLINE_SECONDS = 300
 CPU_SPANS = 20_480
 
-# Spans between two flushes on the app thread. Nearly the default max_queue_size, 2048: exports run meanwhile. Just
-# below the default max_export_batch_size, 512: none does.
+# Spans between two flushes on the app thread. The first is just below the default max_queue_size (2048): exports run
+# meanwhile. The second is just below the default max_export_batch_size (512): no export runs meanwhile.
 BUSY = 2_000
 QUIET = 500
 
@@ -46,7 +46,7 @@ HEADER_PACKAGES = (
 
 
 def child(receiver: Receiver, sdk: str, script: str, *arguments: str) -> dict[str, Any]:
-    """Run one measurement in a fresh process, with no OpenTelemetry configuration of the caller's."""
+    """Run one measurement in a new process, without the caller's OpenTelemetry configuration."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     finished = subprocess.run(
@@ -64,7 +64,7 @@ def child(receiver: Receiver, sdk: str, script: str, *arguments: str) -> dict[st
 
 
 def app_thread(row: str, batch: int) -> Callable[[Receiver, str], float]:
-    """The best loop of a process."""
+    """The fastest loop of a process."""
 
     def sample(receiver: Receiver, sdk: str) -> float:
         arguments = ["--sdk", sdk, "--row", row, "--endpoint", receiver.endpoint("grpc"), "--batch", str(batch)]
@@ -74,7 +74,7 @@ def app_thread(row: str, batch: int) -> Callable[[Receiver, str], float]:
 
 
 def all_cpu(protocol: str) -> Callable[[Receiver, str], float]:
-    """The CPU of a process less that of the same process when it makes no spans."""
+    """The CPU of a process minus the CPU of the same process when it creates no spans."""
 
     def sample(receiver: Receiver, sdk: str) -> float:
         arguments = ["--sdk", sdk, "--row", "http", "--protocol", protocol, "--endpoint", receiver.endpoint(protocol)]
@@ -88,7 +88,7 @@ def all_cpu(protocol: str) -> Callable[[Receiver, str], float]:
 
 
 def exporting(signal: str, protocol: str) -> Callable[[Receiver, str], float]:
-    """The CPU that one log record or data point costs, from the SDK's objects until it is received."""
+    """The CPU for one log record or data point, from the SDK's objects to the receiver."""
 
     def sample(receiver: Receiver, sdk: str) -> float:
         script = ["--sdk", sdk, "--signal", signal, "--protocol", protocol]
@@ -99,7 +99,7 @@ def exporting(signal: str, protocol: str) -> Callable[[Receiver, str], float]:
 
 
 def configuring(clock: str) -> Callable[[Receiver, str], float]:
-    """The time of importing and configuring by one of the clocks of configure.py."""
+    """The time for import and configuration, on one of the clocks of configure.py."""
 
     def sample(receiver: Receiver, sdk: str) -> float:
         return child(receiver, sdk, "configure.py", sdk, receiver.endpoint("grpc"))[clock]
@@ -111,13 +111,13 @@ def configuring(clock: str) -> Callable[[Receiver, str], float]:
 class Row:
     title: str
     ratio: float | None
-    """How many times less than the stock SDK otel-rs may take: the budget, where it has such a row."""
+    """The budget, if the row has one: otel-rs must be at least this many times cheaper than the stock SDK."""
     sample: Callable[[Receiver, str], float]
-    """One figure of one side, in nanoseconds."""
+    """Takes one sample of one SDK, in nanoseconds."""
     at_most: float = float("inf")
-    """And how much in itself, in nanoseconds."""
+    """The absolute budget, in nanoseconds."""
     effort: int = 1
-    """Samples of each side in a round."""
+    """The number of samples of each SDK in a round."""
 
 
 ROWS = {
@@ -143,13 +143,13 @@ Samples = dict[str, list[float]]
 
 
 def in_turns(rounds: int) -> Iterator[str]:
-    """A B, B A, A B: a machine that becomes slower or faster meanwhile does so for both."""
+    """A B, B A, A B: a machine that changes its speed changes it for both SDKs."""
     for number in range(rounds):
         yield from SDKS if number % 2 == 0 else reversed(SDKS)
 
 
 def measure(receiver: Receiver, row: Row, rounds: int) -> Samples:
-    # Unseen, once a side: byte code is written and files come into memory.
+    # One unrecorded sample of each SDK: Python writes byte code, and files are loaded into memory.
     for sdk in SDKS:
         configuring("wall")(receiver, sdk)
     samples: Samples = {sdk: [] for sdk in SDKS}

@@ -1,4 +1,4 @@
-"""What the tests share: no OpenTelemetry configuration from outside, receivers, and providers that are shut down."""
+"""Shared fixtures: a clean environment, receivers, and providers that are shut down after the test."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def grpc_receiver() -> Iterator[GrpcReceiver]:
 
 @pytest.fixture(params=["http", "grpc"])
 def receiver(request: pytest.FixtureRequest) -> Iterator[Receiver]:
-    """A test with it runs once over each protocol."""
+    """Runs the test once for each protocol."""
     yield from started({"http": HttpReceiver, "grpc": GrpcReceiver}[request.param])
 
 
 @pytest.fixture
 def exporter_to() -> Callable[..., Any]:
-    """`exporter_to(receiver, ...)` is a native exporter for it."""
+    """`exporter_to(receiver, ...)` creates a native exporter that sends to the receiver."""
 
     def make(receiver: Receiver, **arguments: Any) -> Any:
         kind = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}[receiver.protocol]
@@ -59,7 +59,7 @@ def exporter_to() -> Callable[..., Any]:
 
 @pytest.fixture
 def provider_to(exporter_to: Callable[..., Any]) -> Iterator[Callable[..., TracerProvider]]:
-    """`provider_to(receiver, ...)` is a native provider that sends to it when it is flushed."""
+    """`provider_to(receiver, ...)` creates a native provider that sends to the receiver when it is flushed."""
     providers = []
 
     def make(receiver: Receiver, processor: dict[str, Any] | None = None, **arguments: Any) -> TracerProvider:
@@ -82,7 +82,7 @@ def memory() -> InMemorySpanExporter:
 
 @pytest.fixture
 def provider(memory: InMemorySpanExporter) -> Iterator[TracerProvider]:
-    """A native provider whose ended spans are in `memory`."""
+    """A native provider that exports ended spans to `memory`."""
     provider = TracerProvider(shutdown_on_exit=False, resource=Resource({}))
     provider.add_span_processor(SimpleSpanProcessor(memory))
     yield provider
@@ -96,13 +96,13 @@ def tracer(provider: TracerProvider) -> Any:
 
 @pytest.fixture(params=[sdk.TracerProvider, TracerProvider], ids=["stock", "native"])
 def kind(request: pytest.FixtureRequest) -> type[Any]:
-    """The stock SDK's provider, then ours: the test says what both must do."""
+    """The provider class of the stock SDK, then ours: both must behave the same."""
     return request.param
 
 
 @pytest.fixture
 def make_provider_of(kind: type[Any]) -> Iterator[Callable[..., Any]]:
-    """`make_provider_of(processor, ..., argument=...)` is a provider of that kind, shut down after the test."""
+    """`make_provider_of(processor, ..., argument=...)` creates a provider of class `kind`, shut down after the test."""
     made = []
 
     def make(*processors: Any, **arguments: Any) -> Any:
@@ -119,7 +119,7 @@ def make_provider_of(kind: type[Any]) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture(params=["stock", "native"])
 def either(request: pytest.FixtureRequest, provider: Any) -> Any:
-    """A tracer of the stock SDK, then one of ours: the test says what both must do."""
+    """A tracer of the stock SDK, then one of ours: both must behave the same."""
     if request.param == "native":
         return provider.get_tracer("test")
     return sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test")
@@ -127,7 +127,7 @@ def either(request: pytest.FixtureRequest, provider: Any) -> Any:
 
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    """The lines logged so far; they are forgotten."""
+    """Returns the lines logged since the last call."""
     caplog.set_level(logging.DEBUG)
 
     def take() -> list[str]:

@@ -1,4 +1,4 @@
-"""Every provider with every processor and every exporter: the same spans go in, and each end gets all of them whole."""
+"""Every provider with every processor and every exporter: each exporter delivers all spans completely."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ START = 1_700_000_000_000_000_000
 MILLI = 1_000_000
 
 
-# --- What is sent ----------------------------------------------------------------------------------------------------
+# --- The spans -------------------------------------------------------------------------------------------------------
 
 
 def use(provider: Any) -> list[Form]:
-    """Makes three spans that use everything a span has; returns what has to arrive."""
+    """Creates three spans that use every feature of a span; returns what must arrive."""
     tracer = provider.get_tracer("library", "1.2", "https://schema", {"of": "scope"})
     context = set_span_in_context(trace.NonRecordingSpan(REMOTE))
     attributes = {"text": "é", "number": 2**40, "real": 0.5, "flag": True, "list": ["a", "b"]}
@@ -111,11 +111,11 @@ def id_of(span: Any) -> str:
     return f"{span.get_span_context().span_id:016x}"
 
 
-# --- The ends: an exporter, and what arrived where it sends to --------------------------------------------------------
+# --- Ends: an exporter, and what arrived at its destination -----------------------------------------------------------
 
 
 class End:
-    """``arrived`` is in the form of ``use``, of which ``expected`` leaves what the end's own format can say."""
+    """``arrived`` has the form that ``use`` returns; ``expected`` keeps only what the end's format can express."""
 
     exporter: SpanExporter
 
@@ -126,7 +126,7 @@ class End:
         return form
 
     def closing(self) -> None:
-        """Stops what the end has started."""
+        """Stops everything that the end started."""
 
 
 class OtlpEnd(End):
@@ -176,7 +176,7 @@ def plain(attributes: Any) -> Any:
 
 
 class ReadableEnd(End):
-    """An exporter that keeps the spans themselves."""
+    """An exporter that keeps the span objects."""
 
     def spans(self) -> list[ReadableSpan]:
         raise NotImplementedError
@@ -212,7 +212,7 @@ class InMemoryEnd(ReadableEnd):
         return list(self.memory.get_finished_spans())
 
 
-class Keeping(SpanExporter):
+class UsersExporter(SpanExporter):
     """A user's own exporter."""
 
     def __init__(self) -> None:
@@ -233,7 +233,7 @@ class Keeping(SpanExporter):
 
 class CustomEnd(ReadableEnd):
     def __init__(self) -> None:
-        self.exporter = self.keeping = Keeping()
+        self.exporter = self.keeping = UsersExporter()
 
     def spans(self) -> list[ReadableSpan]:
         return self.keeping.kept
@@ -357,8 +357,8 @@ PROVIDERS: dict[str, Callable[..., Any]] = {
 }
 
 
-class Own(SpanProcessor):
-    """A user's own processor: collects, and exports when it is flushed or shut down."""
+class UsersProcessor(SpanProcessor):
+    """A user's own processor: collects spans, and exports them at a flush or at shutdown."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self.exporter = exporter
@@ -382,7 +382,7 @@ PROCESSORS: dict[str, Callable[[SpanExporter], SpanProcessor]] = {
     "native Simple": otel_rs.SimpleSpanProcessor,
     "stock Batch": stock_export.BatchSpanProcessor,
     "stock Simple": stock_export.SimpleSpanProcessor,
-    "custom processor": Own,
+    "custom processor": UsersProcessor,
 }
 
 ENDS: dict[str, Callable[[], End]] = {
@@ -396,7 +396,7 @@ ENDS: dict[str, Callable[[], End]] = {
     "custom exporter": CustomEnd,
 }
 
-HOLDERS: dict[str, Callable[[], Any]] = {
+MULTI_PROCESSORS: dict[str, Callable[[], Any]] = {
     "native Synchronous": otel_rs.trace.SynchronousMultiSpanProcessor,
     "stock Synchronous": stock.SynchronousMultiSpanProcessor,
     "Concurrent": stock.ConcurrentMultiSpanProcessor,
@@ -449,7 +449,7 @@ def test_a_flush_delivers_every_span_whole(
 @every_end
 @every_processor
 @every_provider
-def test_shutdown_delivers_every_span_and_takes_no_more(
+def test_shutdown_delivers_every_span_and_later_spans_are_dropped(
     make_provider: Any, make_processor: Any, make_end: Any, end_of: Callable[..., End]
 ) -> None:
     end = end_of(make_end)
@@ -472,7 +472,7 @@ class Counting(SpanProcessor):
 @every_end
 @every_processor
 @every_provider
-def test_what_is_only_recorded_reaches_processors_and_no_end(
+def test_record_only_spans_reach_processors_but_no_exporter(
     make_provider: Any, make_processor: Any, make_end: Any, end_of: Callable[..., End]
 ) -> None:
     end, counting = end_of(make_end), Counting()
@@ -485,16 +485,16 @@ def test_what_is_only_recorded_reaches_processors_and_no_end(
     assert end.arrived() == []
 
 
-@pytest.mark.parametrize("make_holder", HOLDERS.values(), ids=HOLDERS)
+@pytest.mark.parametrize("make_multi_processor", MULTI_PROCESSORS.values(), ids=MULTI_PROCESSORS)
 @every_processor
 @every_provider
 @pytest.mark.parametrize("name", ["native gRPC", "custom exporter"])
-def test_whatever_holds_the_processors_delivers(
-    make_provider: Any, make_processor: Any, make_holder: Any, name: str, end_of: Callable[..., End]
+def test_every_multi_processor_delivers(
+    make_provider: Any, make_processor: Any, make_multi_processor: Any, name: str, end_of: Callable[..., End]
 ) -> None:
     first, second = end_of(ENDS[name]), end_of(ENDS[name])
     processors = [make_processor(end.exporter) for end in (first, second)]
-    provider = provider_of(make_provider, *processors, active_span_processor=make_holder())
+    provider = provider_of(make_provider, *processors, active_span_processor=make_multi_processor())
     forms = use(provider)
     assert provider.force_flush() is True
     for end in (first, second):

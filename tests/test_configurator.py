@@ -1,6 +1,6 @@
-"""What upstream's configurator knows to do, done natively: configuration files, OpAMP hooks, tracer configurators.
+"""The features of upstream's configurator with native classes: configuration files, OpAMP hooks, tracer configurators.
 
-Each by the rs distro, and by upstream's own function after `install`.
+Each runs with the rs distro, and with upstream's own function after `install`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .support.program import run
 QUIET = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*"}
 
 DISTRO = {"OTEL_PYTHON_DISTRO": "rs"}
-# Set explicitly, so that ours, which is installed as well, is not the one.
+# Named explicitly, because our configurator is installed too.
 STOCK_CONFIGURATOR = "from opentelemetry.distro import OpenTelemetryConfigurator as C\nC().configure()\n"
 
 
@@ -38,7 +38,7 @@ def run_by_install(program: str, **environment: str) -> Any:
 
 @pytest.fixture(params=[run_by_distro, run_by_install], ids=["distro", "install"])
 def run_configured(request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """Runs a program that finds itself configured."""
+    """Runs a program in a process where OpenTelemetry is already configured."""
     return request.param
 
 
@@ -94,7 +94,7 @@ def write(folder: Path, processor: str, exporter: str) -> str:
 
 
 @pytest.mark.parametrize("processor", ["batch", "simple"])
-def test_a_configuration_file_makes_native_things(
+def test_a_configuration_file_creates_native_classes(
     run_configured: Any, receiver: Any, tmp_path: Path, processor: str
 ) -> None:
     file = write(tmp_path, processor, SECTIONS[receiver.protocol].format(receiver=receiver))
@@ -109,7 +109,7 @@ def test_a_configuration_file_makes_native_things(
     assert name.value.string_value == "shop"
 
 
-def test_a_configuration_file_by_upstreams_own_function_without_grpcio(receiver: Any, tmp_path: Path) -> None:
+def test_upstreams_function_loads_a_configuration_file_without_grpcio(receiver: Any, tmp_path: Path) -> None:
     file = write(tmp_path, "batch", SECTIONS[receiver.protocol].format(receiver=receiver))
     run(f"""
 without("grpc", "google", "requests")
@@ -142,7 +142,7 @@ logger_provider:
 """
 
 
-def test_a_configuration_file_makes_native_exporters_of_metrics_and_logs(
+def test_a_configuration_file_creates_native_metric_and_log_exporters(
     run_configured: Any, receiver: Any, tmp_path: Path
 ) -> None:
     def section(signal: str, more: str = "") -> str:
@@ -184,7 +184,7 @@ def test_a_configuration_file_with_a_console(run_configured: Any, tmp_path: Path
 
 
 @pytest.mark.parametrize("exporter", ["otlp_grpc: {compression: lzma}", "unknown: {}"])
-def test_a_configuration_file_that_upstream_refuses_is_refused_in_its_words(tmp_path: Path, exporter: str) -> None:
+def test_an_invalid_configuration_file_gets_upstreams_error_message(tmp_path: Path, exporter: str) -> None:
     program = f"""
 from opentelemetry.configuration import ConfigurationError, configure_sdk, load_config_file
 try:
@@ -224,7 +224,7 @@ plugin = plugin:configurator
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> str:
-    """A PYTHONPATH with a package that has OpAMP hooks and a tracer configurator."""
+    """A PYTHONPATH with a package that provides OpAMP hooks and a tracer configurator."""
     folder = tmp_path / "plugin"
     information = folder / "plugin-1.dist-info"
     information.mkdir(parents=True)
@@ -239,9 +239,7 @@ def test_opamp_hooks_are_called_before_and_after_the_native_set_up(run_configure
     assert done.stdout.splitlines() == ["before shop ProxyTracerProvider", "after otel_rs"]
 
 
-def test_a_tracer_configurator_decides_over_native_tracers(
-    run_configured: Any, plugin: str, grpc_receiver: Any
-) -> None:
+def test_a_tracer_configurator_applies_to_native_tracers(run_configured: Any, plugin: str, grpc_receiver: Any) -> None:
     run_configured(
         MAKE_SPANS
         + ALL_NATIVE
@@ -256,7 +254,7 @@ def test_a_tracer_configurator_decides_over_native_tracers(
     assert [span.name for span in grpc_receiver.spans()] == ["span"]
 
 
-def test_a_tracer_configurator_that_is_not_there_is_told_of_and_left_out(run_configured: Any) -> None:
+def test_a_missing_tracer_configurator_is_logged_and_ignored(run_configured: Any) -> None:
     done = run_configured(
         """
 from opentelemetry import trace
@@ -270,7 +268,7 @@ assert trace.get_tracer("any").start_span("x").is_recording()
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_a_broken_stock_exporter_costs_nothing(protocol: str) -> None:
+def test_a_broken_stock_exporter_does_not_affect_ours(protocol: str) -> None:
     done = run(
         f"""
 without("grpc", "google", "requests")

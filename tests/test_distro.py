@@ -1,4 +1,4 @@
-"""The distro and configurator under opentelemetry-instrument, each start in a process of its own."""
+"""The distro and the configurator under opentelemetry-instrument, each start in its own process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ sys.argv[0] = "opentelemetry-instrument"
 run()
 """
 
-# Writes what it finds itself configured with.
+# Writes a file with the configuration that it finds.
 FACTS = """
 import json, sys
 
@@ -40,8 +40,8 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry._logs import get_logger_provider
 from opentelemetry.sdk import _configuration
 provider = trace.get_tracer_provider()
-holder = getattr(provider, "_active_span_processor", None)
-processors = holder._span_processors if holder else ()
+multi_processor = getattr(provider, "_active_span_processor", None)
+processors = multi_processor._span_processors if multi_processor else ()
 with trace.get_tracer("library").start_as_current_span("span") as span:
     pass
 sampler, resource = getattr(provider, "sampler", None), getattr(provider, "resource", None)
@@ -92,14 +92,14 @@ QUIET = {
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "none",
     "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
-    # Nobody listens there, and nobody waits for it.
+    # No server listens there, and the program does not wait for one.
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
     "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
 }
 
 
 class Started(dict[str, Any]):
-    """The facts of a process that ended, and what it printed."""
+    """The facts that an ended process wrote, and its output."""
 
     def __init__(self, facts: dict[str, Any], stdout: str, stderr: str) -> None:
         super().__init__(facts)
@@ -110,7 +110,7 @@ class Started(dict[str, Any]):
 def start(tmp_path: Path) -> Callable[..., Started]:
     """`start(VARIABLE=value, ...)` runs the program under opentelemetry-instrument and returns its facts.
 
-    A variable that is None is not set at all.
+    A variable with the value None is not set.
     """
 
     def run(python: Path | str = sys.executable, program: str = FACTS, **environment: str | None) -> Started:
@@ -119,10 +119,10 @@ def start(tmp_path: Path) -> Callable[..., Started]:
         script = tmp_path / "program.py"
         script.write_text(program)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
-        given = {name: value for name, value in {**QUIET, **environment}.items() if value is not None}
+        variables = {name: value for name, value in {**QUIET, **environment}.items() if value is not None}
         done = subprocess.run(
             [python, "-c", INSTRUMENT, python, script, output],
-            env={**inherited, **given},
+            env={**inherited, **variables},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -136,7 +136,7 @@ def start(tmp_path: Path) -> Callable[..., Started]:
 
 @pytest.fixture(scope="session")
 def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with otel-rs and what it requires, and none of the stock exporters or distros."""
+    """The Python of an environment with otel-rs and its requirements, but without stock exporters and distros."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     (site_packages,) = folder.glob("lib/python3*/site-packages")
@@ -153,7 +153,7 @@ def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ]
     for each in wanted.values():
         for file in each.files or []:
-            # The namespace package's parts are linked one by one; what is beside the folder (bin) is not needed.
+            # Links the parts of the namespace package one by one; other folders (bin) are not needed.
             parts = file.parts[: 2 if file.parts[0] == "opentelemetry" else 1]
             if parts[0] == ".." or parts[0] == "__pycache__":
                 continue
@@ -167,7 +167,7 @@ def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_first(folder: Path, name: str) -> str:
-    """A PYTHONPATH that makes the entry points of this distribution come first."""
+    """A PYTHONPATH on which the entry points of this distribution come first."""
     (information,) = SITE_PACKAGES.glob(f"{name.replace('-', '_')}-*.dist-info")
     folder.mkdir()
     (folder / information.name).symlink_to(information)
@@ -181,7 +181,9 @@ ORDERS = {"otel-rs": ["rs", "distro"], "opentelemetry-distro": ["distro", "rs"]}
 
 
 @pytest.mark.parametrize("first", ORDERS)
-def test_the_variable_is_enough_beside_the_stock_distro_and_exporters(start: Any, tmp_path: Path, first: str) -> None:
+def test_the_variable_is_enough_when_the_stock_distro_and_exporters_are_installed(
+    start: Any, tmp_path: Path, first: str
+) -> None:
     facts = start(OTEL_PYTHON_DISTRO="rs", PYTHONPATH=with_first(tmp_path / "first", first))
     assert facts["distros"] == ORDERS[first]
     assert facts["provider"] == NATIVE_PROVIDER
@@ -248,7 +250,7 @@ def test_no_exporter(start: Any) -> None:
     ],
     ids=str,
 )
-def test_a_name_that_upstream_refuses_costs_itself_alone(start: Any, environment: dict[str, str]) -> None:
+def test_only_the_exporter_name_that_upstream_rejects_is_ignored(start: Any, environment: dict[str, str]) -> None:
     ((variable, value),) = environment.items()
     stock = start(OTEL_PYTHON_DISTRO="distro", OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS["distro"], **environment)
     assert (stock["recording"], "RuntimeError: " in stock.stderr) == (False, True)
@@ -265,10 +267,10 @@ CONFIGURATORS = {"rs": "rs", "distro": "configurator"}
 
 
 @pytest.mark.parametrize("headers", ["authorization: Basic c2VjcmV0==,x-a=1", "x-b=a%0a,x-a=1"])
-def test_a_malformed_header_costs_itself_and_a_line_and_not_the_start(
+def test_a_malformed_header_is_logged_and_skipped_and_the_start_continues(
     start: Any, grpc_receiver: Any, headers: str
 ) -> None:
-    """As upstream, which leaves it out."""
+    """Upstream skips it, too."""
     facts = start(
         OTEL_PYTHON_DISTRO="rs",
         OTEL_EXPORTER_OTLP_ENDPOINT=grpc_receiver.base,
@@ -280,7 +282,7 @@ def test_a_malformed_header_costs_itself_and_a_line_and_not_the_start(
     assert "c2vjcmv0" not in facts.stderr.lower()
 
 
-# --- Settings by environment, as upstream ----------------------------------------------------------------------------
+# --- Settings from the environment, as upstream ----------------------------------------------------------------------
 
 PLUGIN = """
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -297,7 +299,7 @@ def sampler(argument):
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> str:
-    """A PYTHONPATH with a package that has a sampler and an id generator as entry points."""
+    """A PYTHONPATH with a package that provides a sampler and an id generator as entry points."""
     folder = tmp_path / "plugin"
     information = folder / "plugin-1.dist-info"
     information.mkdir(parents=True)
@@ -343,7 +345,7 @@ def test_settings_are_those_of_the_stock_distro(start: Any, plugin: str, environ
     assert settings("rs") == settings("distro")
 
 
-def test_another_packages_ids_are_used(start: Any, plugin: str) -> None:
+def test_an_id_generator_of_another_package_is_used(start: Any, plugin: str) -> None:
     facts = start(
         OTEL_PYTHON_DISTRO="rs",
         OTEL_TRACES_EXPORTER="none",
@@ -353,7 +355,7 @@ def test_another_packages_ids_are_used(start: Any, plugin: str) -> None:
     assert (facts["provider"], facts["ids"], facts["trace id"]) == (NATIVE_PROVIDER, "plugin.Ids", 12345)
 
 
-# --- Who else decides ------------------------------------------------------------------------------------------------
+# --- Other choices of the user ---------------------------------------------------------------------------------------
 
 
 def test_a_configurator_that_the_user_chose_wins(start: Any) -> None:
@@ -393,8 +395,8 @@ def test_being_installed_changes_nothing(
 OTLP_EVERYWHERE = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
 
 
-def of_the_start(stderr: str) -> list[str]:
-    """The lines that are not the export's, which may have nobody to send to."""
+def startup_lines(stderr: str) -> list[str]:
+    """The lines that are not about exports, which fail when no server listens."""
     return [line for line in stderr.splitlines() if not line.startswith("Failed to export")]
 
 
@@ -449,7 +451,7 @@ def test_all_signals_are_sent_as_json(start: Any, only_otel_rs: Path, http_recei
     assert [record.body.string_value for record in http_receiver.log_records()] == ["logged"]
 
 
-def test_each_signal_may_have_a_protocol_and_an_endpoint_of_its_own(
+def test_each_signal_may_have_its_own_protocol_and_endpoint(
     start: Any, only_otel_rs: Path, grpc_receiver: Any, http_receiver: Any
 ) -> None:
     start(
@@ -486,13 +488,13 @@ def test_the_variable_is_enough_without_stock_exporters(start: Any, only_otel_rs
     assert (facts["provider"], facts["exporters"]) == (NATIVE_PROVIDER, [NATIVE_EXPORTERS["grpc"]])
     assert facts["modules"] == []
     assert (facts["meters"], facts["loggers"]) == STOCK_PROVIDERS_OF_OTHER_SIGNALS
-    assert of_the_start(facts.stderr) == []
+    assert startup_lines(facts.stderr) == []
 
 
-def test_installed_alone_and_not_asked_for_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:
+def test_installed_alone_but_not_selected_it_configures_nothing(start: Any, only_otel_rs: Path) -> None:
     facts = start(only_otel_rs)
     assert facts["provider"] == "opentelemetry.trace.ProxyTracerProvider"
-    assert of_the_start(facts.stderr) == []
+    assert startup_lines(facts.stderr) == []
 
 
 def test_importing_the_package_loads_nothing_of_the_stock_exporters(only_otel_rs: Path) -> None:
@@ -503,10 +505,10 @@ def test_importing_the_package_loads_nothing_of_the_stock_exporters(only_otel_rs
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-# --- In the process itself -------------------------------------------------------------------------------------------
+# --- In this process -------------------------------------------------------------------------------------------------
 
 
-def test_the_entry_points_are_there() -> None:
+def test_the_entry_points_are_registered() -> None:
     from importlib.metadata import entry_points
 
     from opentelemetry.instrumentation.distro import BaseDistro
@@ -521,7 +523,7 @@ def test_the_entry_points_are_there() -> None:
     assert issubclass(configurator.load(), _BaseConfigurator)
 
 
-def test_the_distro_is_ours_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_distro_is_loaded_when_the_variable_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from opentelemetry.instrumentation.auto_instrumentation._load import _load_distro
 
     from otel_rs.distro import OtelRsDistro

@@ -1,4 +1,4 @@
-"""The house that docs/design.md draws: nothing imports what is above it, there is no circle, unsafe code is listed."""
+"""The floors in docs/design.md: no upward import, no import cycle, and all unsafe code is listed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Imports = dict[Path, set[Path]]
 
 
 def floors() -> dict[str, list[set[str]]]:
-    """By house, from the ground up: the rooms of each floor, which docs/design.md lists from the top down."""
+    """For each house the rooms of its floors, from the lowest floor up; docs/design.md lists them from the top down."""
     block = re.search(r"```floors\n(.*?)```", (ROOT / "docs/design.md").read_text(), re.DOTALL)
     assert block
     houses: dict[str, list[set[str]]] = {}
@@ -37,15 +37,15 @@ def without_tests_and_comments(text: str) -> str:
 
 
 def used_paths(text: str) -> Iterator[str]:
-    """All paths of `use` items, braces resolved, and others that begin with `crate`, `super` or a module here."""
+    """All paths of `use` items, with expanded braces, and all that start with `crate`, `super` or a submodule."""
     for path in re.findall(r"\buse\s+([^;]+);", text):
-        yield from unfolded(re.sub(r"\s+", "", path))
+        yield from expand_braces(re.sub(r"\s+", "", path))
     children = re.findall(r"\bmod (\w+);", text)
     text = re.sub(r"\buse\s+[^;]+;", "", text)
     yield from re.findall(rf"(?<![\w:])(?:{'|'.join(['crate', 'super', *children])})(?:::\w+)+", text)
 
 
-def unfolded(path: str) -> Iterator[str]:
+def expand_braces(path: str) -> Iterator[str]:
     head, brace, rest = path.partition("{")
     if not brace:
         yield path
@@ -56,7 +56,7 @@ def unfolded(path: str) -> Iterator[str]:
         depth += (character == "{") - (character == "}")
         if character == "," and depth == 0:
             if rest[start:at]:
-                yield from unfolded(head + rest[start:at])
+                yield from expand_braces(head + rest[start:at])
             start = at + 1
 
 
@@ -125,13 +125,13 @@ def imports_of(house: Path) -> Imports:
     return python_imports(house) if (house / "__init__.py").exists() else rust_imports(house)
 
 
-def upward(house: Path, levels: list[set[str]]) -> list[str]:
-    """The imports between rooms of a house that do not lead down."""
+def upward_imports(house: Path, levels: list[set[str]]) -> list[str]:
+    """The imports between rooms of a house that do not go to a lower floor."""
 
     def floor(file: Path) -> int | None:
         room = file.relative_to(house).parts[0].partition(".")[0]
         if room in ("lib", "__init__", "__main__"):
-            return None  # the house's face, above all
+            return None  # the public module of the house, above all floors
         numbers = [number for number, rooms in enumerate(levels) if room in rooms]
         assert len(numbers) == 1, f"docs/design.md has no floor for {room} of {house}"
         return numbers[0]
@@ -149,7 +149,7 @@ def upward(house: Path, levels: list[set[str]]) -> list[str]:
     return sorted(wrong)
 
 
-def circle(house: Path) -> list[str]:
+def import_cycle(house: Path) -> list[str]:
     try:
         graphlib.TopologicalSorter(imports_of(house)).prepare()
     except graphlib.CycleError as error:
@@ -158,13 +158,13 @@ def circle(house: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("house", floors())
-def test_nothing_imports_what_stands_above_it(house: str) -> None:
-    assert upward(ROOT / house, floors()[house]) == []
+def test_no_room_imports_from_a_floor_above_it(house: str) -> None:
+    assert upward_imports(ROOT / house, floors()[house]) == []
 
 
 @pytest.mark.parametrize("house", floors())
-def test_there_is_no_circle(house: str) -> None:
-    assert circle(ROOT / house) == []
+def test_there_is_no_import_cycle(house: str) -> None:
+    assert import_cycle(ROOT / house) == []
 
 
 def test_every_room_on_a_floor_exists() -> None:
@@ -194,14 +194,14 @@ def test_a_planted_import_is_found(language: str, tmp_path: Path) -> None:
     for name, text in PLANTED[language].items():
         (house / name).write_text(text)
     ending = {"rust": "rs", "python": "py"}[language]
-    assert upward(house, [{"low"}, {"high"}]) == [f"low.{ending} imports high.{ending}"]
-    assert circle(house) == []
+    assert upward_imports(house, [{"low"}, {"high"}]) == [f"low.{ending} imports high.{ending}"]
+    assert import_cycle(house) == []
     (house / f"high.{ending}").write_text({"rust": "use super::low;\n", "python": "import planted.low\n"}[language])
-    assert len(circle(house)) == 3
+    assert len(import_cycle(house)) == 3
 
 
 @pytest.mark.parametrize("crate", ["crates/core", "crates/view"])
-def test_what_must_not_know_python_does_not(crate: str) -> None:
+def test_the_core_crates_do_not_depend_on_pyo3(crate: str) -> None:
     assert "pyo3" not in (ROOT / crate / "Cargo.toml").read_text()
 
 
@@ -209,7 +209,7 @@ def test_what_must_not_know_python_does_not(crate: str) -> None:
 
 
 def items_with_unsafe_code(text: str) -> Iterator[str]:
-    """The function, type or module that each `allow(unsafe_code)` is for."""
+    """The function, type or module that each `allow(unsafe_code)` covers."""
     for allowed in re.finditer(r"allow\(unsafe_code\)\]\n", text):
         following = re.sub(r"^\s*(?://|#\[)[^\n]*\n", "", text[allowed.end() :], flags=re.MULTILINE).lstrip()
         item = re.match(

@@ -1,4 +1,4 @@
-"""The modules that mirror upstream's have upstream's public names."""
+"""Modules that mirror upstream's modules have the same public names."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MIRRORS = ["trace", "trace.export", "trace.export.in_memory_span_exporter", "tra
 
 
 def own_public_names(module: ModuleType) -> set[str]:
-    """Classes and functions that the module defines, not those that it imports."""
+    """The classes and functions that the module defines, without those that it imports."""
     members = inspect.getmembers(module, lambda member: getattr(member, "__module__", "") == module.__name__)
     return {name for name, _ in members if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("name", MIRRORS)
-def test_a_mirror_has_the_public_names_of_its_model(name: str) -> None:
+def test_a_mirror_module_has_all_public_names_of_upstreams(name: str) -> None:
     model = importlib.import_module(f"opentelemetry.sdk.{name}")
     mirror = importlib.import_module(f"otel_rs.{name}")
     assert own_public_names(model) - set(dir(mirror)) == set()

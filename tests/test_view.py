@@ -1,4 +1,4 @@
-"""`otel-rs view`, started as a developer starts it and fed with what google's protobuf encodes."""
+"""`otel-rs view`, started as a developer starts it; google's protobuf encodes the requests."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Lines:
 
 
 class View:
-    """A running `otel-rs view`; `stdout` is read here unless it is given."""
+    """A running `otel-rs view`; this class reads its stdout unless `stdout` is passed."""
 
     def __init__(self, *options: str, http: str = "127.0.0.1:0", stdout: int = subprocess.PIPE) -> None:
         self.process = subprocess.Popen(
@@ -86,7 +86,7 @@ class View:
 
 @contextmanager
 def started(*options: str, stdout: int = subprocess.PIPE) -> Iterator[tuple[View, str]]:
-    """A viewer that listens, and the URL of its HTTP server. Says nothing on stderr from then on."""
+    """A viewer that listens, and the URL of its HTTP server. It must write nothing more to stderr."""
     view = View(*options, stdout=stdout)
     try:
         view.port("grpc")
@@ -171,7 +171,7 @@ def test_json_is_one_line_a_request_that_protobuf_reads_back() -> None:
 
 
 def with_ids_in_base64(document: Any) -> Any:
-    """OTLP/JSON as protobuf's own JSON mapping: they differ in the ids, which OTLP writes in hexadecimal."""
+    """Converts OTLP/JSON to protobuf's JSON mapping, where ids are base64 instead of hexadecimal."""
     if isinstance(document, list):
         return [with_ids_in_base64(item) for item in document]
     if not isinstance(document, dict):
@@ -185,7 +185,7 @@ def with_ids_in_base64(document: Any) -> Any:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_with_what_is_pending_printed(number: int) -> None:
+def test_a_signal_prints_pending_traces_and_ends_the_viewer(number: int) -> None:
     with started() as (view, url):
         orphan = a_trace()
         del orphan.resource_spans[0].scope_spans[0].spans[0]
@@ -196,7 +196,7 @@ def test_a_signal_ends_it_with_what_is_pending_printed(number: int) -> None:
         assert lines[1].endswith(f"(parent {ROOT_ID.hex()} elsewhere)")
 
 
-def test_it_ends_quietly_when_its_reader_has_gone() -> None:
+def test_it_ends_quietly_when_its_output_pipe_is_closed() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -228,7 +228,7 @@ def test_an_address_in_use_is_one_clear_line() -> None:
 
 
 @pytest.mark.parametrize("address", ["4317", "localhost", "localhost:x", "localhost:65536", ":1"])
-def test_what_is_no_address_is_refused_with_the_usage(address: str) -> None:
+def test_an_invalid_address_prints_the_usage(address: str) -> None:
     view = View(http=address)
     assert view.process.wait(DEADLINE) == 2
     assert f"{address!r} is neither HOST:PORT nor 'off'" in view.err.rest()[-1]

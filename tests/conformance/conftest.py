@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # All folders' tests come here.
+    # pytest passes the tests of all folders.
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.installed)

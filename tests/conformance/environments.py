@@ -1,8 +1,8 @@
-"""What the suites need, in `.cache/conformance`: upstream's source distributions, and an environment for each version
-of opentelemetry-sdk, into which otel-rs is installed at every start of its Python.
+"""The files for the suites, in `.cache/conformance`: upstream's source distributions, and an environment for each
+version of opentelemetry-sdk, whose Python calls `otel_rs.install()` at every start.
 
-Everything comes from the package index that pip is set up for. A stamp says what an environment was made of; one that
-is made of the same is used again.
+Everything comes from the package index that pip uses. A stamp file records the contents of an environment; an
+environment with the same contents is reused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ EXPORTERS = ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-exporter-o
 ENCODERS = "opentelemetry-exporter-otlp-proto-common"
 PACKAGES = (SDK, *EXPORTERS, ENCODERS)
 TEST_UTILS = "opentelemetry-test-utils"
-# What the tests import besides; their versions are those of the development set.
+# Other packages that the tests import, in the versions of the development set.
 TEST_TOOLS = (
     "asgiref",
     "grpcio",
@@ -50,7 +50,7 @@ SECONDS_UNTIL_LATEST_IS_ASKED_AGAIN = 24 * 3600
 
 @dataclass(frozen=True)
 class Environment:
-    """One version of the SDK and its exporters: their sources, and an environment that has them installed."""
+    """One version of the SDK and its exporters: their sources, and an environment where they are installed."""
 
     version: str
     folder: Path
@@ -64,7 +64,7 @@ class Environment:
 
 
 def prepare(version: str) -> Environment:
-    # The SOABI tells Pythons apart whose extensions cannot be mixed.
+    # The SOABI distinguishes Pythons whose extension modules are incompatible.
     environment = Environment(version, CACHE / sysconfig.get_config_var("SOABI") / version)
     stamp = environment.folder / ".made-of"
     made_of = json.dumps([sys.version, sys.base_prefix, _constraints(), _requirements(version), _start_line()])
@@ -86,9 +86,9 @@ def _make_virtual_environment(environment: Environment) -> None:
     _run(sys.executable, "-m", "venv", str(environment.folder / "venv"))
     pip = (str(environment.python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
     _run(*pip, "--constraint", str(constraints), *_requirements(environment.version))
-    # It asks for the SDK of its own version, and there is none of it for every version of the SDK.
+    # It requires the SDK of its own version, and does not exist for every version of the SDK.
     _run(*pip, "--no-deps", f"{TEST_UTILS}=={pinned(TEST_UTILS)}")
-    # Last: from here on, every start of this Python installs otel-rs, those of subprocesses included.
+    # The last step: from now on every start of this Python calls `install`, also in subprocesses.
     site_packages = next((environment.folder / "venv" / "lib").glob("python*/site-packages"))
     (site_packages / "otel_rs.pth").write_text(_start_line())
 
@@ -118,7 +118,7 @@ def pinned(package: str) -> str:
 
 
 def oldest() -> str:
-    """The first release of those that pyproject.toml allows."""
+    """The first release that pyproject.toml allows."""
     lower = re.search(r">=([\d.]+)", _declared())
     if lower is None:
         raise LookupError(f"pyproject.toml sets no oldest {SDK}: {_declared()}")
@@ -147,7 +147,7 @@ def latest() -> str:
 
 
 def _declared() -> str:
-    """The requirement as pyproject.toml has it."""
+    """The requirement in pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return next(line for line in project["dependencies"] if re.match(rf"{SDK}\b", line))
 
@@ -156,7 +156,7 @@ def _declared() -> str:
 
 
 def source_distribution(requirement: str) -> Path:
-    """The archive that the index has for a requirement."""
+    """Downloads the archive for a requirement from the index."""
     folder = CACHE / "archives" / hashlib.sha256(requirement.encode()).hexdigest()[:16]
     package = re.match(r"[\w-]+", requirement)[0]
     exact = "==" in requirement
@@ -174,7 +174,7 @@ def _version_of(archive: Path) -> str:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """The tests; no sources, so that nothing but the installed package can be imported."""
+    """Unpacks the tests, but no sources, so that only the installed package can be imported."""
     with tarfile.open(archive) as files:
         for member in files:
             inside = Path(*Path(member.name).parts[1:])

@@ -1,7 +1,7 @@
 """Runs upstream's own tests with otel-rs installed over the SDK: `make conformance`.
 
 The SDK's tests run against the release that the development set pins, the oldest and the latest that pyproject.toml
-allows, and so do those of the OTLP exporters and of their encoders. The tests that look inside are in `excluded*.txt`.
+allows, and so do those of the OTLP exporters and of their encoders. Tests of internals are listed in `excluded*.txt`.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from conformance_exclusions import read as read_exclusions  # noqa: E402
 @dataclass(frozen=True)
 class Suite:
     package: str
-    # Files and folders, in the order of the alphabet, as upstream collects them: some tests need what an earlier one
-    # has left behind.
+    # Files and folders in alphabetical order, as upstream collects them: some tests depend on the state that an earlier
+    # test leaves.
     tests: tuple[str, ...]
     excluded: Path
-    # A fraction of what the suite makes: enough to tell that its spans are the native ones.
+    # A fraction of the suite's spans: enough to show that its spans are native.
     least_native_spans: int
-    # The greatest share of the tests that may be excluded.
+    # The largest share of tests that may be excluded.
     most_excluded: float
     plugins: tuple[str, ...] = ()
 
@@ -53,7 +53,7 @@ SUITES = (
         GRPC,
         ("tests/test_otlp_exporter_mixin.py", "tests/test_otlp_trace_exporter.py"),
         HERE / "excluded_grpc_exporter.txt",
-        # The spans are made by hand, of upstream's class: the exporter takes those as well.
+        # The tests create spans of upstream's class, which the exporter accepts, too.
         least_native_spans=0,
         most_excluded=1,
         plugins=("native_mixin_exporter",),
@@ -102,7 +102,7 @@ def run(suite: Suite, environment: Environment, arguments: list[str]) -> Outcome
             str(environment.python),
             *("-m", "pytest", "--quiet", "--tb=short", "--timeout=120", "-p", "no:cacheprovider"),
             *(f"-p{plugin}" for plugin in plugins),
-            # Not the project's own configuration: upstream's tests have their own idea of warnings.
+            # Not the project's own configuration, because upstream's tests treat warnings differently.
             f"--rootdir={source}",
             "--config-file=/dev/null",
             f"--exclusions={suite.excluded}",
@@ -119,7 +119,7 @@ def run(suite: Suite, environment: Environment, arguments: list[str]) -> Outcome
 
 
 def faults(suite: Suite, status: int, report: dict) -> list[str]:
-    """What is wrong with a run, whatever its tests say."""
+    """The problems of a run, apart from the results of its tests."""
     collected, excluded = report["collected"], len(report["excluded"])
     found = []
     if status:
@@ -132,7 +132,7 @@ def faults(suite: Suite, status: int, report: dict) -> list[str]:
 
 
 def _variables(environment: Environment) -> dict[str, str]:
-    """No telemetry configuration from outside, no proxy before local servers, and `python` is the environment's."""
+    """The environment variables: no outside telemetry configuration, no proxy for local servers, our `python` first."""
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_", "PYTHON"))
     }
@@ -147,7 +147,7 @@ def _variables(environment: Environment) -> dict[str, str]:
 
 
 def unknown_exclusions(outcomes: list[Outcome]) -> list[str]:
-    """Lines of the files that no version has a test for."""
+    """Lines of the exclusion files for which no version has a test."""
     return [
         f"{suite.excluded.relative_to(ROOT)}: there is no {test}"
         for suite in {outcome.suite: None for outcome in outcomes}
@@ -170,7 +170,7 @@ def main() -> int:
         for suite in SUITES:
             print(f"\n--- {suite.package} {version}", flush=True)
             outcomes.append(run(suite, environment, options.pytest_arguments))
-    # A test may be in one version only, and a selection of tests has not got them all.
+    # A test may exist in only one version, and a selection of tests does not contain all of them.
     complete = not options.pinned_only and not options.pytest_arguments
     unknown = unknown_exclusions(outcomes) if complete else []
     print("\n--- conformance", *outcomes, *unknown, sep="\n")

@@ -1,4 +1,4 @@
-"""The guard of the conformance suite: it must not let the stock SDK pass for ours."""
+"""The guard of the conformance suite: it must detect when the stock SDK is under test instead of ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 PLUGINS = Path(__file__).parent / "plugins"
 
-# What it imports is what upstream's tests import.
+# Its imports are those of upstream's tests.
 SUITE = """
 from opentelemetry.sdk.trace import TracerProvider
 
@@ -28,7 +28,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run(begin, suite, ...)` is a pytest session with the conformance plugins, whose Python ran `begin` first."""
+    """`run(begin, suite, ...)` runs a pytest session with the conformance plugins, after the code in `begin`."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS), prepend=":")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
@@ -52,14 +52,14 @@ def test_native_classes_pass(run: Run) -> None:
     assert "under test: 3 native spans" in session.stdout
 
 
-def test_without_install_nothing_is_run(run: Run) -> None:
+def test_without_install_no_test_runs(run: Run) -> None:
     session = run("", SUITE)
     assert session.returncode != 0
     assert "TracerProvider is opentelemetry.sdk.trace.TracerProvider" in session.stderr
     assert "1 passed" not in session.stdout
 
 
-def test_classes_that_the_suite_put_back_are_found_at_the_end(run: Run) -> None:
+def test_stock_classes_that_the_suite_restores_are_found_at_the_end(run: Run) -> None:
     session = run(INSTALL, SUITE + "\ndef test_that_undoes():\n    " + UNINSTALL)
     assert session.returncode != 0
     assert "not under test: opentelemetry.sdk.trace.TracerProvider is" in session.stdout

@@ -1,4 +1,4 @@
-"""The rules of the conformance suite that no single run can tell."""
+"""The rules of the conformance suite that a single run does not check."""
 
 from __future__ import annotations
 

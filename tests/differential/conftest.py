@@ -1,4 +1,4 @@
-"""One receiver and one native pipeline for all programs."""
+"""One receiver and one native batch processor for all programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .paths import Native, native
 
 @pytest.fixture(autouse=True)
 def without_log_lines() -> Iterator[None]:
-    """Log lines are not compared, and a handler would take `str` of the keys they are about."""
+    """Disables logging: log lines are not compared, and a handler would call `str` on the keys in them."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     yield

@@ -1,6 +1,6 @@
-"""What must arrive: the stock SDK's result, but for ids, times of the run, and the rows of docs/differences.md.
+"""What must arrive: the stock SDK's result, except ids, times of the run, and the rows of docs/differences.md.
 
-A rule is named after its row, and changes nothing but what its row is about.
+Each rule has the name of its row, and changes only what the row describes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status
 
 from .values import DEEPEST, NOT_SHOWN
 
-# Times around now are those of this run; the programs' explicit ones are not.
+# Times near the current time belong to this run; the explicit times in the programs are far from it.
 NOW = range(1_740_000_000_000_000_000, 4_000_000_000_000_000_000)
 SOME_TIME_OF_THE_RUN = 1_800_000_000_000_000_000
 
@@ -42,7 +42,7 @@ TRACE_STATES = "trace state of a link"
 
 
 class Rules:
-    """Applies the rules to spans before the stock encoder takes them, and keeps the names of those that applied."""
+    """Applies the rules to spans before the stock encoder encodes them, and keeps the names of the rules used."""
 
     def __init__(self) -> None:
         self.applied: set[str] = set()
@@ -100,9 +100,9 @@ class Rules:
         counted.dropped = dropped
         for key, value in (attributes or {}).items():
             text = self.text(key, SURROGATES_IN_ATTRIBUTES)
-            # Two keys may have become one: as a key that is set again moves to the end.
+            # Two keys may have become equal: then the key moves to the end, as a key that is set again does.
             counted._dict.pop(text, None)
-            # Past the cleaning, which was done.
+            # Bypasses the cleaning, which is already done.
             counted._dict[text] = self.value(value)
         return counted
 
@@ -134,7 +134,7 @@ class Rules:
         return value
 
     def key(self, key: str) -> str:
-        # The stock encoder takes `str(key)`; the text itself is what other keys are sent as.
+        # The stock encoder uses `str(key)`; all other keys are sent as their text.
         if type(key) is not str and str(key) != (text := str.__str__(key)):
             assert isinstance(key, enum.Enum) or str(key) == "not this"
             self.applied.add(TEXT_ENUMS)
@@ -189,7 +189,7 @@ def _decimal(number: int) -> str:
     try:
         return int.__str__(number)
     except ValueError:
-        # Python makes no more than some thousands of decimal digits.
+        # Python limits the conversion to some thousands of decimal digits.
         return hex(number)
 
 
@@ -206,9 +206,9 @@ def spans_of(request: ExportTraceServiceRequest) -> list[Any]:
 
 
 def comparable(request: ExportTraceServiceRequest, longest_text: int | None = None) -> ExportTraceServiceRequest:
-    """Changes the request: ids by order of appearance, one time for those of the run, no lines of tracebacks.
+    """Changes the request: numbers ids in order of appearance, unifies times of the run, removes traceback lines.
 
-    `longest_text` is the limit of attributes' texts, which cuts tracebacks wherever it happens to.
+    `longest_text` is the length limit of attributes, which cuts tracebacks at any place.
     """
     known_ids: dict[bytes, bytes] = {b"": b""}
 

@@ -1,4 +1,4 @@
-"""The ways a program's spans reach a collector: the stock SDK's, and ours."""
+"""The paths of a program's spans to a collector: the stock SDK's path, and ours."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from .programs import Program
 from .run import Place, Run, sampler
 
 RESOURCE = Resource({"service.name": "differential"})
-# Each round mends at least one more place of the program.
+# Each round corrects at least one more place of the program.
 MOST_ROUNDS = 50
 
 
-def run(kind: type[Any], processor: Any, program: Program, mended: frozenset[Place] = frozenset()) -> dict[Place, str]:
-    """Runs the program on a provider of that kind; what it raised, by place."""
+def run(
+    kind: type[Any], processor: Any, program: Program, corrected: frozenset[Place] = frozenset()
+) -> dict[Place, str]:
+    """Runs the program on a provider of that class; returns its exceptions by place."""
     deciding = sampler(program.sampler)
     provider = kind(
         shutdown_on_exit=False,
@@ -37,13 +39,13 @@ def run(kind: type[Any], processor: Any, program: Program, mended: frozenset[Pla
         span_limits=SpanLimits(**dict(program.limits)),
     )
     provider.add_span_processor(processor)
-    of_run = Run(provider.get_tracer("library", "1.0", "https://schema", {"scope": True}), deciding, mended)
+    of_run = Run(provider.get_tracer("library", "1.0", "https://schema", {"scope": True}), deciding, corrected)
     of_run.program(program)
     return of_run.raised
 
 
 class Stock:
-    """A program on the stock SDK, with what raises there mended until nothing does."""
+    """A program on the stock SDK, corrected at the places that raise there until nothing raises."""
 
     def __init__(self, program: Program) -> None:
         self.raised: dict[Place, str] = {}
@@ -58,7 +60,7 @@ class Stock:
 
 
 class Native:
-    """Where the native side's spans arrive."""
+    """Runs programs on otel-rs, and returns the spans that arrive."""
 
     def __init__(self, receiver: HttpReceiver) -> None:
         self._receiver = receiver
@@ -82,13 +84,13 @@ class Native:
         return self.arrived(), raised
 
     def read_back(self, program: Program) -> tuple[ExportTraceServiceRequest, dict[Place, str]]:
-        """Native provider; the ended spans are read by Python code, which is given to the stock encoder."""
+        """Native provider; Python code reads the ended spans, and the stock encoder encodes them."""
         memory = InMemorySpanExporter()
         raised = run(TracerProvider, SimpleSpanProcessor(memory), program)
         return Rules().expected(memory.get_finished_spans()), raised
 
     def stock_spans(self, program: Program) -> tuple[ExportTraceServiceRequest, dict[Place, str]]:
-        """Stock provider; its spans are given to the native exporter."""
+        """Stock provider; the native exporter exports its spans."""
         stock = Stock(program)
         if stock.spans:
             self._exporter.export(stock.spans)
@@ -111,16 +113,16 @@ PATHS: dict[str, Path] = {"batch": Native.batch, "read back": Native.read_back, 
 
 
 def check(program: Program, native: Native, path: Path = Native.batch) -> set[str]:
-    """Both sides made the same of the program, but for the table of differences. The rows that made a difference."""
+    """Asserts that both SDKs send the same, except for the table of differences; returns the rows used."""
     stock, rules = Stock(program), Rules()
     expected = rules.expected(stock.spans)
     got, raised = path(native, program)
     new = {place: error for place, error in raised.items() if place not in stock.raised}
-    assert not new, f"raises where stock does not: {new}"
+    assert not new, f"raises, but stock does not: {new}"
     lengths = [length for name, length in program.limits if name == "max_attribute_length"]
     longest = lengths[0] if lengths else None
     expected, got = comparable(expected, longest), comparable(got, longest)
-    # The bytes, as NaN is equal to nothing; the text, to be read where they differ.
+    # Compares bytes, because NaN is not equal to itself; the text shows the difference.
     if expected.SerializeToString(deterministic=True) != got.SerializeToString(deterministic=True):
         lines = difflib.unified_diff(str(expected).split("\n"), str(got).split("\n"), "expected", "got", lineterm="")
         raise AssertionError("\n".join(["the messages differ", *(line[:300] for line in lines)]))

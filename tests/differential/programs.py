@@ -14,7 +14,7 @@ from .values import NONE, Odd, Pairs, Plain, Value
 SPAN = Plain("span")
 
 
-# --- What a program is made of ---------------------------------------------------------------------------------------
+# --- The parts of a program ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class LinkTo:
 
 @dataclass(frozen=True)
 class Error:
-    """An exception out of `run.ERRORS`, with a message where it takes one."""
+    """An exception from `run.ERRORS`, with a message if it takes one."""
 
     kind: str
     message: str = "message"
@@ -103,7 +103,7 @@ class Raise:
 
 @dataclass(frozen=True)
 class Spanned:
-    """A span and what is done in it. `how` it is begun and ended is one of `HOWS`."""
+    """A span, and the operations in it. `how`, one of `HOWS`, is the way to start and end it."""
 
     how: str
     name: Value = SPAN
@@ -143,7 +143,7 @@ names = st.one_of(
     st.sampled_from([1, 2.5, True, (1, "a"), None, b"bytes", b"\xff"]).map(Plain),
     st.sampled_from(["with str", "text subclass", "int enum", "text enum", "raises"]).map(Odd),
 )
-# Explicit times are far from now, so that those of the run can be told from them.
+# Explicit times are far from the current time, so that they differ from the times of the run.
 times = st.one_of(
     st.just(Plain(None)),
     st.just(Plain(None)),
@@ -169,7 +169,7 @@ attributes = st.one_of(
 )
 CONTEXTS = ["remote", "local", "invalid", "with state", "half invalid", "out of range"]
 _links = st.builds(LinkTo, st.one_of(st.sampled_from([*CONTEXTS, "none", "no context"]), few), attributes)
-# test_findings.py: a mapping whose items raise makes a link to nowhere valid.
+# test_findings.py: a mapping whose items raise makes a link to an invalid context valid.
 links = _links.filter(
     lambda link: link.attributes != Odd("raises in items") or link.to in ("remote", "local", "with state")
 )
@@ -188,7 +188,7 @@ statuses = st.builds(
     Describe, st.sampled_from(["UNSET", "OK", "ERROR", "ERROR", "no status"]), descriptions, st.booleans()
 )
 _leaves: st.SearchStrategy[Any] = st.one_of(
-    # test_findings.py: `str` of what is no key is taken for a log line, also where nothing is logged.
+    # test_findings.py: `str` of an invalid key is called for a log line, even if nothing is logged.
     st.builds(SetAttribute, few, values.keys.filter(lambda key: key != Odd("starts a span")), values.values()),
     st.builds(SetAttribute, few, st.sampled_from(["a", "b", "key"]).map(Plain), values.values()),
     st.builds(SetAttributes, few, attributes),
@@ -253,7 +253,7 @@ SAMPLERS = ["on", "off", "parent", "record only", "every second", "adds attribut
 
 
 def _is_compared(program: Program) -> bool:
-    # test_findings.py: a value is converted where no attribute is taken.
+    # test_findings.py: a value is converted even if the attribute limit is zero.
     takes_none = {("max_attributes", 0), ("max_span_attributes", 0)}
     return takes_none.isdisjoint(program.limits) or "starts a span" not in repr(program)
 
@@ -268,7 +268,7 @@ _programs = st.builds(
 
 @st.composite
 def any_program(draw: st.DrawFn) -> Program:
-    # A copy: Hypothesis takes minutes to write down how the parts of a failing example were drawn.
+    # Returns a copy, because Hypothesis takes minutes to print how the parts of a failing example were drawn.
     return copy.deepcopy(draw(_programs))
 
 

@@ -1,4 +1,4 @@
-"""Runs a program with a tracer. What it raises is kept by place; the program goes on."""
+"""Runs a program with a tracer. Exceptions are kept by place, and the program continues."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class SamplerRaised(Exception):
 
 
 class Sampler(sampling.Sampler):
-    """Decides by the number of the span in the program, which the run tells it."""
+    """Decides by the number of the span in the program, which the run sets."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -110,7 +110,7 @@ class Sampler(sampling.Sampler):
     ) -> sampling.SamplingResult:
         decision = sampling.Decision.RECORD_AND_SAMPLE
         takes = isinstance(attributes, Mapping) and not isinstance(attributes, values.RaisesInItems)
-        given = dict(attributes) if takes else {}
+        from_sampler = dict(attributes) if takes else {}
         state = trace.get_current_span(parent_context).get_span_context().trace_state
         odd = self.number % 2 == 1
         if self.kind == "record only" and odd:
@@ -118,14 +118,14 @@ class Sampler(sampling.Sampler):
         elif self.kind == "every second" and odd:
             decision = sampling.Decision.DROP
         elif self.kind == "adds attributes":
-            given = {"sampler": self.number, **given, "a": ["from", "sampler"]}
+            from_sampler = {"sampler": self.number, **from_sampler, "a": ["from", "sampler"]}
         elif self.kind == "trace state":
             state = TraceState([("sampled", str(self.number))])
         elif self.kind == "raises" and odd:
             if self.raises:
                 raise SamplerRaised
             decision = sampling.Decision.DROP
-        return sampling.SamplingResult(decision, given, state)
+        return sampling.SamplingResult(decision, from_sampler, state)
 
     def get_description(self) -> str:
         return self.kind
@@ -147,14 +147,14 @@ def sampler(kind: str) -> sampling.Sampler:
 class Run:
     """One run of one program.
 
-    At the places in `mended` the operation is done as the table of differences says: a value that raises is dropped, a
-    sampler that raises does not sample, a container is cut where it is too deep.
+    At the places in `corrected` the run does what the table of differences requires: it drops a value that raises, it
+    does not sample where a sampler raises, and it cuts a container that is too deep.
     """
 
-    def __init__(self, tracer: Any, sampler: sampling.Sampler, mended: frozenset[Place] = frozenset()) -> None:
+    def __init__(self, tracer: Any, sampler: sampling.Sampler, corrected: frozenset[Place] = frozenset()) -> None:
         self.tracer = tracer
         self.sampler = sampler
-        self.mended = mended
+        self.corrected = corrected
         self.raised: dict[Place, str] = {}
         self.spans: list[Any] = []
 
@@ -182,14 +182,14 @@ class Run:
         if isinstance(operation, programs.Spanned):
             self.spanned(operation, place)
             return
-        if place in self.mended:
-            operation = mended_operation(operation)
+        if place in self.corrected:
+            operation = corrected_operation(operation)
             if operation is None:
                 return
         self.attempt(place, self.prepared(operation))
 
     def prepared(self, operation: Any) -> Callable[[], Any]:
-        """The call alone can raise: its arguments are built before it."""
+        """Returns the call with its arguments already built, so that only the call can raise."""
         span = self.span(operation.target)
         match operation:
             case programs.SetAttribute():
@@ -235,11 +235,11 @@ class Run:
 
     def spanned(self, operation: programs.Spanned, place: Place) -> None:
         start = (*place, "start")
-        if start in self.mended:
-            operation = mended_start(operation)
+        if start in self.corrected:
+            operation = corrected_start(operation)
         if isinstance(self.sampler, Sampler):
             self.sampler.number = len(self.spans)
-            self.sampler.raises = start not in self.mended
+            self.sampler.raises = start not in self.corrected
         try:
             getattr(self, operation.how.replace(" ", "_"))(operation, place, self.arguments(operation))
         except (Exception, Interrupt, GeneratorExit):
@@ -280,7 +280,7 @@ class Run:
         return trace.INVALID_SPAN if span is None else span
 
     def block(self, operation: programs.Spanned, place: Place, block: Any, span: Any = None) -> None:
-        """`with block: body`, with what entering and leaving raises told from what the body raises."""
+        """Runs `with block: body`, and distinguishes exceptions of entry and exit from those of the body."""
         entered = self.attempt((*place, "start"), block.__enter__)
         if entered is None:
             self.body(operation, place, None)
@@ -290,19 +290,19 @@ class Run:
             self.body(operation, place, entered)
         except BaseException as raised:
             error = raised
-            self.mend_status(operation, place, entered, raised)
+            self.correct_status(operation, place, entered, raised)
             self.leave(place, block, raised)
         else:
             self.leave(place, block, None)
-        if span is not None and (*place, "exit") in self.mended:
+        if span is not None and (*place, "exit") in self.corrected:
             span.end()
         if error is not None:
             raise error
 
-    def mend_status(self, operation: programs.Spanned, place: Place, span: Any, error: BaseException) -> None:
-        """The table: an exception whose `__str__` raises is an error without a text."""
-        # `use_span` is the API's own: it is the same on both sides.
-        if operation.how == "use_span" or (*place, "exit") not in self.mended:
+    def correct_status(self, operation: programs.Spanned, place: Place, span: Any, error: BaseException) -> None:
+        """The table of differences: an exception whose `__str__` raises gives an error status without a text."""
+        # `use_span` belongs to the API, so it is the same for both SDKs.
+        if operation.how == "use_span" or (*place, "exit") not in self.corrected:
             return
         if operation.set_status_on_exception and span.is_recording():
             span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: ?"))
@@ -335,7 +335,7 @@ class Run:
             self.attempt((*place, "exit"), lambda: span.end(time))
 
     def called(self, operation: programs.Spanned, place: Place, call: Callable[[Any], Any]) -> None:
-        """`call` gets the body to be run in the decorated function, and tells by it what the body raised."""
+        """`call` runs the body in the decorated function, and lets the exceptions of the body through."""
         entered: list[BaseException | None] = []
 
         def body() -> None:
@@ -344,7 +344,7 @@ class Run:
                 self.body(operation, place, trace.get_current_span())
             except BaseException as error:
                 entered[0] = error
-                self.mend_status(operation, place, trace.get_current_span(), error)
+                self.correct_status(operation, place, trace.get_current_span(), error)
                 raise
 
         try:
@@ -393,18 +393,18 @@ class Run:
 setattr(Run, "with", Run.with_)
 
 
-# --- What the table of differences says where stock raises ----------------------------------------------------------
+# --- The table of differences, where stock raises --------------------------------------------------------------------
 
 
 class _Nothing:
-    """A key that both drop and count: it is false."""
+    """A key that both SDKs drop and count, because it is false."""
 
     def __bool__(self) -> bool:
         return False
 
 
-def mended_attributes(attributes: Value) -> Value:
-    """The pairs of a mapping without those that raise, which are counted as dropped; what is no mapping is ignored."""
+def corrected_attributes(attributes: Value) -> Value:
+    """The mapping without the pairs that raise, which count as dropped; anything that is not a mapping is ignored."""
     if attributes == values.Odd("user dict"):
         return attributes
     if not isinstance(attributes, values.Pairs):
@@ -412,37 +412,37 @@ def mended_attributes(attributes: Value) -> Value:
     pairs = []
     for key, value in attributes.pairs:
         try:
-            pairs.append((values.mended(key), values.mended(value) if values.is_kept(key) else Plain(1)))
+            pairs.append((values.corrected(key), values.corrected(value) if values.is_kept(key) else Plain(1)))
         except values.Dropped:
             pairs.append((Plain(_Nothing()), Plain(1)))
     return replace(attributes, pairs=tuple(pairs))
 
 
-def mended_link(link: programs.LinkTo) -> programs.LinkTo | None:
-    return None if link.to == "no context" else replace(link, attributes=mended_attributes(link.attributes))
+def corrected_link(link: programs.LinkTo) -> programs.LinkTo | None:
+    return None if link.to == "no context" else replace(link, attributes=corrected_attributes(link.attributes))
 
 
-def mended_operation(operation: Any) -> Any:
-    """The operation as the table has it where stock raises; None if nothing is left of it."""
+def corrected_operation(operation: Any) -> Any:
+    """The operation as in the table of differences where stock raises; None if nothing remains of it."""
     match operation:
         case programs.SetAttribute():
             try:
-                return replace(operation, value=values.mended(operation.value))
+                return replace(operation, value=values.corrected(operation.value))
             except values.Dropped:
                 return replace(operation, key=Plain(""), value=Plain(1))
         case programs.SetAttributes():
-            attributes = mended_attributes(operation.attributes)
+            attributes = corrected_attributes(operation.attributes)
             return None if attributes == Plain(None) else replace(operation, attributes=attributes)
         case programs.AddEvent():
-            return replace(operation, attributes=mended_attributes(operation.attributes))
+            return replace(operation, attributes=corrected_attributes(operation.attributes))
         case programs.AddLink():
-            link = mended_link(operation.link)
+            link = corrected_link(operation.link)
             return link and replace(operation, link=link)
         case programs.RecordException() if operation.error.kind != "raises in str":
-            return replace(operation, attributes=mended_attributes(operation.attributes))
+            return replace(operation, attributes=corrected_attributes(operation.attributes))
     return None
 
 
-def mended_start(operation: programs.Spanned) -> programs.Spanned:
-    links = operation.links and tuple(link for link in map(mended_link, operation.links) if link)
-    return replace(operation, attributes=mended_attributes(operation.attributes), links=links)
+def corrected_start(operation: programs.Spanned) -> programs.Spanned:
+    links = operation.links and tuple(link for link in map(corrected_link, operation.links) if link)
+    return replace(operation, attributes=corrected_attributes(operation.attributes), links=links)

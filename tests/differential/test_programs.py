@@ -1,6 +1,6 @@
-"""Any program of span operations reaches the collector as the stock SDK has it, or as the table of differences says.
+"""Any program of span operations sends the same as the stock SDK, or what the table of differences says.
 
-OTEL_RS_TEST_PROFILE=nightly runs 10,000 programs, others each time; `slice` a few, for runs that are slow as such.
+OTEL_RS_TEST_PROFILE=nightly runs 10,000 new programs each time; `slice` runs a few, for test runs that are slow.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ PROFILE = os.environ.get("OTEL_RS_TEST_PROFILE", "default")
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 @settings(
     max_examples=EXAMPLES[PROFILE],
-    # The usual run is the same each time; what a nightly one finds becomes a test in test_seeds.py.
+    # The normal run uses the same programs each time; what a nightly run finds becomes a test in test_seeds.py.
     derandomize=PROFILE != "nightly",
-    # Making a failing program smaller takes minutes.
+    # To shrink a failing program takes minutes.
     phases=[Phase.generate, Phase.shrink] if PROFILE == "nightly" else [Phase.generate],
     print_blob=PROFILE == "nightly",
     database=None,
-    # The machine's speed is not what is tested, and one receiver serves all examples.
+    # The test does not measure speed, and one receiver serves all examples.
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
@@ -37,6 +37,6 @@ PROFILE = os.environ.get("OTEL_RS_TEST_PROFILE", "default")
     ],
 )
 @given(program=programs)
-def test_a_program_arrives_as_the_stock_sdk_has_it(path: Path, native: Native, program: Program) -> None:
+def test_a_program_arrives_as_with_the_stock_sdk(path: Path, native: Native, program: Program) -> None:
     for row in check(program, native, path):
         event(row)

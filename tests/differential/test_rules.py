@@ -1,4 +1,4 @@
-"""Each row of the table that the comparison allows for: what stock makes of the value, and what arrives from us."""
+"""Each row of the table of differences that the comparison accepts: what stock makes of the value, and what we send."""
 
 from __future__ import annotations
 
@@ -73,21 +73,21 @@ ARE_SENT = {
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 @pytest.mark.parametrize("row", COST_THE_BATCH.values(), ids=COST_THE_BATCH.keys())
-def test_where_stock_loses_the_batch_we_keep_it(row: Row, path: Path, native: Native) -> None:
+def test_we_keep_a_batch_that_stock_loses(row: Row, path: Path, native: Native) -> None:
     with pytest.raises((ValueError, TypeError, KeyError, OverflowError)):
         encode_spans(Stock(row.program()).spans)
     assert check(row.program(), native, path) == {row.name}
 
 
 @pytest.mark.parametrize("row", COST_THE_ATTRIBUTE.values(), ids=COST_THE_ATTRIBUTE.keys())
-def test_where_stock_loses_the_attribute_we_keep_it(row: Row, native: Native) -> None:
+def test_we_keep_an_attribute_that_stock_loses(row: Row, native: Native) -> None:
     _, span = sorted(spans_of(encode_spans(Stock(row.program()).spans)), key=lambda span: span.name != "another")
     assert not span.attributes
     assert check(row.program(), native) == {row.name}
 
 
 @pytest.mark.parametrize("row", ARE_SENT.values(), ids=ARE_SENT.keys())
-def test_where_stock_sends_something_else(row: Row, native: Native) -> None:
+def test_values_that_stock_sends_differently(row: Row, native: Native) -> None:
     sent = encode_spans(Stock(row.program()).spans)
     assert check(row.program(), native) == {row.name}
     for got in native.batch(row.program())[0], native.stock_spans(row.program())[0]:
@@ -95,7 +95,7 @@ def test_where_stock_sends_something_else(row: Row, native: Native) -> None:
 
 
 @pytest.mark.parametrize("name", ["raises", "gives no text", "raises in items", "raises in iteration"])
-def test_where_stock_raises_the_value_alone_is_dropped(name: str, native: Native) -> None:
+def test_only_the_value_is_dropped_when_stock_raises(name: str, native: Native) -> None:
     program = Row("", value(Odd(name))).program()
     assert Stock(program).raised == {
         (1, 0): "<class 'TypeError'>" if name == "gives no text" else "<class 'ValueError'>"
@@ -107,17 +107,15 @@ def test_where_stock_raises_the_value_alone_is_dropped(name: str, native: Native
     assert span.dropped_attributes_count == 1
 
 
-# Hence `values._CONVERTED_TWICE`.
+# The reason for `values._CONVERTED_TWICE`.
 @pytest.mark.parametrize(
     "beside",
     [Plain(2**64), Plain("\ud800"), Nested(31, "list", Plain(1)), Cyclic("list", ())],
     ids=["integer", "surrogate", "too deep", "in itself"],
 )
-def test_the_text_of_an_object_is_taken_twice_beside_what_the_wire_form_does_not_hold(
-    beside: Value, native: Native
-) -> None:
+def test_an_object_next_to_a_lossy_value_is_converted_twice(beside: Value, native: Native) -> None:
     program = Row("", value(Items((beside, Odd("starts a span"))))).program()
-    # As the table has it where stock does not come to an end.
+    # The table of differences applies where stock does not terminate.
     spans = Stock(program).spans
     assert sum(span.name == "from __str__" for span in spans) == 1
     sent, raised = native.batch(program)

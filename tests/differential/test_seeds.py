@@ -1,4 +1,4 @@
-"""Programs that generated examples came down to, once: each is run on all ways."""
+"""Shrunk programs from earlier failures: each runs on all paths."""
 
 from __future__ import annotations
 
@@ -227,5 +227,5 @@ SEEDS = {
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS.keys())
 @pytest.mark.parametrize("program", SEEDS.values(), ids=SEEDS.keys())
-def test_a_program_that_was_found_arrives_as_it_has_to(program: Program, path: Path, native: Native) -> None:
+def test_a_program_found_earlier_arrives_correctly(program: Program, path: Path, native: Native) -> None:
     check(program, native, path)

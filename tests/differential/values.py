@@ -1,4 +1,4 @@
-"""Attribute values as data: a description is built anew for each run, so that no run sees another one's objects."""
+"""Attribute values as data: each run builds its own objects from a description, so that runs share no objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-# docs/differences.md: values nested deeper than 30 levels, or in themselves.
+# docs/differences.md: values nested deeper than 30 levels, or that contain themselves.
 DEEPEST = 30
 NOT_SHOWN = "..."
 
@@ -29,7 +29,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class Items:
-    """A sequence: `list`, `tuple`, or one of the test's own."""
+    """A sequence: `list`, `tuple`, or a class of this module."""
 
     items: tuple[Value, ...]
     kind: str = "list"
@@ -37,7 +37,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Pairs:
-    """A mapping: `dict`, `proxy`, or one of the test's own."""
+    """A mapping: `dict`, `proxy`, or a class of this module."""
 
     pairs: tuple[tuple[Value, Value], ...]
     kind: str = "dict"
@@ -45,14 +45,14 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Odd:
-    """An object out of `ODD`."""
+    """An object from `ODD`."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Nested:
-    """`inner` within so many containers."""
+    """`inner` inside `depth` containers."""
 
     depth: int
     kind: str
@@ -61,7 +61,7 @@ class Nested:
 
 @dataclass(frozen=True)
 class Cyclic:
-    """A container of some values and itself."""
+    """A container with some values and itself."""
 
     kind: str
     before: tuple[Value, ...]
@@ -137,7 +137,7 @@ class Without:
 
 
 class NotShown:
-    """What stands for a container that is too deep. A limit of texts does not cut what `__str__` gave."""
+    """Stands for a container that is too deep. A length limit does not cut the result of `__str__`."""
 
     def __str__(self) -> str:
         return NOT_SHOWN
@@ -153,7 +153,7 @@ class Raises:
         raise ValueError("from __str__")
 
 
-class GivesNoText:
+class StrReturnsInt:
     def __str__(self) -> str:
         return 5  # type: ignore[return-value]
 
@@ -195,7 +195,7 @@ class RaisesInIteration(Sequence):
 
 
 class StartsSpan:
-    """`__str__` makes a span of its own, as the driver of a database might."""
+    """`__str__` creates a span, as a database driver might."""
 
     def __init__(self, tracer: Any) -> None:
         self._tracer = tracer
@@ -245,11 +245,11 @@ ODD: dict[str, Callable[[Any], Any]] = {
     "user string": lambda tracer: collections.UserString("user string"),
     "not shown": lambda tracer: NotShown(),
     "raises": lambda tracer: Raises(),
-    "gives no text": lambda tracer: GivesNoText(),
+    "gives no text": lambda tracer: StrReturnsInt(),
     "raises in items": lambda tracer: RaisesInItems(a=1),
     "raises in iteration": lambda tracer: RaisesInIteration(),
 }
-# Those whose conversion raises, on either side.
+# Objects whose conversion raises in both SDKs.
 RAISING = {"raises", "gives no text", "raises in items", "raises in iteration"}
 HASHABLE_ODD = [
     "with str",
@@ -308,20 +308,20 @@ def build(value: Value, tracer: Any) -> Any:
             return value.base**value.exponent
 
 
-# --- What the table of differences says about values that stock raises for ------------------------------------------
+# --- The table of differences, for values where stock raises ---------------------------------------------------------
 
 
 class Dropped(Exception):
-    """The value raises in both: it is dropped."""
+    """The value raises in both SDKs, and is dropped."""
 
 
 def is_kept(key: Value) -> bool:
-    """Whether a mapping keeps the pair of this key: it is true, and has a text."""
+    """Whether a mapping keeps the pair of this key: the key is true, and its conversion to text does not raise."""
     return key != Odd("without") and not (isinstance(key, Plain) and not key.value)
 
 
-def mended(value: Value, depth: int = 0) -> Value:
-    """`value` without what makes stock raise: cut at 30 levels and where it is in itself. `Dropped` if it raises."""
+def corrected(value: Value, depth: int = 0) -> Value:
+    """`value` without the parts that make stock raise: cut at 30 levels and at cycles. `Dropped` if it raises."""
     is_container = isinstance(value, Items | Pairs | Nested | Cyclic) or value == Odd("user string")
     if is_container and depth >= DEEPEST and not (isinstance(value, Nested) and value.depth == 0):
         return Odd("not shown")
@@ -331,21 +331,21 @@ def mended(value: Value, depth: int = 0) -> Value:
                 return Odd("not shown")
             raise Dropped
         case Odd("user string"):
-            # Its items are as it is, without end.
+            # Its items equal the object itself, without end.
             length = len("user string")
-            return mended(Items(tuple(Nested(DEEPEST, "list", Plain(1)) for _ in range(length))), depth)
+            return corrected(Items(tuple(Nested(DEEPEST, "list", Plain(1)) for _ in range(length))), depth)
         case Items():
-            return replace(value, items=tuple(mended(item, depth + 1) for item in value.items))
+            return replace(value, items=tuple(corrected(item, depth + 1) for item in value.items))
         case Pairs():
-            # A key that is not kept hides its value as well.
+            # A dropped key drops its value, too.
             kept = [(key, item) for key, item in value.pairs if is_kept(key)]
-            return replace(value, pairs=tuple((mended(key), mended(item, depth + 1)) for key, item in kept))
+            return replace(value, pairs=tuple((corrected(key), corrected(item, depth + 1)) for key, item in kept))
         case Nested():
             levels = min(value.depth, DEEPEST - depth)
-            inner = Odd("not shown") if levels < value.depth else mended(value.inner, depth + levels)
+            inner = Odd("not shown") if levels < value.depth else corrected(value.inner, depth + levels)
             return replace(value, depth=levels, inner=inner)
         case Cyclic():
-            before = tuple(mended(item, depth + 1) for item in value.before)
+            before = tuple(corrected(item, depth + 1) for item in value.before)
             if value.kind == "list":
                 return Items((*before, Odd("not shown")))
             keys = [*(str(number) for number in range(len(before))), "self"]
@@ -388,19 +388,19 @@ keys = st.one_of(
 containers = st.sampled_from(["list", "mapping"])
 
 
-# Of a value that raises, no more than what comes before is converted: what is expected has no part of it.
+# A value that raises is converted only up to the exception; the expected result contains no part of it.
 _CUT_SHORT = re.compile("raises|gives no text")
 
 
 def _cleaned(key: Value) -> str:
-    """The text that a key becomes, or something of its own."""
+    """The text of a key, or a unique object if it has none."""
     if isinstance(key, Odd):
         return {"int enum": "1"}.get(key.name, repr(key))
     return str(key.value) if isinstance(key, Plain) else repr(key)
 
 
 def _replaces_no_conversion(pairs: list[tuple[Value, Value]]) -> bool:
-    # test_findings.py: of keys that become the same text no value but the last is converted.
+    # test_findings.py: if several keys become the same text, only the last value is converted.
     texts = collections.Counter(_cleaned(key) for key, _ in pairs)
     twice = repr([value for key, value in pairs if texts[_cleaned(key)] > 1])
     return "starts a span" not in twice and not _CUT_SHORT.search(twice)
@@ -411,7 +411,7 @@ def pairs(inner: st.SearchStrategy[Value]) -> st.SearchStrategy[tuple[tuple[Valu
 
 
 def _stay_apart(mapping: Pairs) -> bool:
-    # test_findings.py: nested keys that differ in surrogates alone are both sent.
+    # test_findings.py: nested keys that differ only in surrogates are both sent.
     texts = {_cleaned(key) for key, _ in mapping.pairs}
     return len({re.sub("[\ud800-\udfff]", "\ufffd", text) for text in texts}) == len(texts)
 
@@ -433,7 +433,7 @@ nested = st.builds(
 _any = st.one_of(scalars, scalars, odd, st.recursive(st.one_of(scalars, odd), _within, max_leaves=6), nested, huge)
 
 
-# docs/differences.md: what the wire form does not hold to the full is converted twice, with what starts a span in it.
+# docs/differences.md: a value with a lossy wire form is converted twice, with every object in it that starts a span.
 _CONVERTED_TWICE = re.compile(r"\\ud[89a-f]|\d{19}|Power|Cyclic|Nested|beyond|surrogates|user string")
 
 
@@ -443,12 +443,12 @@ def _starts_as_many_spans(value: Value) -> bool:
 
 
 def starts_no_span_that_is_dropped(attributes: Pairs) -> bool:
-    """Of a pair whose value raises, what is expected has no part, and no span that the key started."""
+    """The expected result contains no part of a pair whose value raises, and no span that its key started."""
     return not any(key == Odd("starts a span") and _CUT_SHORT.search(repr(value)) for key, value in attributes.pairs)
 
 
 def _reads_back_as_sent(value: Value) -> bool:
-    # test_findings.py: what is converted for reading has the default text of an object, with its address.
+    # test_findings.py: a value converted for reading contains an object's default text, with its address.
     shown = repr(value)
     return "'without'" not in shown or not _CONVERTED_TWICE.search(shown)
 
@@ -456,7 +456,7 @@ def _reads_back_as_sent(value: Value) -> bool:
 _compared = _any.filter(_starts_as_many_spans).filter(_reads_back_as_sent)
 
 
-# Hypothesis writes a strategy out in full; a function is written as its name.
+# Hypothesis prints a strategy in full, but a function as its name.
 @st.composite
 def values(draw: st.DrawFn) -> Value:
     return draw(_compared)

@@ -1,4 +1,4 @@
-"""Several exports under way for one destination; several destinations that do not wait for one another."""
+"""Several concurrent exports to one destination; several destinations that do not wait for one another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR_MILLIS = 3_600_000
 
 
 class Holding(Receiver):
-    """Answers nothing until it is let go, and knows how many requests wait at most."""
+    """Answers no request until it is released, and records the largest number of waiting requests."""
 
     def __init__(self) -> None:
         self.let_go = threading.Event()
@@ -79,11 +79,11 @@ def make() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("allowed", [1, None, 4])
-def test_as_many_exports_as_allowed_are_under_way(holding: Any, exporter_to: Any, make: Any, allowed: Any) -> None:
+def test_as_many_exports_run_at_once_as_allowed(holding: Any, exporter_to: Any, make: Any, allowed: Any) -> None:
     provider, (processor,) = make(exporter_to(holding), max_export_batch_size=10, max_concurrent_exports=allowed)
     end_spans(provider, 100)
     allowed = allowed or 2
-    wait_until(lambda: holding.inside == allowed, "all that are allowed are under way")
+    wait_until(lambda: holding.inside == allowed, "all allowed exports run")
     counts = processor.counts()
     assert (counts["in_flight"], counts["pending"]) == (10 * allowed, 100)
     assert processor.span_exporter.counts()["in_flight"] == 10 * allowed
@@ -94,20 +94,22 @@ def test_as_many_exports_as_allowed_are_under_way(holding: Any, exporter_to: Any
     assert processor.counts()["exported"] == 100
 
 
-def test_the_number_comes_from_the_environment(holding: Any, exporter_to: Any, make: Any, monkeypatch: Any) -> None:
+def test_the_number_of_concurrent_exports_comes_from_the_environment(
+    holding: Any, exporter_to: Any, make: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setenv("OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS", "3")
     provider, _ = make(exporter_to(holding), max_export_batch_size=10)
     end_spans(provider, 100)
-    wait_until(lambda: holding.inside == 3, "as many as the variable says are under way")
+    wait_until(lambda: holding.inside == 3, "as many exports run as the variable allows")
 
 
-def test_a_flush_waits_for_every_export_under_way(holding: Any, exporter_to: Any, make: Any) -> None:
+def test_a_flush_waits_for_every_running_export(holding: Any, exporter_to: Any, make: Any) -> None:
     provider, (processor,) = make(exporter_to(holding), max_export_batch_size=10, max_concurrent_exports=3)
     end_spans(provider, 25)
     done = threading.Event()
     flushing = threading.Thread(target=lambda: processor.force_flush(20_000) and done.set())
     flushing.start()
-    wait_until(lambda: holding.inside == 3, "the flush sends what there is")
+    wait_until(lambda: holding.inside == 3, "the flush exports everything")
     assert not done.wait(0.1)
     holding.let_go.set()
     assert done.wait(DEADLINE_SECONDS)
@@ -115,21 +117,21 @@ def test_a_flush_waits_for_every_export_under_way(holding: Any, exporter_to: Any
     assert len(holding.spans()) == 25
 
 
-def test_shutdown_breaks_off_every_export_under_way(holding: Any, exporter_to: Any, make: Any) -> None:
+def test_shutdown_cancels_every_running_export(holding: Any, exporter_to: Any, make: Any) -> None:
     provider, (processor,) = make(exporter_to(holding), max_export_batch_size=10, max_concurrent_exports=3)
     end_spans(provider, 100)
-    wait_until(lambda: holding.inside == 3, "three are under way")
+    wait_until(lambda: holding.inside == 3, "three exports run")
     started = time.monotonic()
     processor.shutdown(200)
     assert time.monotonic() - started < 5
-    counts = wait_until(lambda: (counts := processor.counts())["pending"] == 0 and counts, "what is left is given up")
+    counts = wait_until(lambda: (counts := processor.counts())["pending"] == 0 and counts, "nothing is pending")
     assert (counts["created"], counts["failed"], counts["dropped"]) == (100, 30, 70)
 
 
-def test_a_destination_that_hangs_does_not_hold_up_another(
+def test_a_destination_that_hangs_does_not_delay_another(
     holding: Any, receiver: Any, exporter_to: Any, make: Any
 ) -> None:
-    """8 threads end spans; one destination never answers, the other has every span in time."""
+    """8 threads end spans; one destination never answers, the other gets every span in time."""
     provider, (hangs, works) = make(
         exporter_to(holding), exporter_to(receiver), max_export_batch_size=100, schedule_delay_millis=50
     )
@@ -146,7 +148,7 @@ def test_a_destination_that_hangs_does_not_hold_up_another(
     assert hangs.counts()["pending"] == 8_000
 
 
-def test_a_destination_that_retries_does_not_hold_up_another(
+def test_a_destination_that_retries_does_not_delay_another(
     http_receiver: Any, grpc_receiver: Any, exporter_to: Any, make: Any
 ) -> None:
     http_receiver.answers = [Answer(503)] * 1_000
@@ -160,7 +162,7 @@ def test_a_destination_that_retries_does_not_hold_up_another(
     assert (works.counts()["exported"], retries.counts()["exported"]) == (1_000, 0)
 
 
-def test_two_processors_with_one_exporter_count_apart_and_together(
+def test_two_processors_with_one_exporter_have_separate_counts_and_a_common_sum(
     http_receiver: Any, exporter_to: Any, make: Any
 ) -> None:
     exporter = exporter_to(http_receiver)

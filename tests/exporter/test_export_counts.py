@@ -1,4 +1,4 @@
-"""After whatever went wrong every span is accounted for: created = exported + rejected + failed + dropped."""
+"""Every span is counted after every kind of failure: created = exported + rejected + failed + dropped."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ pytestmark = pytest.mark.installed
 HOUR_MILLIS = 3_600_000
 
 
-def accounted(counts: dict[str, int]) -> int:
-    """The spans that came to an end, if they are all that there were."""
+def finished_spans(counts: dict[str, int]) -> int:
+    """The number of spans that are no longer pending; asserts that the counts add up."""
     done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
     assert counts["created"] == done + counts["pending"]
     assert counts["in_flight"] <= counts["pending"]
@@ -54,7 +54,7 @@ def closed_port() -> int:
 
 @pytest.fixture
 def resetting() -> Iterator[int]:
-    """The port of a server that resets every connection as soon as there are data."""
+    """The port of a server that resets every connection as soon as data arrive."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -93,7 +93,7 @@ def run() -> Iterator[Callable[..., Any]]:
                 with tracer.start_as_current_span(f"span {number}") as span:
                     span.set_attribute("number", number)
                 if number % 50 == 0:
-                    accounted(processor.counts())
+                    finished_spans(processor.counts())
 
         threads = [threading.Thread(target=work) for _ in range(8)]
         for thread in threads:
@@ -101,10 +101,10 @@ def run() -> Iterator[Callable[..., Any]]:
         for thread in threads:
             thread.join(DEADLINE_SECONDS)
         processor.force_flush(2_000)
-        accounted(processor.counts())
+        finished_spans(processor.counts())
         processor.shutdown(500)
         counts = wait_until(lambda: (c := processor.counts())["pending"] == 0 and c, "nothing is pending")
-        assert counts["created"] == accounted(counts) == 1_600
+        assert counts["created"] == finished_spans(counts) == 1_600
         exports = exporter.counts()
         assert exports["in_flight"] == 0
         for part in ("exported", "rejected", "failed"):
@@ -153,7 +153,7 @@ def test_every_span_is_accounted_for(receiver: Any, exporter_to: Any, run: Any, 
     _, counts = run(exporter)
     exports = exporter.counts()
     if refusal == "too large":
-        # By each span alone, where it always is.
+        # If it always fails, each span alone fails, too.
         assert (counts["dropped"] == 1_600) == always
         assert exports["dropped"] == counts["dropped"]
     elif refusal in ("partial", "more than all"):
@@ -170,27 +170,27 @@ def test_every_span_is_accounted_for(receiver: Any, exporter_to: Any, run: Any, 
 
 
 @pytest.mark.parametrize("kind", [HttpSpanExporter, GrpcSpanExporter], ids=["http", "grpc"])
-def test_every_span_is_accounted_for_where_nobody_listens(kind: Any, closed_port: int, run: Any) -> None:
+def test_every_span_is_accounted_for_when_no_server_listens(kind: Any, closed_port: int, run: Any) -> None:
     _, counts = run(kind(f"http://127.0.0.1:{closed_port}", timeout=0.1))
     assert counts["failed"] > 0
     assert counts["exported"] == 0
 
 
 @pytest.mark.parametrize("kind", [HttpSpanExporter, GrpcSpanExporter], ids=["http", "grpc"])
-def test_every_span_is_accounted_for_where_connections_break(kind: Any, resetting: int, run: Any) -> None:
+def test_every_span_is_accounted_for_when_connections_are_reset(kind: Any, resetting: int, run: Any) -> None:
     _, counts = run(kind(f"http://127.0.0.1:{resetting}", timeout=0.1))
     assert counts["failed"] > 0
     assert counts["exported"] == 0
 
 
-def test_every_span_is_accounted_for_where_nobody_answers(receiver: Any, exporter_to: Any, run: Any) -> None:
+def test_every_span_is_accounted_for_when_no_server_answers(receiver: Any, exporter_to: Any, run: Any) -> None:
     receiver.fall_silent()
     _, counts = run(exporter_to(receiver), export_timeout_millis=100)
     assert counts["failed"] > 0
     assert counts["exported"] == 0
 
 
-def test_every_span_is_accounted_for_when_the_receiver_goes_away(exporter_to: Any, run: Any) -> None:
+def test_every_span_is_accounted_for_when_the_receiver_stops(exporter_to: Any, run: Any) -> None:
     for kind in (HttpReceiver, GrpcReceiver):
         receiver = kind()
         stopping = threading.Timer(0.02, receiver.stop)
@@ -200,7 +200,7 @@ def test_every_span_is_accounted_for_when_the_receiver_goes_away(exporter_to: An
         assert counts["exported"] <= len(receiver.spans())
 
 
-def test_every_span_is_accounted_for_where_the_queue_is_small(receiver: Any, exporter_to: Any, run: Any) -> None:
+def test_every_span_is_accounted_for_when_the_queue_is_small(receiver: Any, exporter_to: Any, run: Any) -> None:
     _, counts = run(exporter_to(receiver), max_queue_size=60)
     assert counts["exported"] == len(receiver.spans()) > 0
 
@@ -227,11 +227,11 @@ def test_retries_and_bytes_are_counted(receiver: Any, provider_to: Any) -> None:
 
 
 @pytest.mark.parametrize("signal", ["metrics", "logs"])
-def test_metric_and_log_exporters_count_as_well(receiver: Any, signal: str) -> None:
+def test_metric_and_log_exporters_have_counts(receiver: Any, signal: str) -> None:
     unavailable = 503 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.UNAVAILABLE
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT
     good = 200 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.OK
-    # The three responses are alike on the wire.
+    # The three responses have the same bytes.
     receiver.answers = [Answer(unavailable), Answer(good), Answer(refused), Answer(good, body=partial_success(1))]
     exporter, telemetry = {
         ("metrics", "http"): (HttpMetricExporter, data(gauge(number_point(1)), gauge(number_point(2)))),
@@ -255,7 +255,7 @@ def test_metric_and_log_exporters_count_as_well(receiver: Any, signal: str) -> N
     }
 
 
-def test_an_operation_tells_what_it_failed_of(receiver: Any, exporter_to: Any) -> None:
+def test_an_operation_says_why_it_failed(receiver: Any, exporter_to: Any) -> None:
     over_http = isinstance(receiver, HttpReceiver)
     status = grpc.StatusCode
     provider = TracerProvider(shutdown_on_exit=False)
@@ -294,14 +294,14 @@ def test_an_operation_tells_what_it_failed_of(receiver: Any, exporter_to: Any) -
         receiver.answers = [answer]
         assert operation() == (error, code)
     receiver.fall_silent()
-    # gRPC has codes of its own for what befalls a call on the way.
+    # gRPC has its own codes for connection failures.
     assert operation() == ("timeout", None if over_http else "DEADLINE_EXCEEDED")
 
 
 @pytest.mark.parametrize(
     ("kind", "code"), [(HttpSpanExporter, None), (GrpcSpanExporter, "UNAVAILABLE")], ids=["http", "grpc"]
 )
-def test_an_operation_without_a_connection_says_so(kind: Any, code: str | None, closed_port: int) -> None:
+def test_an_operation_without_a_connection_has_an_error_code(kind: Any, code: str | None, closed_port: int) -> None:
     exporter = kind(f"http://127.0.0.1:{closed_port}", timeout=0.1)
     exporter._native.record_operations()
     span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
@@ -311,7 +311,7 @@ def test_an_operation_without_a_connection_says_so(kind: Any, code: str | None, 
     assert (error, status) == ("connection", code)
 
 
-def test_an_outage_costs_one_line_and_its_end_another(
+def test_an_outage_logs_one_line_and_its_end_another(
     receiver: Any, exporter_to: Any, provider_to: Any, log: Any
 ) -> None:
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT

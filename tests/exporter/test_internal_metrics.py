@@ -1,4 +1,4 @@
-"""The SDK's own metrics of processors and exporters, side by side with the stock SDK's."""
+"""The SDK's own metrics of processors and exporters, compared with the stock SDK's."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def enabled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def metrics_of(reader: InMemoryMetricReader) -> dict[str, Any]:
-    """What does not depend on time or on which component it is."""
+    """The metrics without values that depend on time or on the component's name."""
     metrics = {}
     data = reader.get_metrics_data()
     for resource in data.resource_metrics if data else ():
@@ -135,7 +135,7 @@ def points(metrics: dict[str, Any], name: str) -> dict[Any, int]:
     return {dict(attributes).get("error.type"): value for attributes, value in metrics[name][3]}
 
 
-def test_what_goes_well_reads_as_with_the_stock_sdk(receiver: Any, measured: Any) -> None:
+def test_metrics_of_successful_exports_equal_the_stock_sdks(receiver: Any, measured: Any) -> None:
     seen = []
     for kind in (STOCK, NATIVE):
         one = measured(kind, receiver, max_queue_size=100, max_export_batch_size=10)
@@ -162,11 +162,11 @@ def test_what_goes_well_reads_as_with_the_stock_sdk(receiver: Any, measured: Any
     assert native[2]["otel.sdk.exporter.span.exported"][2][0] is Sum
 
 
-def test_a_full_queue_and_a_shutdown_read_as_with_the_stock_sdk(http_receiver: Any, measured: Any) -> None:
+def test_metrics_of_a_full_queue_and_a_shutdown_equal_the_stock_sdks(http_receiver: Any, measured: Any) -> None:
     seen = []
     for kind in (STOCK, NATIVE):
         one = measured(kind, http_receiver, max_queue_size=10, max_export_batch_size=10)
-        # Nine wait; ten would be a batch, which goes at once.
+        # Nine spans wait; ten would be a full batch, which is exported at once.
         one.end_spans(9)
         one.processor.shutdown()
         one.end_spans(4)
@@ -181,7 +181,7 @@ def test_spans_dropped_from_a_full_queue_are_counted(http_receiver: Any, measure
     one.end_spans(10)
     from ..support.receiver import wait_until
 
-    wait_until(lambda: http_receiver.requests, "the first batch is under way")
+    wait_until(lambda: http_receiver.requests, "the first batch is being exported")
     one.end_spans(17)
     metrics = one.metrics()
     assert points(metrics, "otel.sdk.processor.span.processed") == {None: 10, "queue_full": 7}
@@ -191,8 +191,8 @@ def test_spans_dropped_from_a_full_queue_are_counted(http_receiver: Any, measure
     assert "otel.sdk.exporter.span.exported" not in metrics
 
 
-def test_failed_exports_are_told_apart(receiver: Any, measured: Any) -> None:
-    """The stock SDK names the exception over gRPC, and over HTTP counts what was refused as if it was not."""
+def test_failed_exports_have_an_error_type(receiver: Any, measured: Any) -> None:
+    """Over gRPC the stock SDK uses the exception's name; over HTTP it counts refused spans as exported."""
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT
     seen = []
     for kind in (STOCK, NATIVE):
@@ -214,7 +214,7 @@ def test_failed_exports_are_told_apart(receiver: Any, measured: Any) -> None:
     assert native["otel.sdk.exporter.span.inflight"] == stock["otel.sdk.exporter.span.inflight"]
 
 
-def test_rejected_spans_have_a_type_of_error_of_their_own(http_receiver: Any, measured: Any) -> None:
+def test_rejected_spans_have_their_own_error_type(http_receiver: Any, measured: Any) -> None:
     from .test_export_counts import partial_success
 
     http_receiver.answers = [Answer(200, body=partial_success(2))]
@@ -224,7 +224,7 @@ def test_rejected_spans_have_a_type_of_error_of_their_own(http_receiver: Any, me
     assert points(one.metrics(), "otel.sdk.exporter.span.exported") == {None: 3, "rejected": 2}
 
 
-def test_the_last_spans_are_told_at_the_shutdown(http_receiver: Any, measured: Any) -> None:
+def test_shutdown_records_the_last_spans(http_receiver: Any, measured: Any) -> None:
     one = measured(NATIVE, http_receiver)
     one.end_spans(5)
     one.provider.shutdown()
@@ -238,7 +238,7 @@ def test_the_last_spans_are_told_at_the_shutdown(http_receiver: Any, measured: A
     one.provider = TracerProvider(shutdown_on_exit=False)
 
 
-def test_two_processors_are_told_apart(http_receiver: Any, grpc_receiver: Any, measured: Any) -> None:
+def test_two_processors_have_different_component_names(http_receiver: Any, grpc_receiver: Any, measured: Any) -> None:
     one = measured(NATIVE, http_receiver)
     other = GrpcSpanExporter(endpoint=grpc_receiver.endpoint, meter_provider=one.meters)
     one.provider.add_span_processor(BatchSpanProcessor(other, meter_provider=one.meters))
@@ -251,7 +251,7 @@ def test_two_processors_are_told_apart(http_receiver: Any, grpc_receiver: Any, m
     assert components == ["otlp_grpc_span_exporter", "otlp_http_span_exporter"]
 
 
-def test_nothing_is_measured_unless_asked_for(http_receiver: Any, measured: Any, monkeypatch: Any) -> None:
+def test_no_processor_is_measured_by_default(http_receiver: Any, measured: Any, monkeypatch: Any) -> None:
     monkeypatch.delenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED")
     one = measured(NATIVE, http_receiver)
     one.end_spans(5)
@@ -260,11 +260,11 @@ def test_nothing_is_measured_unless_asked_for(http_receiver: Any, measured: Any,
     assert one.exporter._native.take_operations() == []
 
 
-# --- Exporters that no native processor feeds -------------------------------------------------------------------------
+# --- Exporters without a native processor ----------------------------------------------------------------------------
 
 
 class Exporter:
-    """An exporter of a signal and its metrics."""
+    """An exporter of one signal, and its metrics."""
 
     def __init__(self, signal: str, kind: str, receiver: Any, **arguments: Any) -> None:
         self.signal = signal
@@ -274,7 +274,7 @@ class Exporter:
         self.exporter = EXPORTERS[signal, kind, receiver.protocol](**arguments)
 
     def export(self, count: int) -> bool:
-        """So many spans, metrics of one data point or log records, in one export."""
+        """Exports `count` spans, log records or metrics with one data point each, in one call."""
         telemetry: Any
         if self.signal == "traces":
             spans = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("test")
@@ -314,7 +314,7 @@ def exporter_of() -> Iterator[Callable[..., Exporter]]:
 
 
 @each_signal
-def test_direct_exports_read_as_with_the_stock_exporter(receiver: Any, exporter_of: Any, signal: str) -> None:
+def test_metrics_of_direct_exports_equal_the_stock_exporters(receiver: Any, exporter_of: Any, signal: str) -> None:
     seen = []
     for kind in (STOCK, NATIVE):
         one = exporter_of(signal, kind, receiver)
@@ -336,7 +336,7 @@ def test_direct_exports_read_as_with_the_stock_exporter(receiver: Any, exporter_
 
 
 @each_signal
-def test_failed_direct_exports_are_told_apart(receiver: Any, exporter_of: Any, signal: str) -> None:
+def test_failed_direct_exports_have_an_error_type(receiver: Any, exporter_of: Any, signal: str) -> None:
     refused = 400 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.INVALID_ARGUMENT
     seen = []
     for kind in (STOCK, NATIVE):
@@ -354,7 +354,7 @@ def test_failed_direct_exports_are_told_apart(receiver: Any, exporter_of: Any, s
 
 
 @each_signal
-def test_json_is_a_component_of_its_own(http_receiver: Any, exporter_of: Any, signal: str) -> None:
+def test_json_has_its_own_component_type(http_receiver: Any, exporter_of: Any, signal: str) -> None:
     one = exporter_of(signal, NATIVE, http_receiver, protocol="http/json")
     assert one.export(1)
     ((attributes, _),) = one.metrics()["otel.sdk.exporter.operation.duration"][3]
@@ -362,7 +362,7 @@ def test_json_is_a_component_of_its_own(http_receiver: Any, exporter_of: Any, si
     assert dict(attributes)["otel.component.type"] == f"otlp_http_json_{component}_exporter"
 
 
-def test_a_simple_processor_reads_as_with_the_stock_sdk(receiver: Any, exporter_of: Any) -> None:
+def test_metrics_of_a_simple_processor_equal_the_stock_sdks(receiver: Any, exporter_of: Any) -> None:
     seen = []
     for kind in (STOCK, NATIVE):
         one = exporter_of("traces", kind, receiver)
@@ -377,7 +377,7 @@ def test_a_simple_processor_reads_as_with_the_stock_sdk(receiver: Any, exporter_
     assert points(seen[1][0], "otel.sdk.exporter.span.exported") == {None: 3}
 
 
-def test_log_processors_read_as_with_the_stock_sdk(receiver: Any, exporter_of: Any) -> None:
+def test_metrics_of_log_processors_equal_the_stock_sdks(receiver: Any, exporter_of: Any) -> None:
     seen = []
     for kind in (STOCK, NATIVE):
         one = exporter_of("logs", kind, receiver)
@@ -393,8 +393,8 @@ def test_log_processors_read_as_with_the_stock_sdk(receiver: Any, exporter_of: A
     assert points(seen[1][0], "otel.sdk.exporter.log.exported") == {None: 3}
 
 
-def test_a_metric_exporter_tells_the_provider_that_feeds_it(receiver: Any) -> None:
-    """As upstream: to the provider that it is given later, by ``set_meter_provider``."""
+def test_a_metric_exporter_reports_to_the_provider_it_exports_for(receiver: Any) -> None:
+    """As in upstream, ``set_meter_provider`` passes the provider later."""
     seen = []
     for kind in (STOCK, NATIVE):
         exporter = EXPORTERS["metrics", kind, receiver.protocol](endpoint=receiver.endpoint_of("metrics"))
@@ -411,7 +411,7 @@ def test_a_metric_exporter_tells_the_provider_that_feeds_it(receiver: Any) -> No
     assert points(native, "otel.sdk.exporter.metric_data_point.exported") == {None: 2}
 
 
-def test_another_meter_provider_is_told_what_comes_after_it(http_receiver: Any, exporter_of: Any) -> None:
+def test_a_new_meter_provider_gets_only_later_exports(http_receiver: Any, exporter_of: Any) -> None:
     seen = []
     for kind in (STOCK, NATIVE):
         one = exporter_of("metrics", kind, http_receiver)
@@ -427,7 +427,7 @@ def test_another_meter_provider_is_told_what_comes_after_it(http_receiver: Any, 
     assert [points(metrics, exported) for metrics in seen[1]] == [{None: 3}, {None: 2}]
 
 
-def test_a_shutdown_tells_what_was_exported(http_receiver: Any, exporter_of: Any) -> None:
+def test_shutdown_records_what_was_exported(http_receiver: Any, exporter_of: Any) -> None:
     one = exporter_of("logs", NATIVE, http_receiver)
     assert one.export(3)
     one.exporter.shutdown()
@@ -438,12 +438,12 @@ def test_a_shutdown_tells_what_was_exported(http_receiver: Any, exporter_of: Any
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-def test_a_forked_child_tells_what_it_has_exported_itself(http_receiver: Any, exporter_of: Any) -> None:
+def test_a_forked_child_reports_only_its_own_exports(http_receiver: Any, exporter_of: Any) -> None:
     one = exporter_of("logs", NATIVE, http_receiver)
     assert one.export(3)
     changes = one.exporter._metrics._changes
     exported = "otel.sdk.exporter.log.exported"
-    # As if another thread collected just then.
+    # As if another thread collects at this moment.
     with changes.lock:
         child = os.fork()
         if child == 0:
@@ -458,7 +458,7 @@ def test_a_forked_child_tells_what_it_has_exported_itself(http_receiver: Any, ex
     assert points(one.metrics(), exported) == {None: 3}
 
 
-def test_an_exporter_to_a_socket_has_no_server(exporter_of: Any, grpc_receiver: Any) -> None:
+def test_an_exporter_to_a_unix_socket_has_no_server_attributes(exporter_of: Any, grpc_receiver: Any) -> None:
     one = exporter_of("traces", NATIVE, grpc_receiver, endpoint="unix:/nowhere/at/all", timeout=0.1)
     assert not one.export(1)
     ((attributes, _),) = one.metrics()["otel.sdk.exporter.operation.duration"][3]
@@ -467,7 +467,7 @@ def test_an_exporter_to_a_socket_has_no_server(exporter_of: Any, grpc_receiver: 
 
 
 @each_signal
-def test_no_exporter_is_measured_unless_asked_for(
+def test_no_exporter_is_measured_by_default(
     http_receiver: Any, exporter_of: Any, signal: str, monkeypatch: Any
 ) -> None:
     monkeypatch.delenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED")
@@ -477,7 +477,7 @@ def test_no_exporter_is_measured_unless_asked_for(
     assert one.exporter._native.take_operations() == []
 
 
-def test_nothing_is_imported_where_nobody_measures(monkeypatch: Any) -> None:
+def test_the_metrics_module_is_not_imported_when_metrics_are_off(monkeypatch: Any) -> None:
     program = (
         "import sys\n"
         "from otel_rs import BatchSpanProcessor\n"

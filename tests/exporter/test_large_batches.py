@@ -1,4 +1,4 @@
-"""Requests that would be too long, or are too long for the receiver, go in parts; nothing that fits is lost."""
+"""Batches that are too long for a request or for the receiver are split; no span that fits is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HUGE = str(2**40)
 
 
 class PickyReceiver(HttpReceiver):
-    """Answers 413 to requests above a length."""
+    """Answers 413 to requests above a given length."""
 
     max_bytes: int = 2**60
 
@@ -40,7 +40,7 @@ def picky() -> Iterator[PickyReceiver]:
 
 @pytest.fixture
 def end_spans(provider_to: Callable[..., Any]) -> Callable[..., Any]:
-    """`end_spans(receiver, sizes)` ends spans with so long an attribute, flushes, and returns the processor."""
+    """`end_spans(receiver, sizes)` ends spans with attributes of these sizes, flushes, and returns the processor."""
 
     def make(receiver: Any, sizes: list[int], processor: Any = None, **settings: Any) -> Any:
         if processor is None:
@@ -73,7 +73,7 @@ def settled(counts: dict[str, int]) -> bool:
 
 
 def test_a_batch_ends_before_it_is_too_long_for_a_grpc_server(receiver: Any, end_spans: Any) -> None:
-    """The gRPC receiver has the usual limit of 4 MiB, and would refuse more."""
+    """The gRPC receiver has the default limit of 4 MiB, and refuses longer requests."""
     sizes = [30_000] * 500
     processor = end_spans(receiver, sizes)
     assert exported(receiver) == names(sizes)
@@ -96,10 +96,10 @@ def test_the_length_of_requests_can_be_set(receiver: Any, end_spans: Any, monkey
 
 
 @pytest.mark.parametrize(("exporters", "processors"), [(5_000, HUGE), (5_000, "9000"), (9_000, "5000"), (0, "5000")])
-def test_the_smaller_of_the_limits_counts(
+def test_the_smaller_of_the_two_limits_applies(
     http_receiver: Any, exporter_to: Any, monkeypatch: Any, exporters: int, processors: str
 ) -> None:
-    """Spans behind a batch processor are not dropped for ``max_request_size``: requests are made no longer."""
+    """A batch processor does not drop spans because of ``max_request_size``: it makes shorter requests."""
     monkeypatch.setenv("OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", processors)
     provider = TracerProvider(shutdown_on_exit=False)
     processor = BatchSpanProcessor(
@@ -116,7 +116,7 @@ def test_the_smaller_of_the_limits_counts(
     assert alone > 20_000
 
 
-def test_the_limit_is_before_compression(http_receiver: Any, exporter_to: Any, monkeypatch: Any) -> None:
+def test_the_limit_applies_before_compression(http_receiver: Any, exporter_to: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", "10000")
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter_to(http_receiver, compression="gzip")))
@@ -128,8 +128,8 @@ def test_the_limit_is_before_compression(http_receiver: Any, exporter_to: Any, m
 
 
 @pytest.mark.parametrize("size", [100, 5_000])
-def test_long_requests_are_compressed_as_short_ones(receiver: Any, exporter_to: Any, size: int) -> None:
-    """Long ones on a thread of their own."""
+def test_long_requests_are_compressed_like_short_ones(receiver: Any, exporter_to: Any, size: int) -> None:
+    """Long requests are compressed on a separate thread."""
     provider = TracerProvider(shutdown_on_exit=False)
     processor = BatchSpanProcessor(exporter_to(receiver, compression="gzip"))
     provider.add_span_processor(processor)
@@ -144,8 +144,8 @@ def test_long_requests_are_compressed_as_short_ones(receiver: Any, exporter_to: 
         assert request.encoded_size < request.message.ByteSize() / 2
 
 
-def test_what_a_grpc_server_finds_too_large_goes_in_parts(grpc_receiver: Any, end_spans: Any, monkeypatch: Any) -> None:
-    """Its own words: RESOURCE_EXHAUSTED, received message larger than max."""
+def test_a_batch_too_large_for_a_grpc_server_is_split(grpc_receiver: Any, end_spans: Any, monkeypatch: Any) -> None:
+    """The server answers: RESOURCE_EXHAUSTED, received message larger than max."""
     monkeypatch.setenv("OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", HUGE)
     sizes = [30_000] * 500
     processor = end_spans(grpc_receiver, sizes)
@@ -155,17 +155,17 @@ def test_what_a_grpc_server_finds_too_large_goes_in_parts(grpc_receiver: Any, en
     assert len(grpc_receiver.requests) == 4
 
 
-def test_what_an_http_server_finds_too_large_goes_in_parts(picky: Any, end_spans: Any, caplog: Any) -> None:
+def test_a_batch_too_large_for_an_http_server_is_split(picky: Any, end_spans: Any, caplog: Any) -> None:
     picky.max_bytes = 100_000
     sizes = [number * 37 % 3_000 for number in range(300)]
     processor = end_spans(picky, sizes)
     assert exported(picky) == names(sizes)
     assert max(lengths(picky)) <= 100_000
     assert processor.counts()["exported"] == 300
-    assert caplog.text == "", "nothing is wrong"
+    assert caplog.text == "", "no warning is logged"
 
 
-def test_later_batches_are_made_to_fit(picky: Any, end_spans: Any) -> None:
+def test_later_batches_fit_the_size_learned(picky: Any, end_spans: Any) -> None:
     picky.max_bytes = 400_000
     sizes = [3_000] * 300
     processor = end_spans(picky, sizes)
@@ -177,7 +177,7 @@ def test_later_batches_are_made_to_fit(picky: Any, end_spans: Any) -> None:
     assert processor.counts()["exported"] == 1_200
 
 
-def test_a_span_that_is_too_large_alone_is_dropped_and_named(picky: Any, end_spans: Any, caplog: Any) -> None:
+def test_a_span_too_large_by_itself_is_dropped_and_logged(picky: Any, end_spans: Any, caplog: Any) -> None:
     picky.max_bytes = 5_000
     sizes = [10] * 20 + [6_000] + [10] * 20 + [7_000]
     processor = end_spans(picky, sizes)
@@ -191,7 +191,7 @@ def test_a_span_that_is_too_large_alone_is_dropped_and_named(picky: Any, end_spa
     assert "413" in record.getMessage()
 
 
-def test_a_span_above_the_limit_of_a_request_is_sent_alone(picky: Any, end_spans: Any) -> None:
+def test_a_span_above_the_request_limit_is_sent_alone(picky: Any, end_spans: Any) -> None:
     sizes = [10, DEFAULT_MAX_REQUEST_BYTES + 1, 10, 10]
     end_spans(picky, sizes)
     assert exported(picky) == names(sizes)
@@ -202,7 +202,7 @@ def test_a_span_above_the_limit_of_a_request_is_sent_alone(picky: Any, end_spans
     )
 
 
-def test_export_itself_sends_in_parts_too(picky: Any, exporter_to: Any, provider: Any, memory: Any) -> None:
+def test_a_direct_export_is_split_too(picky: Any, exporter_to: Any, provider: Any, memory: Any) -> None:
     for number in range(50):
         provider.get_tracer("test").start_span(f"span {number}", attributes={"large": "x" * 500}).end()
     picky.max_bytes = 5_000

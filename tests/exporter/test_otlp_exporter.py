@@ -1,4 +1,4 @@
-"""The OTLP span exporters over both protocols: settings by argument and environment, what is sent, what is said."""
+"""The OTLP span exporters over both protocols: arguments, environment variables, requests and log lines."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def spans(count: int = 1, kind: type[Any] = TracerProvider, name: str = "span", 
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
-    """`make(protocol, ...)` is an exporter, shut down after the test."""
+    """`make(protocol, ...)` creates an exporter, shut down after the test."""
     made = []
 
     def make(protocol: str, **arguments: Any) -> Any:
@@ -65,14 +65,14 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
 
 
 def refusal(protocol: str, message: str) -> Answer:
-    """A request that is not to be tried again, with a reason in the protocol's form."""
+    """An answer that must not be retried, with a reason in the protocol's format."""
     if protocol == "grpc":
         return Answer(grpc.StatusCode.INVALID_ARGUMENT, body=message.encode())
     return Answer(400, body=Status(code=3, message=message).SerializeToString())
 
 
 def export_from_a_program(protocol: str, endpoint: str, arguments: str = "") -> subprocess.CompletedProcess[str]:
-    """In a process of its own, for what is said at most once a minute in one."""
+    """Runs in its own process, because some lines are logged at most once a minute per process."""
     program = f"""
 import logging, sys
 logging.basicConfig(format="%(levelname)s %(name)s %(message)s", level=logging.DEBUG, stream=sys.stdout)
@@ -124,7 +124,7 @@ def test_it_is_a_span_exporter(protocol: str, make: Any) -> None:
         ("http", {"session": object()}),
     ],
 )
-def test_an_argument_without_effect_is_named(protocol: str, argument: dict[str, Any], make: Any, log: Any) -> None:
+def test_an_ignored_argument_is_logged(protocol: str, argument: dict[str, Any], make: Any, log: Any) -> None:
     make(protocol, **argument)
     (line,) = log()
     assert next(iter(argument)) in line
@@ -181,17 +181,15 @@ def test_the_default_endpoints(make: Any) -> None:
     assert make("grpc")._endpoint == "http://localhost:4317"
 
 
-def test_a_path_behind_a_grpc_endpoint_is_not_used(
-    grpc_receiver: Any, make: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The general variable often serves both protocols."""
+def test_the_path_of_a_grpc_endpoint_is_ignored(grpc_receiver: Any, make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The general variable is often used for both protocols."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"{grpc_receiver.base}/v1/traces")
     assert make("grpc").export(spans()) is SUCCESS
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 @pytest.mark.parametrize("insecure", ["argument", "OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"])
-def test_a_bare_host_and_port_over_grpc_without_tls(
+def test_host_and_port_alone_use_grpc_without_tls(
     grpc_receiver: Any, make: Any, monkeypatch: pytest.MonkeyPatch, host: str, insecure: str
 ) -> None:
     arguments: dict[str, Any] = {"endpoint": f"{host}:{grpc_receiver.port}"}
@@ -211,7 +209,7 @@ def test_whether_grpc_uses_tls_is_as_with_the_stock_exporter(
     make: Any, monkeypatch: pytest.MonkeyPatch, endpoint: Any, insecure: Any, signal: Any, general: Any
 ) -> None:
     if general == "" and "://" not in (endpoint or "://"):
-        general = None  # upstream takes an empty variable for false, the specification for one that is not set
+        general = None  # upstream: an empty variable means false; the specification: it counts as not set
     for variable, value in (("OTEL_EXPORTER_OTLP_TRACES_INSECURE", signal), ("OTEL_EXPORTER_OTLP_INSECURE", general)):
         if value:
             monkeypatch.setenv(variable, value)
@@ -234,7 +232,7 @@ BAD_ENDPOINTS = {
 
 
 @pytest.mark.parametrize(("protocol", "value"), [(p, value) for p, values in BAD_ENDPOINTS.items() for value in values])
-def test_an_endpoint_that_is_none_is_refused_with_what_is_accepted(
+def test_an_invalid_endpoint_raises_and_says_what_is_accepted(
     protocol: str, value: str, request: pytest.FixtureRequest
 ) -> None:
     with pytest.raises(ValueError, match="endpoint") as caught:
@@ -247,17 +245,17 @@ def test_an_endpoint_that_is_none_is_refused_with_what_is_accepted(
 
 @both_protocols
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"])
-def test_a_variable_that_is_no_endpoint_is_named(
+def test_an_invalid_endpoint_variable_is_named(
     protocol: str, variable: str, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv(variable, "ftp://host")
-    said = []
+    messages = []
     try:
         make(protocol)
     except ValueError as error:
-        said.append(str(error))
-    said += log()
-    (line,) = said
+        messages.append(str(error))
+    messages += log()
+    (line,) = messages
     assert all(word in line for word in (variable, "ftp://host", "accepted"))
 
 
@@ -302,7 +300,7 @@ def test_other_forms_of_headers_over_grpc(grpc_receiver: Any, make: Any, form: A
 @pytest.mark.parametrize(
     ("protocol", "expected"), [("http", {"x-a": "1", "x-b": "2"}), ("grpc", {"x-a": "1"})], ids=["http", "grpc"]
 )
-def test_an_argument_is_put_over_the_variable_or_in_its_place_over_grpc(
+def test_header_arguments_override_or_over_grpc_replace_the_variables(
     request: Any, make: Any, monkeypatch: pytest.MonkeyPatch, protocol: str, expected: dict[str, str]
 ) -> None:
     receiver = request.getfixturevalue(f"{protocol}_receiver")
@@ -321,7 +319,7 @@ def test_the_user_agent_names_us_with_a_version(receiver: Any, make: Any) -> Non
 
 
 @pytest.mark.parametrize("name", ["user-agent", "User-Agent"])
-def test_the_users_user_agent_comes_before_ours(receiver: Any, make: Any, name: str) -> None:
+def test_a_custom_user_agent_comes_before_ours(receiver: Any, make: Any, name: str) -> None:
     assert make(receiver.protocol, endpoint=receiver.endpoint, headers={name: "mine/1"}).export(spans()) is SUCCESS
     agent = receiver.requests[0].headers["user-agent"]
     assert agent.split()[0] == "mine/1"
@@ -348,7 +346,7 @@ def has_secret(*texts: str) -> bool:
 
 
 @both_protocols
-def test_header_values_are_not_shown_by_representations(protocol: str, make: Any) -> None:
+def test_repr_does_not_show_header_values(protocol: str, make: Any) -> None:
     exporter = make(protocol, headers={"authorization": f"Bearer {SECRET}"})
     assert not has_secret(repr(exporter), str(exporter), repr(vars(exporter)), repr(exporter._native))
 
@@ -376,10 +374,10 @@ MALFORMED = {
 
 
 @pytest.fixture(params=[("http", GENERAL), ("http", SIGNAL), ("grpc", GENERAL), ("grpc", SIGNAL), ("grpc", "headers")])
-def said_of_headers(
+def messages_about_headers(
     request: pytest.FixtureRequest, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> Callable[[str], tuple[str, list[str]]]:
-    """`said_of_headers(value)` is the variable or argument it was given by, and what was raised or logged of it."""
+    """`messages_about_headers(value)` returns the name of the variable or argument, and what was raised or logged."""
 
     def read(value: str) -> tuple[str, list[str]]:
         protocol, source = request.param
@@ -388,44 +386,46 @@ def said_of_headers(
             arguments["headers"] = value
         else:
             monkeypatch.setenv(source, value)
-        said = []
+        messages = []
         try:
             make(protocol, **arguments)
         except ValueError as error:
-            said.append(str(error))
-        return source, said + log()
+            messages.append(str(error))
+        return source, messages + log()
 
     return read
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_is_said_of_malformed_headers_does_not_show_them(said_of_headers: Any, name: str) -> None:
-    _, said = said_of_headers(MALFORMED[name])
-    assert not has_secret(*said)
+def test_messages_about_malformed_headers_do_not_show_them(messages_about_headers: Any, name: str) -> None:
+    _, messages = messages_about_headers(MALFORMED[name])
+    assert not has_secret(*messages)
 
 
 @pytest.mark.parametrize("name", [name for name in MALFORMED if name != "not ASCII"])
-def test_malformed_headers_are_reported_in_one_line_that_names_the_source(said_of_headers: Any, name: str) -> None:
-    source, (line,) = said_of_headers(MALFORMED[name])
+def test_malformed_headers_are_reported_in_one_line_that_names_the_source(
+    messages_about_headers: Any, name: str
+) -> None:
+    source, (line,) = messages_about_headers(MALFORMED[name])
     assert source in line
 
 
 @both_protocols
 @pytest.mark.parametrize("variable", ["argument", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
-def test_credentials_in_an_endpoint_are_not_shown_by_errors(
+def test_errors_do_not_show_credentials_in_an_endpoint(
     protocol: str, variable: str, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     endpoint = f"ftp://user:{SECRET}@host/?key={SECRET}"
     if variable == "argument":
         with pytest.raises(ValueError, match="ftp") as caught:
             KINDS[protocol](endpoint=endpoint)
-        said = str(caught.value)
+        message = str(caught.value)
     else:
         monkeypatch.setenv(variable, endpoint)
         KINDS[protocol]()
-        (said,) = log()
-        assert "ftp" in said
-    assert not has_secret(said)
+        (message,) = log()
+        assert "ftp" in message
+    assert not has_secret(message)
 
 
 # --- Timeout ---------------------------------------------------------------------------------------------------------
@@ -451,7 +451,7 @@ def test_an_export_ends_at_the_timeout(receiver: Any, make: Any, monkeypatch: py
 @both_protocols
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"])
 @pytest.mark.parametrize("value", ["x", "-1", "nan", "inf", "10s"])
-def test_a_variable_that_is_no_timeout_is_reported_and_not_used(
+def test_an_invalid_timeout_variable_is_logged_and_ignored(
     protocol: str, variable: str, value: str, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -462,13 +462,13 @@ def test_a_variable_that_is_no_timeout_is_reported_and_not_used(
 
 @both_protocols
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
-def test_an_argument_that_is_no_timeout_is_refused(protocol: str, value: Any) -> None:
+def test_an_invalid_timeout_argument_raises(protocol: str, value: Any) -> None:
     with pytest.raises(ValueError, match=r"timeout is .*accepted"):
         KINDS[protocol](timeout=value)
 
 
 @both_protocols
-def test_a_timeout_of_the_wrong_type_is_refused_by_name(protocol: str) -> None:
+def test_a_timeout_of_the_wrong_type_raises_and_names_the_argument(protocol: str) -> None:
     with pytest.raises((TypeError, ValueError), match="timeout"):
         KINDS[protocol](timeout="10")
 
@@ -483,7 +483,7 @@ def test_the_default_timeout_is_ten_seconds(protocol: str, make: Any) -> None:
 
 @pytest.fixture
 def wiretap() -> Iterator[Callable[[int], tuple[int, bytearray]]]:
-    """`wiretap(port)` is a port that leads there, and the bytes that went to it."""
+    """`wiretap(port)` returns a port that forwards to `port`, and the bytes sent to it."""
     sockets: list[socket.socket] = []
 
     def pump(source: socket.socket, sink: socket.socket, copy: bytearray | None) -> None:
@@ -541,7 +541,7 @@ COMPRESSIONS: dict[str, tuple[Any, dict[str, str], bool]] = {
 
 
 @pytest.mark.parametrize(("argument", "environment", "gzip"), COMPRESSIONS.values(), ids=COMPRESSIONS.keys())
-def test_compression_is_seen_on_the_wire(
+def test_compression_is_visible_on_the_wire(
     receiver: Any, make: Any, wiretap: Any, monkeypatch: pytest.MonkeyPatch, argument: Any, environment: Any, gzip: bool
 ) -> None:
     for name, value in environment.items():
@@ -576,14 +576,14 @@ def test_deflate_over_http(http_receiver: Any, make: Any, value: Any) -> None:
     ],
     ids=str,
 )
-def test_an_argument_that_is_no_compression_is_refused(protocol: str, value: Any) -> None:
+def test_an_invalid_compression_argument_raises(protocol: str, value: Any) -> None:
     with pytest.raises(ValueError, match=r"compression is .*accepted"):
         KINDS[protocol](compression=value)
 
 
 @both_protocols
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"])
-def test_a_variable_that_is_no_compression_is_reported_and_not_used(
+def test_an_invalid_compression_variable_is_logged_and_ignored(
     protocol: str, variable: str, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv(variable, {"http": "snappy", "grpc": "deflate"}[protocol])
@@ -593,7 +593,7 @@ def test_a_variable_that_is_no_compression_is_reported_and_not_used(
 
 
 @pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"])
-def test_a_variable_that_is_no_truth_value_is_reported_and_taken_for_false(
+def test_an_invalid_boolean_variable_is_logged_and_means_false(
     variable: str, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv(variable, "yes")
@@ -640,7 +640,7 @@ def test_json_is_chosen_by_variable(
     assert http_receiver.requests[0].headers["content-type"] == expected
 
 
-def test_a_protocol_that_is_none_is_refused() -> None:
+def test_an_unknown_protocol_raises() -> None:
     with pytest.raises(ValueError, match=r"protocol is 'grpc'; accepted: http/protobuf, http/json"):
         Http(protocol="grpc")
 
@@ -659,17 +659,17 @@ def test_native_and_stock_spans_may_be_mixed(receiver: Any, make: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", [list, tuple, iter], ids=lambda shape: shape.__name__)
-def test_any_sequence_of_spans_is_taken(receiver: Any, make: Any, shape: Any) -> None:
+def test_any_sequence_of_spans_is_accepted(receiver: Any, make: Any, shape: Any) -> None:
     assert make(receiver.protocol, endpoint=receiver.endpoint).export(shape(spans(3))) is SUCCESS
     assert len(receiver.spans()) == 3
 
 
-def test_no_spans_are_no_request(receiver: Any, make: Any) -> None:
+def test_an_export_without_spans_sends_no_request(receiver: Any, make: Any) -> None:
     assert make(receiver.protocol, endpoint=receiver.endpoint).export([]) is SUCCESS
     assert receiver.requests == []
 
 
-def test_what_is_no_span_costs_itself_and_a_line(receiver: Any, make: Any, log: Any) -> None:
+def test_an_object_that_is_not_a_span_is_dropped_and_logged(receiver: Any, make: Any, log: Any) -> None:
     exporter = make(receiver.protocol, endpoint=receiver.endpoint)
     assert exporter.export([*spans(), "no span", None, *spans()]) is SUCCESS
     assert len(receiver.spans()) == 2
@@ -693,19 +693,19 @@ def test_other_threads_run_during_an_export(receiver: Any, make: Any) -> None:
     exporter = make(receiver.protocol, endpoint=receiver.endpoint, timeout=2)
     exporting = threading.Thread(target=exporter.export, args=(spans(),))
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     assert exporting.is_alive()
     exporting.join(DEADLINE_SECONDS)
 
 
-def test_what_fails_for_now_is_tried_again(receiver: Any, make: Any) -> None:
+def test_a_temporary_failure_is_retried(receiver: Any, make: Any) -> None:
     unavailable = {"http": 503, "grpc": grpc.StatusCode.UNAVAILABLE}[receiver.protocol]
     receiver.answers = [Answer(unavailable)]
     assert make(receiver.protocol, endpoint=receiver.endpoint).export(spans()) is SUCCESS
     assert len(receiver.requests) == 2
 
 
-def test_a_retry_would_be_too_late(receiver: Any, make: Any) -> None:
+def test_no_retry_after_the_timeout(receiver: Any, make: Any) -> None:
     unavailable = {"http": 503, "grpc": grpc.StatusCode.UNAVAILABLE}[receiver.protocol]
     receiver.answers = [Answer(unavailable)] * 10
     started = time.monotonic()
@@ -721,7 +721,7 @@ def test_a_shutdown_ends_the_wait_for_a_retry(receiver: Any, make: Any) -> None:
     results: list[Any] = []
     exporting = threading.Thread(target=lambda: results.append(exporter.export(spans())), daemon=True)
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     exporter.shutdown()
     exporting.join(DEADLINE_SECONDS)
     assert results == [FAILURE]
@@ -742,21 +742,21 @@ CODES = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
     ],
     ids=["codes", "an iterator", "names", "a text", "numbers"],
 )
-def test_the_grpc_codes_to_retry_may_be_chosen(grpc_receiver: Any, make: Any, codes: Any) -> None:
+def test_the_retryable_grpc_codes_can_be_set(grpc_receiver: Any, make: Any, codes: Any) -> None:
     grpc_receiver.answers = list(INTERNAL_FOR_NOW)
     exporter = make("grpc", endpoint=grpc_receiver.endpoint, retryable_error_codes=codes)
     assert exporter.export(spans()) is SUCCESS
     assert len(grpc_receiver.requests) == 2
 
 
-def test_a_grpc_code_that_was_not_chosen_is_not_retried(grpc_receiver: Any, make: Any) -> None:
+def test_a_grpc_code_that_is_not_in_the_set_is_not_retried(grpc_receiver: Any, make: Any) -> None:
     grpc_receiver.answers = [Answer(grpc.StatusCode.UNAVAILABLE)]
     exporter = make("grpc", endpoint=grpc_receiver.endpoint, retryable_error_codes=[grpc.StatusCode.INTERNAL])
     assert exporter.export(spans()) is FAILURE
     assert len(grpc_receiver.requests) == 1
 
 
-def test_the_grpc_codes_to_retry_may_be_in_the_environment(
+def test_the_retryable_grpc_codes_can_come_from_the_environment(
     grpc_receiver: Any, make: Any, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv(CODES, " internal,UNAVAILABLE")
@@ -773,24 +773,24 @@ def test_the_grpc_codes_to_retry_may_be_in_the_environment(
 
 
 @pytest.mark.parametrize("codes", [["SOON"], [17], [-1], [True], [None], [object()], 14, grpc.StatusCode.ABORTED])
-def test_an_unknown_grpc_code_is_refused(codes: Any) -> None:
+def test_an_unknown_grpc_code_raises(codes: Any) -> None:
     with pytest.raises(ValueError, match=r"^retryable_error_codes.*; accepted: .*DEADLINE_EXCEEDED"):
         Grpc(retryable_error_codes=codes)
 
 
-def test_the_grpc_receivers_own_delay_is_kept(grpc_receiver: Any, make: Any) -> None:
+def test_the_retry_delay_of_the_grpc_receiver_is_used(grpc_receiver: Any, make: Any) -> None:
     from google.protobuf.duration_pb2 import Duration
     from google.rpc.error_details_pb2 import RetryInfo
 
     info = RetryInfo(retry_delay=Duration(nanos=1_000_000)).SerializeToString()
-    # A code that is retried only with it.
+    # This code is retried only with a delay from the receiver.
     answer = Answer(grpc.StatusCode.RESOURCE_EXHAUSTED, {"google.rpc.retryinfo-bin": info})  # type: ignore[dict-item]
     grpc_receiver.answers = [answer]
     assert make("grpc", endpoint=grpc_receiver.endpoint, timeout=30).export(spans()) is SUCCESS
     assert len(grpc_receiver.requests) == 2
 
 
-def test_what_the_receiver_refuses_fails_at_once_with_one_line(receiver: Any) -> None:
+def test_a_refused_request_fails_at_once_with_one_log_line(receiver: Any) -> None:
     receiver.answers = [refusal(receiver.protocol, "malformed, it says")] * 3
     done = export_from_a_program(receiver.protocol, receiver.endpoint)
     first, *results = done.stdout.splitlines()
@@ -802,7 +802,7 @@ def test_what_the_receiver_refuses_fails_at_once_with_one_line(receiver: Any) ->
 
 
 @both_protocols
-def test_nobody_listening_fails_with_one_line(protocol: str) -> None:
+def test_an_export_to_a_closed_port_fails_with_one_log_line(protocol: str) -> None:
     done = export_from_a_program(protocol, NOBODY, "timeout=0.3")
     first, *results = done.stdout.splitlines()
     assert results == ["FAILURE"] * 3
@@ -813,14 +813,14 @@ def test_nobody_listening_fails_with_one_line(protocol: str) -> None:
 def test_after_shutdown_nothing_is_sent(receiver: Any, log: Any) -> None:
     exporter = KINDS[receiver.protocol](endpoint=receiver.endpoint)
     stock = STOCK_KINDS[receiver.protocol](endpoint=receiver.endpoint)
-    said = []
+    messages = []
     for each in (stock, exporter):
         assert each.shutdown() is None
         log()
         assert each.export(spans(kind=sdk.TracerProvider)) is FAILURE
         each.shutdown()
-        said.append(log())
-    assert said[0] == said[1]
+        messages.append(log())
+    assert messages[0] == messages[1]
     assert receiver.requests == []
 
 
@@ -828,7 +828,7 @@ def test_after_shutdown_nothing_is_sent(receiver: Any, log: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["subclass", "on the object"])
-def test_an_export_of_the_users_own_is_called_by_the_batch_processor(receiver: Any, how: str) -> None:
+def test_the_batch_processor_calls_an_overridden_export(receiver: Any, how: str) -> None:
     seen: list[str] = []
 
     class Watching(KINDS[receiver.protocol]):  # type: ignore[misc]
@@ -851,7 +851,7 @@ def test_an_export_of_the_users_own_is_called_by_the_batch_processor(receiver: A
     assert len(receiver.spans()) == 1
 
 
-def test_a_subclass_that_shuts_something_of_its_own_down(receiver: Any) -> None:
+def test_a_subclass_with_its_own_shutdown(receiver: Any) -> None:
     shut_down = []
 
     class Watching(KINDS[receiver.protocol]):  # type: ignore[misc]

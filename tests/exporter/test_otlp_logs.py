@@ -1,4 +1,4 @@
-"""The OTLP log exporters over both protocols: what is sent, beside the stock exporters on the same records."""
+"""The OTLP log exporters over both protocols, compared with the stock exporters on the same records."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SCOPE = InstrumentationScope("library", "1.2", "https://example.com/scope", {"on
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Any]]:
-    """`make(receiver, ...)` is an exporter to it, shut down after the test."""
+    """`make(receiver, ...)` creates an exporter that sends to the receiver, shut down after the test."""
     made = []
 
     def make(receiver: Any, kinds: dict[str, Any] = KINDS, **arguments: Any) -> Any:
@@ -83,7 +83,7 @@ def make() -> Iterator[Callable[..., Any]]:
 
 
 def record(resource: Any = RESOURCE, scope: Any = SCOPE, limits: Any = None, **fields: Any) -> ReadWriteLogRecord:
-    """A record as the SDK hands it on: with its attributes bounded and cleaned."""
+    """A record as the SDK passes it to exporters: with limited and cleaned attributes."""
     fields = {
         "timestamp": 1644650195189786880,
         "observed_timestamp": 1644650195189786881,
@@ -100,7 +100,7 @@ def record(resource: Any = RESOURCE, scope: Any = SCOPE, limits: Any = None, **f
 
 
 def plain(**fields: Any) -> ReadableLogRecord:
-    """A record that somebody made by hand: its attributes are what they were given as."""
+    """A record created by hand, with unchanged attributes."""
     made = LogRecord(timestamp=1, observed_timestamp=2, context=IN_SPAN)
     for name, value in fields.items():
         setattr(made, name, value)
@@ -201,7 +201,7 @@ CASES: dict[str, list[Any]] = {
 
 
 def canonical(message: Any) -> bytes:
-    """Google's own encoding of a message; unlike `==` it takes two NaNs for the same."""
+    """Google's encoding of a message; unlike `==` it treats two NaNs as equal."""
     return message.SerializeToString(deterministic=True)
 
 
@@ -214,7 +214,7 @@ def test_records_are_sent_as_the_stock_exporter_sends_them(receiver: Any, make: 
     assert sent.path == expected.path
 
 
-def test_what_programs_log_is_sent_as_the_stock_exporter_sends_it(receiver: Any, make: Any) -> None:
+def test_log_lines_of_programs_are_sent_as_the_stock_exporter_sends_them(receiver: Any, make: Any) -> None:
     memory = InMemoryLogRecordExporter()
     provider = LoggerProvider(Resource({"service.name": "shop"}), shutdown_on_exit=False)
     provider.add_log_record_processor(SimpleLogRecordProcessor(memory))
@@ -331,7 +331,7 @@ def test_objects_in_a_body_are_sent_as_their_text(receiver: Any, make: Any) -> N
     assert (second.key, second.value.int_value) == ("a thing", 2)
 
 
-def test_a_body_in_itself_ends(receiver: Any, make: Any) -> None:
+def test_a_body_that_contains_itself_is_cut(receiver: Any, make: Any) -> None:
     body: dict[str, Any] = {"a": 1}
     body["self"] = body
     deep: list[Any] = []
@@ -346,7 +346,7 @@ def test_a_body_in_itself_ends(receiver: Any, make: Any) -> None:
     [Unprintable(), [Unprintable()], {"a": Unprintable()}, {Unprintable(): 1}],
     ids=["itself", "in a list", "in a mapping", "as a key"],
 )
-def test_a_body_that_cannot_be_encoded_costs_itself_and_a_line(receiver: Any, make: Any, log: Any, body: Any) -> None:
+def test_a_body_that_cannot_be_encoded_is_dropped_and_logged(receiver: Any, make: Any, log: Any, body: Any) -> None:
     assert make(receiver).export([record(body=body), record(body="good")]) is SUCCESS
     (line,) = log()
     assert line == "A log record's body could not be encoded: RuntimeError: no text"
@@ -355,7 +355,7 @@ def test_a_body_that_cannot_be_encoded_costs_itself_and_a_line(receiver: Any, ma
     assert first.severity_text == "WARN"
 
 
-def test_what_is_no_record_costs_itself_and_a_line(receiver: Any, make: Any, log: Any) -> None:
+def test_an_object_that_is_not_a_log_record_is_dropped_and_logged(receiver: Any, make: Any, log: Any) -> None:
     assert make(receiver).export([record(), "no record", None, record()]) is SUCCESS
     assert [line.partition(":")[0] for line in log()] == ["A log record could not be encoded"] * 2
     assert len(receiver.log_records()) == 2
@@ -363,14 +363,14 @@ def test_what_is_no_record_costs_itself_and_a_line(receiver: Any, make: Any, log
 
 @pytest.mark.parametrize("name", ["trace_id", "span_id"])
 @pytest.mark.parametrize("value", [None, -1, 2**128, "1"])
-def test_an_id_that_is_none_is_left_out(receiver: Any, make: Any, name: str, value: Any) -> None:
+def test_an_invalid_id_is_left_out(receiver: Any, make: Any, name: str, value: Any) -> None:
     assert make(receiver).export([plain(**{name: value, "body": "text"})]) is SUCCESS
     (sent,) = receiver.log_records()
     assert getattr(sent, name) == b""
     assert body_of(sent) == "text"
 
 
-def test_other_fields_of_odd_types_cost_no_record(receiver: Any, make: Any) -> None:
+def test_fields_of_wrong_types_do_not_drop_the_record(receiver: Any, make: Any) -> None:
     odd = plain(severity_text=5, severity_number=9, event_name=Thing(), trace_flags=None, timestamp="now", body=1)
     assert make(receiver).export([odd]) is SUCCESS
     (sent,) = receiver.log_records()
@@ -378,7 +378,7 @@ def test_other_fields_of_odd_types_cost_no_record(receiver: Any, make: Any) -> N
     assert (sent.flags, sent.time_unix_nano, body_of(sent)) == (0, 0, 1)
 
 
-def test_an_attribute_that_cannot_be_encoded_costs_itself_and_a_line(receiver: Any, make: Any, log: Any) -> None:
+def test_an_attribute_that_cannot_be_encoded_is_dropped_and_logged(receiver: Any, make: Any, log: Any) -> None:
     assert make(receiver).export([plain(attributes={"bad": Unprintable(), "good": 1})]) is SUCCESS
     (sent,) = receiver.log_records()
     assert [attribute.key for attribute in sent.attributes] == ["good"]
@@ -386,16 +386,16 @@ def test_an_attribute_that_cannot_be_encoded_costs_itself_and_a_line(receiver: A
     assert any("`bad`" in line for line in log())
 
 
-# --- What the exporter says is not exported --------------------------------------------------------------------------
+# --- The exporter's own log lines are not exported -------------------------------------------------------------------
 
 
 @pytest.fixture
 def logging_to(request: pytest.FixtureRequest) -> Iterator[Callable[..., LoggerProvider]]:
-    """`logging_to(processor)` makes records of everything that Python's logging gets."""
+    """`logging_to(processor)` creates log records from all lines of Python's logging."""
     handlers, providers = [], []
 
     class Handler(logging.Handler):
-        """As upstream's, which take the logger's name for the scope's."""
+        """Uses the logger's name as the scope's name, as upstream's handlers do."""
 
         def __init__(self, provider: LoggerProvider) -> None:
             super().__init__()
@@ -421,7 +421,7 @@ def logging_to(request: pytest.FixtureRequest) -> Iterator[Callable[..., LoggerP
 
 
 class Counting(LogRecordExporter):
-    """Passes batches on and keeps their bodies."""
+    """Passes batches to another exporter and keeps their bodies."""
 
     def __init__(self, exporter: Any) -> None:
         self._exporter = exporter
@@ -442,21 +442,21 @@ def refusals(receiver: Any, count: int) -> list[Answer]:
     return [Answer({"http": 400, "grpc": grpc.StatusCode.INVALID_ARGUMENT}[receiver.protocol])] * count
 
 
-def test_a_failed_export_is_not_followed_by_one_of_its_own_line(receiver: Any, make: Any, logging_to: Any) -> None:
+def test_the_log_line_of_a_failed_export_is_not_exported(receiver: Any, make: Any, logging_to: Any) -> None:
     receiver.answers = refusals(receiver, 100)
     exporter = Counting(make(receiver))
     provider = logging_to(BatchLogRecordProcessor(exporter, schedule_delay_millis=3_600_000))
     get_logger("app", logger_provider=provider).emit(body="from the app")
     for _ in range(5):
         assert provider.force_flush()
-    # The line was there, and it went to other handlers; what is left of its batch is nothing, and no request.
+    # The line went to other handlers; its batch is empty without it, so there is no request.
     assert exporter.bodies[0] == ["from the app"]
     assert [body.partition(":")[0] for (body,) in exporter.bodies[1:]] == ["Failed to export 1 log records"]
     assert [body_of(sent) for sent in receiver.log_records()] == ["from the app"]
     assert len(receiver.requests) == 1
 
 
-def test_a_failed_export_of_a_simple_processor_ends(receiver: Any, make: Any, logging_to: Any) -> None:
+def test_a_failed_export_of_a_simple_processor_does_not_repeat(receiver: Any, make: Any, logging_to: Any) -> None:
     receiver.answers = refusals(receiver, 100)
     provider = logging_to(SimpleLogRecordProcessor(make(receiver)))
     for _ in range(3):
@@ -464,7 +464,7 @@ def test_a_failed_export_of_a_simple_processor_ends(receiver: Any, make: Any, lo
     assert [body_of(sent) for sent in receiver.log_records()] == ["from the app"] * 3
 
 
-def test_lines_that_come_by_a_queue_and_another_thread_are_known_as_well(
+def test_our_log_lines_are_recognized_after_a_queue_and_another_thread(
     receiver: Any, make: Any, logging_to: Any
 ) -> None:
     receiver.answers = refusals(receiver, 100)
@@ -486,15 +486,13 @@ def test_lines_that_come_by_a_queue_and_another_thread_are_known_as_well(
     assert [body_of(sent) for sent in receiver.log_records()] == ["from the app"]
 
 
-def test_what_is_said_of_a_record_that_cannot_be_encoded_is_not_exported(
-    receiver: Any, make: Any, logging_to: Any
-) -> None:
+def test_the_log_line_about_a_bad_record_is_not_exported(receiver: Any, make: Any, logging_to: Any) -> None:
     provider = logging_to(SimpleLogRecordProcessor(make(receiver)))
     get_logger("app", logger_provider=provider).emit(body=Unprintable())
     assert len(receiver.log_records()) == 1
 
 
-def test_an_exporter_that_is_shut_down_says_so_once_for_each_batch_of_the_apps(
+def test_a_shut_down_exporter_logs_once_per_batch_of_the_application(
     receiver: Any, make: Any, logging_to: Any, log: Any
 ) -> None:
     exporter = make(receiver)
@@ -506,7 +504,7 @@ def test_an_exporter_that_is_shut_down_says_so_once_for_each_batch_of_the_apps(
     assert log() == ["Exporter already shutdown, ignoring batch"]
 
 
-def test_other_lines_of_ours_are_exported(receiver: Any, make: Any, logging_to: Any) -> None:
+def test_our_other_log_lines_are_exported(receiver: Any, make: Any, logging_to: Any) -> None:
     provider = logging_to(SimpleLogRecordProcessor(make(receiver)))
     logging.getLogger("otel_rs.trace").warning("an attribute is odd")
     logging.getLogger("otel_rs.export").error("Failed to export spans")
@@ -536,7 +534,7 @@ time.sleep(1)
 
 
 @both_protocols
-def test_a_program_that_cannot_export_says_it_once(protocol: str) -> None:
+def test_a_program_that_cannot_export_logs_it_once(protocol: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM.format(protocol=protocol), NOBODY],
         capture_output=True,
@@ -575,7 +573,7 @@ def test_it_is_a_log_record_exporter(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("signal", ["LOGS_", ""])
-def test_the_variables_are_those_of_the_signal_and_then_the_general_ones(
+def test_the_signals_variables_override_the_general_ones(
     receiver: Any, monkeypatch: pytest.MonkeyPatch, signal: str
 ) -> None:
     for other in ("TRACES_", "METRICS_", *([""] if signal else [])):
@@ -610,17 +608,17 @@ def test_a_batch_processor_exports_by_itself(receiver: Any, make: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", [list, tuple, iter], ids=lambda shape: shape.__name__)
-def test_any_sequence_of_records_is_taken(receiver: Any, make: Any, shape: Any) -> None:
+def test_any_sequence_of_records_is_accepted(receiver: Any, make: Any, shape: Any) -> None:
     assert make(receiver).export(shape([record(), record()])) is SUCCESS
     assert len(receiver.log_records()) == 2
 
 
-def test_no_records_are_no_request(receiver: Any, make: Any) -> None:
+def test_an_export_without_records_sends_no_request(receiver: Any, make: Any) -> None:
     assert make(receiver).export([]) is SUCCESS
     assert receiver.requests == []
 
 
-def test_rejected_records_are_told(receiver: Any, make: Any, log: Any) -> None:
+def test_rejected_records_are_logged(receiver: Any, make: Any, log: Any) -> None:
     partial = ExportLogsPartialSuccess(rejected_log_records=2, error_message="too old")
     status = {"http": 200, "grpc": grpc.StatusCode.OK}[receiver.protocol]
     receiver.answers = [Answer(status, body=ExportLogsServiceResponse(partial_success=partial).SerializeToString())]
@@ -629,19 +627,19 @@ def test_rejected_records_are_told(receiver: Any, make: Any, log: Any) -> None:
 
 
 def test_after_shutdown_nothing_is_sent(receiver: Any, make: Any, log: Any) -> None:
-    said = []
+    lines = []
     for kinds in (STOCK_KINDS, KINDS):
         exporter = kinds[receiver.protocol](endpoint=receiver.endpoint_of("logs"))
         assert exporter.shutdown() is None
         log()
         assert exporter.export([record()]) is FAILURE
         exporter.shutdown()
-        said.append(log())
-    assert said[0] == said[1]
+        lines.append(log())
+    assert lines[0] == lines[1]
     assert receiver.requests == []
 
 
-def test_a_request_that_is_too_large_is_dropped_with_a_line(http_receiver: Any, make: Any, log: Any) -> None:
+def test_a_request_that_is_too_large_is_dropped_and_logged(http_receiver: Any, make: Any, log: Any) -> None:
     size = encode_logs([record()]).ByteSize()
     assert make(http_receiver, max_request_size=size).export([record()]) is SUCCESS
     assert make(http_receiver, max_request_size=size - 1).export([record()]) is FAILURE
@@ -661,6 +659,6 @@ def test_other_threads_run_during_an_export(receiver: Any, make: Any) -> None:
     exporter = make(receiver, timeout=2)
     exporting = threading.Thread(target=exporter.export, args=([record()],))
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     assert exporting.is_alive()
     exporting.join(DEADLINE_SECONDS)

@@ -1,4 +1,4 @@
-"""The OTLP metric exporters over both protocols: what is sent, beside the stock exporters on the same data."""
+"""The OTLP metric exporters over both protocols, compared with the stock exporters on the same data."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ TRACE_ID, SPAN_ID = 0xD4CDA95B652F4A1592B449D5929FDA1B, 0x6E0C63257DE34C92
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Any]]:
-    """`make(receiver, ...)` is an exporter to it, shut down after the test."""
+    """`make(receiver, ...)` creates an exporter that sends to the receiver, shut down after the test."""
     made = []
 
     def make(receiver: Any, kinds: dict[str, Any] = KINDS, **arguments: Any) -> Any:
@@ -230,12 +230,12 @@ CASES: dict[str, sdk.MetricsData] = {
 
 
 def canonical(message: Any) -> bytes:
-    """Google's own encoding of a message; unlike `==` it takes two NaNs for the same."""
+    """Google's encoding of a message; unlike `==` it treats two NaNs as equal."""
     return message.SerializeToString(deterministic=True)
 
 
 def assert_sent_as_stock(receiver: Any, make: Any, metrics: sdk.MetricsData, **arguments: Any) -> list[Any]:
-    """What both exporters have sent: the same."""
+    """Asserts that both exporters send the same; returns what they sent."""
     stock, native = make(receiver, STOCK_KINDS, **arguments), make(receiver, **arguments)
     assert stock.export(metrics) is SUCCESS
     expected = list(receiver.requests)
@@ -246,7 +246,7 @@ def assert_sent_as_stock(receiver: Any, make: Any, metrics: sdk.MetricsData, **a
     return [request.message for request in sent]
 
 
-# --- What is sent ----------------------------------------------------------------------------------------------------
+# --- The spans -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -256,7 +256,7 @@ def test_metrics_are_sent_as_the_stock_exporter_sends_them(receiver: Any, make: 
 
 
 def collected() -> sdk.MetricsData:
-    """What the stock SDK collects of every instrument, with exemplars, several scopes and an exponential histogram."""
+    """What the stock SDK collects from all instruments, with exemplars, several scopes and an exponential histogram."""
     reader = sdk.InMemoryMetricReader(preferred_temporality={Histogram: DELTA})
     provider = MeterProvider(
         [reader],
@@ -291,7 +291,7 @@ def collected() -> sdk.MetricsData:
     return metrics
 
 
-def test_what_the_sdk_collects_is_sent_as_the_stock_exporter_sends_it(receiver: Any, make: Any) -> None:
+def test_metrics_that_the_sdk_collects_are_sent_as_the_stock_exporter_sends_them(receiver: Any, make: Any) -> None:
     assert_sent_as_stock(receiver, make, collected())
     names = {metric.name for metric in receiver.metrics()}
     assert {"counter", "exponential", "new_name", "observable_up_and_down"} <= names
@@ -299,7 +299,7 @@ def test_what_the_sdk_collects_is_sent_as_the_stock_exporter_sends_it(receiver: 
     assert kinds == {"gauge", "sum", "histogram", "exponential_histogram"}
 
 
-def test_json_says_the_same(http_receiver: Any, make: Any) -> None:
+def test_json_contains_the_same_metrics(http_receiver: Any, make: Any) -> None:
     for metrics in (collected(), *CASES.values()):
         http_receiver.requests.clear()
         for protocol in ("http/protobuf", "http/json"):
@@ -427,7 +427,7 @@ BAD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_point_that_cannot_be_encoded_costs_itself_and_a_line(receiver: Any, make: Any, log: Any, name: str) -> None:
+def test_a_point_that_cannot_be_encoded_is_dropped_and_logged(receiver: Any, make: Any, log: Any, name: str) -> None:
     kind, bad = BAD[name]
     good = {total: number_point(1), gauge: number_point(1), histogram: histogram_point()}.get(kind, exponential_point())
     assert make(receiver).export(data(kind(good, bad, good, name="the name"), gauge(number_point(1)))) is SUCCESS
@@ -438,7 +438,7 @@ def test_a_point_that_cannot_be_encoded_costs_itself_and_a_line(receiver: Any, m
     )
 
 
-def test_what_is_no_metric_costs_itself_and_a_line(receiver: Any, make: Any, log: Any) -> None:
+def test_an_object_that_is_not_a_metric_is_dropped_and_logged(receiver: Any, make: Any, log: Any) -> None:
     good = gauge(number_point(1))
     metrics = sdk.MetricsData([of_resource(in_scope(good, "no metric", good), "no scope"), "no resource"])  # type: ignore
     assert make(receiver).export(metrics) is SUCCESS
@@ -450,7 +450,7 @@ def test_what_is_no_metric_costs_itself_and_a_line(receiver: Any, make: Any, log
     assert len(receiver.metrics()) == 2
 
 
-def test_an_exemplar_that_cannot_be_encoded_costs_itself_and_a_line(receiver: Any, make: Any, log: Any) -> None:
+def test_an_exemplar_that_cannot_be_encoded_is_dropped_and_logged(receiver: Any, make: Any, log: Any) -> None:
     exemplars = [Exemplar({}, 1, 2), Exemplar({}, "1", 2), Exemplar({}, 3, 2, 2**64, 1)]  # type: ignore[arg-type]
     assert make(receiver).export(data(total(number_point(1, exemplars=exemplars)))) is SUCCESS
     assert [line.partition(":")[0] for line in log()] == ["An exemplar could not be encoded"] * 2
@@ -473,14 +473,14 @@ class Summary:
     data_points = ()
 
 
-def test_an_unknown_kind_of_data_is_named_and_sent_without_points(receiver: Any, make: Any, log: Any) -> None:
+def test_an_unknown_kind_of_data_is_logged_and_sent_without_points(receiver: Any, make: Any, log: Any) -> None:
     metrics = data(sdk.Metric("summary", "", "", Summary()), gauge(number_point(1)))  # type: ignore[arg-type]
     assert_sent_as_stock(receiver, make, metrics)
     assert log().count("unsupported data type Summary") == 2
 
 
 @pytest.mark.parametrize("value", ["\ud800", 10**30, Unprintable(), [Unprintable()], object()], ids=repr)
-def test_an_odd_attribute_costs_at_most_itself(receiver: Any, make: Any, value: Any) -> None:
+def test_a_bad_attribute_affects_only_itself(receiver: Any, make: Any, value: Any) -> None:
     assert make(receiver).export(data(gauge(number_point(1, attributes={"odd": value, "even": 2})))) is SUCCESS
     attributes = receiver.metrics()[0].gauge.data_points[0].attributes
     assert ("even", 2) in [(attribute.key, attribute.value.int_value) for attribute in attributes]
@@ -502,13 +502,13 @@ def test_large_exports_are_split_as_the_stock_exporter_splits_them(receiver: Any
     assert len(sent) == -(-9 // size)
 
 
-def test_what_has_no_points_is_in_no_part(receiver: Any, make: Any) -> None:
+def test_metrics_without_points_are_in_no_part(receiver: Any, make: Any) -> None:
     metrics = data(gauge(), gauge(number_point(1)), total())
     assert_sent_as_stock(receiver, make, metrics, max_export_batch_size=1)
 
 
 @pytest.mark.parametrize("refused", [0, 1, 2])
-def test_a_part_that_is_refused_does_not_cost_the_others(receiver: Any, make: Any, refused: int) -> None:
+def test_a_refused_part_does_not_affect_the_others(receiver: Any, make: Any, refused: int) -> None:
     refusal = Answer({"http": 400, "grpc": grpc.StatusCode.INVALID_ARGUMENT}[receiver.protocol])
     fine = Answer({"http": 200, "grpc": grpc.StatusCode.OK}[receiver.protocol])
     receiver.answers = [refusal if part == refused else fine for part in range(3)]
@@ -519,7 +519,7 @@ def test_a_part_that_is_refused_does_not_cost_the_others(receiver: Any, make: An
 
 @both_protocols
 @pytest.mark.parametrize("size", [0, -1])
-def test_a_size_that_is_none_is_refused(protocol: str, size: int) -> None:
+def test_an_invalid_size_raises(protocol: str, size: int) -> None:
     with pytest.raises(ValueError, match=r"max_export_batch_size is .*accepted"):
         KINDS[protocol](max_export_batch_size=size)
 
@@ -568,7 +568,7 @@ def test_the_variable_is_the_histograms_aggregation(
 
 @both_protocols
 @pytest.mark.parametrize("variable", [TEMPORALITY, HISTOGRAMS])
-def test_a_preference_that_is_none_is_reported_and_not_used(
+def test_an_invalid_preference_is_logged_and_ignored(
     protocol: str, variable: str, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv(variable, "fast")
@@ -618,7 +618,7 @@ def test_it_is_a_metric_exporter(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("signal", ["METRICS_", ""])
-def test_the_variables_are_those_of_the_signal_and_then_the_general_ones(
+def test_the_signals_variables_override_the_general_ones(
     receiver: Any, monkeypatch: pytest.MonkeyPatch, signal: str
 ) -> None:
     for other in ("TRACES_", "LOGS_", *([""] if signal else [])):
@@ -642,7 +642,7 @@ def test_the_variables_are_those_of_the_signal_and_then_the_general_ones(
     exporter.shutdown()
 
 
-def test_rejected_points_are_told(receiver: Any, make: Any, log: Any) -> None:
+def test_rejected_points_are_logged(receiver: Any, make: Any, log: Any) -> None:
     partial = ExportMetricsPartialSuccess(rejected_data_points=2, error_message="too old")
     status = {"http": 200, "grpc": grpc.StatusCode.OK}[receiver.protocol]
     receiver.answers = [Answer(status, body=ExportMetricsServiceResponse(partial_success=partial).SerializeToString())]
@@ -650,7 +650,7 @@ def test_rejected_points_are_told(receiver: Any, make: Any, log: Any) -> None:
     assert log() == ["The receiver rejected 2 data points: too old"]
 
 
-def test_a_refusal_fails_with_a_line(receiver: Any, make: Any, log: Any) -> None:
+def test_a_refused_export_fails_and_is_logged(receiver: Any, make: Any, log: Any) -> None:
     receiver.answers = [Answer({"http": 400, "grpc": grpc.StatusCode.INVALID_ARGUMENT}[receiver.protocol])]
     assert make(receiver).export(data(gauge(number_point(1)))) is FAILURE
     (line,) = log()
@@ -658,19 +658,19 @@ def test_a_refusal_fails_with_a_line(receiver: Any, make: Any, log: Any) -> None
 
 
 def test_after_shutdown_nothing_is_sent(receiver: Any, make: Any, log: Any) -> None:
-    said = []
+    lines = []
     for kinds in (STOCK_KINDS, KINDS):
         exporter = kinds[receiver.protocol](endpoint=receiver.endpoint_of("metrics"))
         assert exporter.shutdown() is None
         log()
         assert exporter.export(data(gauge(number_point(1)))) is FAILURE
         exporter.shutdown()
-        said.append(log())
-    assert said[0] == said[1]
+        lines.append(log())
+    assert lines[0] == lines[1]
     assert receiver.requests == []
 
 
-def test_a_request_that_is_too_large_is_dropped_with_a_line(http_receiver: Any, make: Any, log: Any) -> None:
+def test_a_request_that_is_too_large_is_dropped_and_logged(http_receiver: Any, make: Any, log: Any) -> None:
     metrics = data(gauge(*[number_point(1)] * 100))
     size = encode_metrics(metrics).ByteSize()
     assert make(http_receiver, max_request_size=size).export(metrics) is SUCCESS
@@ -687,12 +687,12 @@ def test_other_threads_run_during_an_export(receiver: Any, make: Any) -> None:
     exporter = make(receiver, timeout=2)
     exporting = threading.Thread(target=exporter.export, args=(data(gauge(number_point(1))),))
     exporting.start()
-    wait_until(lambda: receiver.requests, "the export is under way")
+    wait_until(lambda: receiver.requests, "the export runs")
     assert exporting.is_alive()
     exporting.join(DEADLINE_SECONDS)
 
 
-def test_points_of_a_subclass_are_taken(receiver: Any, make: Any) -> None:
+def test_points_of_a_subclass_are_accepted(receiver: Any, make: Any) -> None:
     class Mine(sdk.NumberDataPoint):
         pass
 

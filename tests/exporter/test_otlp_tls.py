@@ -1,4 +1,4 @@
-"""The OTLP exporters of all signals over TLS: certificates by argument and by variable."""
+"""The OTLP exporters of all signals over TLS: certificates from arguments and from variables."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def tls_receiver(request: pytest.FixtureRequest, server: ServerTls) -> Iterator[
 
 @pytest.fixture(params=["http", "grpc"])
 def strict_receiver(request: pytest.FixtureRequest, server: ServerTls, authority: Authority) -> Iterator[Receiver]:
-    """It wants a certificate of the client."""
+    """A receiver that requires a client certificate."""
     yield from started(RECEIVERS[request.param], ServerTls(server.certificate, server.key, authority.certificate))
 
 
 @pytest.fixture
 def export() -> Iterator[Callable[..., bool]]:
-    """`export(signal, receiver, ...)` makes an exporter and exports one item; whether it arrived."""
+    """`export(signal, receiver, ...)` creates an exporter and exports one item; returns whether it arrived."""
     made = []
 
     def export(signal: str, receiver: Receiver, **arguments: Any) -> bool:
@@ -134,30 +134,30 @@ def test_a_certificate_of_the_client(
     trusting = arguments(strict_receiver.protocol, certificate_file=authority.certificate)
     assert not export(signal, strict_receiver, **trusting)
     files = dict(zip(FILES, (authority.certificate, key, certificate), strict=True))
-    given = {}
+    keywords = {}
     if source == "arguments":
-        given = arguments(
+        keywords = arguments(
             strict_receiver.protocol,
             certificate_file=authority.certificate,
             client_key_file=key,
             client_certificate_file=certificate,
         )
     elif source == "mixed":
-        given = arguments(strict_receiver.protocol, client_key_file=key)
+        keywords = arguments(strict_receiver.protocol, client_key_file=key)
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_CLIENT_CERTIFICATE", str(certificate))
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.certificate))
     else:
         middle = f"{signal.upper()}_" if source.startswith("signal") else ""
         for name, file in files.items():
             monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{middle}{name}", str(file))
-    assert export(signal, strict_receiver, **given)
+    assert export(signal, strict_receiver, **keywords)
 
 
 @all_signals
 @pytest.mark.parametrize("protocol", MODULES)
 @pytest.mark.parametrize("middle", ["signal", "general"])
 @pytest.mark.parametrize("name", FILES)
-def test_a_variable_that_names_no_file_is_named(
+def test_a_variable_with_an_unreadable_file_is_named(
     signal: str,
     protocol: str,
     middle: str,
@@ -167,7 +167,7 @@ def test_a_variable_that_names_no_file_is_named(
     log: Any,
 ) -> None:
     middle = f"{signal.upper()}_" if middle == "signal" else ""
-    # A key is of no use without its certificate.
+    # A key needs its certificate.
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(client[0]))
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(client[1]))
     variable = f"OTEL_EXPORTER_OTLP_{middle}{name}"
@@ -181,7 +181,7 @@ def test_a_variable_that_names_no_file_is_named(
 
 
 @pytest.mark.parametrize("protocol", MODULES)
-def test_an_argument_that_names_no_certificate_is_named(protocol: str, tmp_path: Path) -> None:
+def test_an_argument_with_an_invalid_certificate_is_named(protocol: str, tmp_path: Path) -> None:
     file = tmp_path / "no certificate.pem"
     file.write_text("secret")
     with pytest.raises(ValueError, match=r"certificate_file is .*no certificate\.pem.*accepted: ") as caught:
@@ -198,7 +198,7 @@ def test_without_tls_the_files_are_not_read(signal: str, monkeypatch: pytest.Mon
 
 
 @all_signals
-def test_credentials_of_grpcio_are_ignored_with_a_line_that_says_what_is_accepted(signal: str, log: Any) -> None:
+def test_grpcio_credentials_are_ignored_and_the_log_says_what_is_accepted(signal: str, log: Any) -> None:
     exporter = getattr(native_grpc, CLASSES[signal])(credentials=grpc.ssl_channel_credentials())
     (line,) = log()
     assert "ChannelCredentials" in line

@@ -1,6 +1,6 @@
-"""An application that makes spans for several destinations in turn and watches itself, in a process of its own.
+"""An application that creates spans for several destinations in turn and measures itself, in its own process.
 
-It reads its `Settings` from standard input as JSON, and writes its report to standard output likewise.
+It reads its `Settings` as JSON from standard input, and writes its report as JSON to standard output.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
 EXPORTERS: dict[str, Any] = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}
 
-# Latencies kept of a thread and destination, the last ones; memory for them is taken at the start, once.
+# The number of latencies kept for each thread and destination (the latest); their memory is allocated at the start.
 KEPT = 50_000
-# More than sockets take on the way, and less than a gRPC server takes.
+# More than the socket buffers hold, and less than a gRPC server accepts.
 BALLAST_BYTES = 3_400_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -48,22 +48,22 @@ class Destination:
             self.processor = BatchSpanProcessor(exporter, **settings["processor"])
             self.provider.add_span_processor(self.processor)
         self.tracer = self.provider.get_tracer("application")
-        # It gets one span of so many that the others get.
+        # This destination gets one span for every `every` spans of the others.
         self.every = settings.get("every", 1)
         self._flush_millis = settings.get("flush_millis")
-        # One slot a thread, so that no update is lost.
+        # One slot per thread, so that no update is lost.
         self.ended = [0] * threads
         self.times = [array.array("Q", b"\1" * 8 * KEPT) for _ in range(threads)]
         self.max_pending = 0
         self.flushes: list[tuple[bool, float]] = []
 
     def check(self) -> str | None:
-        """What is wrong with the counts, beside what the application knows itself."""
+        """Compares the counts with the application's own; returns what is wrong, or None."""
         if self.processor is None:
             return None
         before = sum(self.ended)
         counts = self.processor.counts()
-        # A thread may be between the end of a span and its own count of it.
+        # A thread may have ended a span but not counted it yet.
         after = sum(self.ended) + len(self.ended)
         self.max_pending = max(self.max_pending, counts["pending"])
         done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
@@ -88,7 +88,7 @@ class Destination:
         return time.monotonic() - begun
 
     def settled(self) -> dict[str, int]:
-        """The counts once nothing is under way any more."""
+        """Waits until no export runs; returns the counts."""
         if self.processor is None:
             return {}
         deadline = time.monotonic() + 10
@@ -97,7 +97,7 @@ class Destination:
         return counts
 
     def latencies(self) -> dict[str, float]:
-        """Nanoseconds."""
+        """Latencies in nanoseconds."""
         kept = sorted(
             itertools.chain.from_iterable(
                 times[: min(ended, KEPT)] for times, ended in zip(self.times, self.ended, strict=True)
@@ -117,7 +117,7 @@ def resources() -> dict[str, float]:
         "at": time.monotonic(),
         "bytes": resident,
         "threads": len(os.listdir("/proc/self/task")),
-        # Without the one that lists them.
+        # Without the descriptor that lists the folder.
         "descriptors": len(os.listdir("/proc/self/fd")) - 1,
     }
 
@@ -141,7 +141,7 @@ TIMED = {"operation": whole_operation, "end": end_alone}
 
 
 def work(thread: int, destinations: list[Destination], settings: dict[str, Any], stopping: threading.Event) -> None:
-    """Each destination's turn comes as often as the others', in every place of the row."""
+    """All destinations have the same number of turns, in every position of the order."""
     timed, burst, pause = TIMED[settings["timed"]], settings["burst"], settings["pause"]
     attributes = {"http.method": "GET", "text": "x" * settings["attribute"]}
     rows = [destinations[first:] + destinations[:first] for first in range(len(destinations))]

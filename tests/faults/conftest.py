@@ -1,4 +1,4 @@
-"""Programs that are run in a process of their own, and a C library for them that fails when it is told to."""
+"""Fixtures: programs that run in their own process, and a C library for them that fails on demand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHIM = HERE / "shim.c"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # All folders' tests come here.
+    # pytest passes the tests of all folders.
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.installed)
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a process in which `ctypes.CDLL(None)` has the variables of `shim.c`."""
+    """The environment of a process where `ctypes.CDLL(None)` has the variables of `shim.c`."""
     compiler = shutil.which("cc")
     if compiler is None or sys.platform != "linux":
         pytest.skip("a C compiler makes the library that fails on demand, and Linux preloads it")
@@ -37,5 +37,5 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture
 def program(receiver: Receiver) -> Program:
-    """Runs a program that sends to `receiver`."""
+    """`program(source)` runs a program that sends to `receiver`."""
     return program_for(receiver)

@@ -1,4 +1,4 @@
-"""How long the tests of this folder go on: seconds each in `make test`, what the issues ask for in long runs.
+"""The durations of the tests in this folder: a few seconds each in `make test`, much longer in nightly runs.
 
 OTEL_RS_TEST_PROFILE=nightly pytest --timeout=3600 tests/faults
 """
@@ -10,5 +10,5 @@ import os
 PROFILE = os.environ.get("OTEL_RS_TEST_PROFILE", "default")
 
 
-def seconds(usual: float, nightly: float) -> float:
-    return nightly if PROFILE == "nightly" else usual
+def seconds(short: float, nightly: float) -> float:
+    return nightly if PROFILE == "nightly" else short

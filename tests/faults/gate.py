@@ -1,4 +1,4 @@
-"""A TCP port before a receiver, which passes on what it gets or does what no decent receiver would."""
+"""A TCP port in front of a receiver, which forwards data or misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Serve = Callable[["Gate", socket.socket], None]
 
 
 class Gate:
-    """Listens from `open` to `close`, and may be opened again; in between connections are refused.
+    """Listens from `open` to `close`, and can be opened again; while closed, it refuses connections.
 
-    `serve` is what happens to each connection that is accepted; `forward` by default.
+    `serve` handles each accepted connection; the default is `forward`.
     """
 
     def __init__(self, target: int, serve: Serve | None = None, *, receive_buffer: int = 0) -> None:
@@ -33,7 +33,7 @@ class Gate:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if receive_buffer:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        # The port is kept while it does not listen, because it was asked for by number.
+        # The closed gate keeps its port number, so that it can listen there again.
         self._listener.bind(("127.0.0.1", self.port))
         self._acceptor: threading.Thread | None = None
 
@@ -43,7 +43,7 @@ class Gate:
         self._acceptor.start()
 
     def listen_without_accepting(self) -> None:
-        """Connections beyond the first two are neither made nor refused."""
+        """Connections after the first two are neither accepted nor refused."""
         self._listener.listen(0)
         for _ in range(2):
             waiting = socket.socket()
@@ -53,7 +53,7 @@ class Gate:
                 waiting.connect(("127.0.0.1", self.port))
 
     def close(self) -> None:
-        """Refuses connections, and resets those that there are."""
+        """Refuses new connections, and resets the existing ones."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         if self._acceptor:
@@ -70,7 +70,7 @@ class Gate:
         self._listener.close()
 
     def connect(self) -> socket.socket:
-        """A connection to the receiver."""
+        """Opens a connection to the receiver."""
         connection = socket.create_connection(("127.0.0.1", self._target), DEADLINE_SECONDS)
         connection.settimeout(None)
         self._keep(connection)
@@ -91,7 +91,7 @@ class Gate:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        # Whoever is on the other side may go away at any time.
+        # The other side may disconnect at any time.
         with contextlib.suppress(OSError):
             self.serve(self, connection)
         self.release(connection)
@@ -117,7 +117,7 @@ def gate(target: int, serve: Serve | None = None, *, receive_buffer: int = 0) ->
 def reset(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Wakes the threads that wait for it; closing alone would not.
+        # Wakes up the threads that wait for the socket; close alone does not.
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()
 
@@ -142,7 +142,7 @@ def forward(gate: Gate, connection: socket.socket, pace: Callable[[bytes], Itera
 
 
 def answer_byte_by_byte(pause: float) -> Serve:
-    """Every byte of the receiver's answers comes by itself, so long after the last."""
+    """Sends the receiver's answers byte by byte, with this pause between bytes."""
 
     def serve(gate: Gate, connection: socket.socket) -> None:
         def pace(data: bytes) -> Iterator[bytes]:
@@ -156,7 +156,7 @@ def answer_byte_by_byte(pause: float) -> Serve:
     return serve
 
 
-# A header that goes on for ever; HTTP/2's SETTINGS, followed by PINGs for ever.
+# An endless HTTP header; for HTTP/2, SETTINGS followed by endless PINGs.
 ENDLESS = {
     "http": (b"HTTP/1.1 200 OK\r\nx-slow: ", b"x"),
     "grpc": (b"\0\0\0\4\0\0\0\0\0", b"\0\0\10\6\0\0\0\0\0\1\2\3\4\5\6\7\10"),
@@ -164,7 +164,7 @@ ENDLESS = {
 
 
 def answer_without_end(protocol: str, pause: float) -> Serve:
-    """Byte by byte as well, so that something comes all the time, but never an answer."""
+    """Sends bytes one by one, so that data arrive all the time, but never an answer."""
 
     def serve(gate: Gate, connection: socket.socket) -> None:
         begin, again = ENDLESS[protocol]
@@ -181,18 +181,18 @@ def answer_without_end(protocol: str, pause: float) -> Serve:
 
 
 def swallow(_: Gate, connection: socket.socket) -> None:
-    """Reads all, answers nothing."""
+    """Reads everything, and never answers."""
     with contextlib.suppress(OSError):
         while connection.recv(65_536):
             pass
 
 
-# HTTP/2's SETTINGS with the largest initial window, and a WINDOW_UPDATE for the connection: send whatever you have.
+# HTTP/2's SETTINGS with the largest initial window, and a WINDOW_UPDATE for the connection, so that a client sends all.
 SEND_ALL = b"\0\0\6\4\0\0\0\0\0\0\4\x7f\xff\xff\xff" + b"\0\0\4\10\0\0\0\0\0\x7f\xff\0\0"
 
 
 def read_nothing(protocol: str) -> Serve:
-    """So that requests pile up in the sockets until there is no room."""
+    """Reads nothing, so that requests fill the socket buffers."""
 
     def serve(gate: Gate, connection: socket.socket) -> None:
         if protocol == "grpc":

@@ -1,4 +1,4 @@
-"""Programs that are run in a process of their own, with a native pipeline to the test's receiver at hand."""
+"""Programs that run in their own process, with a native batch processor and exporter to the test's receiver."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from ..support.program import run
 from ..support.receiver import Receiver
 
-# What a program prints last, from its source.
+# Runs a program's source; returns what it prints last.
 Program = Callable[..., Any]
 
-# The package that this process has, if that is not the installed one.
+# The folder of this process's package, if it is not the installed one.
 PACKAGE = {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
 
 PRELUDE = '''
@@ -54,16 +54,16 @@ def end_spans(tracer, count=100, **attributes):
 
 plain = TracerProvider(shutdown_on_exit=False, resource=Resource({})).get_tracer("plain")
 
-def unmoved(tracer, count=1000):
-    """Ends so many spans: none takes longer than where nothing is exported."""
+def assert_spans_stay_fast(tracer, count=1000):
+    """Ends `count` spans; asserts that they take no longer than spans that are not exported."""
     times = {plain: [], tracer: []}
     for _ in range(count):
         for each in times:
             begun = time.perf_counter_ns()
             end_spans(each, 1)
             times[each].append(time.perf_counter_ns() - begun)
-    usual, here = (sorted(times[each]) for each in (plain, tracer))
-    shown = [(taken[count // 2], taken[count * 99 // 100]) for taken in (usual, here)]
+    baseline, here = (sorted(times[each]) for each in (plain, tracer))
+    shown = [(taken[count // 2], taken[count * 99 // 100]) for taken in (baseline, here)]
     assert here[count // 2] < 3 * usual[count // 2] + 5_000, shown
     assert here[count * 99 // 100] < 5 * usual[count * 99 // 100] + 200_000, shown
 
@@ -71,7 +71,7 @@ def timed(call, *arguments):
     begun = time.monotonic()
     return call(*arguments), time.monotonic() - begun
 
-def accounted(processor):
+def checked_counts(processor):
     counts = processor.counts()
     done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
     assert counts["created"] == done + counts["pending"], counts
@@ -80,7 +80,7 @@ def accounted(processor):
 
 
 def program_for(receiver: Receiver) -> Program:
-    """`program(source)` runs it, with the receiver's endpoint, and is what it printed last."""
+    """`program(source)` runs the source with the receiver's endpoint; returns what it prints last."""
 
     def program(source: str, **environment: str) -> Any:
         environment = {"ENDPOINT": receiver.endpoint, "PROTOCOL": receiver.protocol, **PACKAGE, **environment}

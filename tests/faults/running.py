@@ -1,4 +1,4 @@
-"""Starts the application of `application.py`, and reads its report."""
+"""Starts `application.py`, and reads its report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
-# What a process may take to start, and to end after its time.
+# The time for a process to start, and to end after its duration.
 SPARE_SECONDS = 60
 
 
-def to(receiver: Any, *, port: int | None = None, processor: dict[str, Any] | None = None, **exporter: Any) -> Any:
-    """A destination: the receiver, or what stands before it at another port."""
+def destination_for(
+    receiver: Any, *, port: int | None = None, processor: dict[str, Any] | None = None, **exporter: Any
+) -> Any:
+    """A destination for `application.py`: the receiver, or a gate in front of it at another port."""
     endpoint = receiver.endpoint if port is None else receiver.endpoint.replace(str(receiver.port), str(port))
     settings = {"max_queue_size": 200_000, "schedule_delay_millis": 50, **(processor or {})}
     return {"protocol": receiver.protocol, "exporter": {"endpoint": endpoint, **exporter}, "processor": settings}
@@ -29,19 +31,19 @@ NOWHERE = {"protocol": "none"}
 
 @dataclass
 class Settings:
-    """What `application.py` is told."""
+    """The input of `application.py`."""
 
     destinations: dict[str, Any]
     seconds: float
     threads: int = 1
-    # A pause after so many spans for each destination, so that a receiver written in Python keeps up.
+    # A pause after this number of spans for each destination, so that a receiver written in Python keeps up.
     burst: int = 10
     pause: float = 0.005
-    # Bytes in an attribute of every span.
+    # The size of an attribute of every span.
     attribute: int = 100
-    # Large spans that go to each destination before the others.
+    # The number of large spans for each destination, before the other spans.
     ballast: int = 0
-    # What is timed: the whole `operation`, or its `end` alone.
+    # What is timed: the whole `operation`, or only its `end`.
     timed: str = "operation"
     sample_every: float = 0.02
     flush_every: float = 0
@@ -68,7 +70,7 @@ class Application:
         self.process.stdin = None
 
     def report(self) -> Any:
-        """What it says of itself when it has ended."""
+        """The report, which the application writes at its end."""
         output, errors = self.process.communicate(timeout=self._seconds + SPARE_SECONDS)
         assert (self.process.returncode, errors) == (0, "")
         return json.loads(output)

@@ -1,4 +1,4 @@
-"""Whatever the collector does, the application's own latency does not move, and every span is accounted for."""
+"""Whatever the collector does, the application's latency does not change, and every span is counted."""
 
 from __future__ import annotations
 
@@ -24,26 +24,28 @@ from .gate import (
     reset_at_once,
     swallow,
 )
-from .running import Settings, application, to
+from .running import Settings, application, destination_for
 
 RECEIVERS: dict[str, type[Any]] = {"http": HttpReceiver, "grpc": GrpcReceiver}
 FAULTY = seconds(1, nightly=60)
-# What an export may take; longer than the flush below, so that nothing is given up before.
+# The export timeout; longer than the flush below, so that no export fails before.
 TIMEOUT = FAULTY + 30
 FLUSH_MILLIS = 400
 HEALTHY_FLUSH_MILLIS = 20_000
 SHUTDOWN_MILLIS = 300
-# What a deadline may be exceeded by where the machine is busy.
+# How far a deadline may be exceeded on a busy machine.
 LATE_SECONDS = 2
 
 
 class Collectors:
-    """A healthy receiver over each protocol, and one over each that the test spoils."""
+    """For each protocol a healthy receiver, and a faulty one."""
 
-    def __init__(self, stack: ExitStack, usual: dict[str, float] | None = None, tls: ServerTls | None = None) -> None:
+    def __init__(
+        self, stack: ExitStack, baseline: dict[str, float] | None = None, tls: ServerTls | None = None
+    ) -> None:
         self._stack = stack
-        # Latencies in a run without any fault.
-        self.usual = usual
+        # The latencies of a run without faults.
+        self.baseline = baseline
         self.healthy = {protocol: self._started(kind()) for protocol, kind in RECEIVERS.items()}
         self.faulty = {protocol: self._started(kind(tls)) for protocol, kind in RECEIVERS.items()}
 
@@ -52,7 +54,7 @@ class Collectors:
         return receiver
 
     def gates(self, serve: Callable[[str], Serve | None] = lambda _: None, **arguments: Any) -> dict[str, Gate]:
-        """A gate before each of the faulty ones, still closed."""
+        """A closed gate in front of each faulty receiver."""
         gates = {
             protocol: Gate(receiver.port, serve(protocol), **arguments) for protocol, receiver in self.faulty.items()
         }
@@ -62,7 +64,7 @@ class Collectors:
 
 
 @pytest.fixture(scope="module")
-def usual() -> dict[str, float]:
+def baseline() -> dict[str, float]:
     with ExitStack() as stack:
         destinations = run(collectors := Collectors(stack), settings(collectors, flush_millis=20_000))
         check_all_arrived(collectors, destinations)
@@ -70,9 +72,9 @@ def usual() -> dict[str, float]:
 
 
 @pytest.fixture
-def collectors(usual: dict[str, float]) -> Iterator[Collectors]:
+def collectors(baseline: dict[str, float]) -> Iterator[Collectors]:
     with ExitStack() as stack:
-        yield Collectors(stack, usual)
+        yield Collectors(stack, baseline)
 
 
 def settings(
@@ -86,11 +88,11 @@ def settings(
     processor = {"export_timeout_millis": 1e3 * timeout}
     ports = {protocol: gate.port for protocol, gate in (gates or {}).items()}
     faulty = {
-        f"faulty {protocol}": to(receiver, port=ports.get(protocol), timeout=timeout, processor=processor)
+        f"faulty {protocol}": destination_for(receiver, port=ports.get(protocol), timeout=timeout, processor=processor)
         for protocol, receiver in collectors.faulty.items()
     }
     healthy = {
-        f"healthy {protocol}": {**to(receiver), "flush_millis": HEALTHY_FLUSH_MILLIS}
+        f"healthy {protocol}": {**destination_for(receiver), "flush_millis": HEALTHY_FLUSH_MILLIS}
         for protocol, receiver in collectors.healthy.items()
     }
     return Settings(
@@ -102,16 +104,16 @@ def settings(
     )
 
 
-def run(collectors: Collectors, settings: Settings, spoil: Callable[[], None] = lambda: None) -> dict[str, Any]:
-    """What became of the spans by protocol, once all that is promised in every case has been checked."""
+def run(collectors: Collectors, settings: Settings, inject_fault: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Checks what must hold in every case; returns the results of the faulty destinations by protocol."""
     with application(settings) as running:
-        spoil()
+        inject_fault()
         report = running.report()
     assert report["wrong"] == []
     destinations = report["destinations"]
     for protocol, receiver in collectors.healthy.items():
         healthy, faulty = destinations[f"healthy {protocol}"], destinations[f"faulty {protocol}"]
-        check_latency(collectors.usual, healthy["latencies"], faulty["latencies"])
+        check_latency(collectors.baseline, healthy["latencies"], faulty["latencies"])
         for each, flush_millis in ((healthy, HEALTHY_FLUSH_MILLIS), (faulty, settings.flush_millis)):
             counts = each["counts"]
             done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
@@ -120,25 +122,25 @@ def run(collectors: Collectors, settings: Settings, spoil: Callable[[], None] = 
             ((_, flush_seconds),) = each["flushes"]
             assert flush_seconds < flush_millis / 1e3 + LATE_SECONDS
             assert each["shutdown"] < SHUTDOWN_MILLIS / 1e3 + LATE_SECONDS
-        # Nothing of it touches another destination.
+        # Other destinations are not affected.
         assert healthy["counts"]["exported"] == healthy["ended"] == len(receiver.spans())
     return {protocol: destinations[f"faulty {protocol}"] for protocol in RECEIVERS}
 
 
-def check_latency(usual: dict[str, float] | None, healthy: dict[str, float], faulty: dict[str, float]) -> None:
-    """In nanoseconds. Operations of the healthy and the faulty took turns, so that both met with the same machine; that
-    nothing slows down both is seen beside a run without a fault, which had another moment of the machine."""
-    shown = f"faulty {faulty}, healthy {healthy}, usual {usual}"
+def check_latency(baseline: dict[str, float] | None, healthy: dict[str, float], faulty: dict[str, float]) -> None:
+    """Compares latencies in nanoseconds. Healthy and faulty operations take turns, so that both see the same machine. A
+    slowdown of both shows against the baseline, a run without faults at another time."""
+    shown = f"faulty {faulty}, healthy {healthy}, usual {baseline}"
     print(shown)
     assert faulty["median"] < 1.5 * healthy["median"] + 500, shown
     assert faulty["p99"] < 3 * healthy["p99"] + 50_000, shown
-    if usual:
-        assert faulty["median"] < 5 * usual["median"], shown
-        assert faulty["p99"] < 10 * usual["p99"] + 1_000_000, shown
+    if baseline:
+        assert faulty["median"] < 5 * baseline["median"], shown
+        assert faulty["p99"] < 10 * baseline["p99"] + 1_000_000, shown
 
 
 def check_all_arrived(collectors: Collectors, destinations: dict[str, Any]) -> None:
-    """What was answered too late was sent again, so that a receiver may have a span twice."""
+    """A request that was answered too late was sent again, so a receiver may have a span twice."""
     for protocol, each in destinations.items():
         ((flushed, _),) = each["flushes"]
         assert flushed
@@ -166,7 +168,7 @@ def test_a_collector_that_is_down_at_start_gets_all_when_it_comes_up(collectors:
     check_all_arrived(collectors, destinations)
 
 
-def test_a_collector_that_is_down_for_good_keeps_nobody_waiting(collectors: Collectors) -> None:
+def test_a_collector_that_stays_down_does_not_block_the_application(collectors: Collectors) -> None:
     check_none_arrived(collectors, run(collectors, settings(collectors, collectors.gates())))
 
 
@@ -194,7 +196,7 @@ def test_a_collector_that_restarts_all_the_time_gets_all(collectors: Collectors)
         done.set()
         restarting.join()
     assert restarts >= 2
-    assert all(gate.accepted >= 2 for gate in gates.values()), "it connected anew"
+    assert all(gate.accepted >= 2 for gate in gates.values()), "it connected again"
     check_all_arrived(collectors, destinations)
 
 
@@ -206,7 +208,7 @@ NASTY: dict[str, Callable[[str], Serve | None]] = {
 
 
 @pytest.mark.parametrize("serve", NASTY.values(), ids=NASTY)
-def test_a_collector_that_never_answers_keeps_nobody_waiting(collectors: Collectors, serve: Any) -> None:
+def test_a_collector_that_never_answers_does_not_block_the_application(collectors: Collectors, serve: Any) -> None:
     gates = collectors.gates(serve)
     for each in gates.values():
         each.open()
@@ -214,19 +216,19 @@ def test_a_collector_that_never_answers_keeps_nobody_waiting(collectors: Collect
     assert all(each.accepted for each in gates.values())
 
 
-def test_a_collector_that_does_not_accept_keeps_nobody_waiting(collectors: Collectors) -> None:
+def test_a_collector_that_does_not_accept_does_not_block_the_application(collectors: Collectors) -> None:
     gates = collectors.gates()
     for each in gates.values():
         each.listen_without_accepting()
     check_none_arrived(collectors, run(collectors, settings(collectors, gates)))
 
 
-def test_a_collector_that_fills_its_socket_keeps_nobody_waiting(collectors: Collectors) -> None:
-    """It reads nothing, so that not even requests get through."""
+def test_a_collector_that_reads_nothing_does_not_block_the_application(collectors: Collectors) -> None:
+    """It reads nothing, so that not even requests arrive."""
     gates = collectors.gates(read_nothing, receive_buffer=4096)
     for each in gates.values():
         each.open()
-    # One for each export that may be under way; the sockets on the way take less than one of them.
+    # One for each concurrent export; the socket buffers hold less than one of them.
     check_none_arrived(collectors, run(collectors, settings(collectors, gates, ballast=4)))
     assert all(each.accepted for each in gates.values())
 
@@ -247,11 +249,11 @@ def test_a_collector_that_is_unavailable_for_a_while_gets_all(collectors: Collec
         for receiver in collectors.faulty.values():
             with receiver._lock:
                 receiver.answers.clear()
-                # They were refused, so they do not count.
+                # These were refused, so they do not count as received.
                 receiver.requests.clear()
 
     def recover_later() -> None:
-        wait_until(lambda: all(each.requests for each in collectors.faulty.values()), "both have refused something")
+        wait_until(lambda: all(each.requests for each in collectors.faulty.values()), "both have refused a request")
         recovering.start()
 
     recovering = threading.Timer(FAULTY / 2, recover)
@@ -262,15 +264,15 @@ def test_a_collector_that_is_unavailable_for_a_while_gets_all(collectors: Collec
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 @pytest.mark.parametrize("trusted", [True, False], ids=["trusted", "bad"])
-def test_a_collector_with_a_bad_certificate_keeps_nobody_waiting(
-    tmp_path: Path, usual: dict[str, float], trusted: bool
+def test_a_collector_with_a_bad_certificate_does_not_block_the_application(
+    tmp_path: Path, baseline: dict[str, float], trusted: bool
 ) -> None:
-    """With a good one all arrives, so that it is the certificate that counts."""
+    """With a good certificate all spans arrive, which shows that the certificate makes the difference."""
     authority, other = Authority(tmp_path, "authority"), Authority(tmp_path, "other")
     environment = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str((authority if trusted else other).certificate)}
     with ExitStack() as stack:
-        collectors = Collectors(stack, usual, ServerTls(*authority.sign("server")))
+        collectors = Collectors(stack, baseline, ServerTls(*authority.sign("server")))
         flush_millis = 20_000 if trusted else FLUSH_MILLIS
-        told = settings(collectors, flush_millis=flush_millis, environment=environment)
+        run_settings = settings(collectors, flush_millis=flush_millis, environment=environment)
         check = check_all_arrived if trusted else check_none_arrived
-        check(collectors, run(collectors, told))
+        check(collectors, run(collectors, run_settings))

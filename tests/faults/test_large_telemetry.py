@@ -1,4 +1,4 @@
-"""Telemetry that is larger, longer or deeper than anybody means it to be: it arrives, or it is counted and named."""
+"""Extremely large, long or deep telemetry: it arrives, or it is counted and logged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def processor_of(provider: Any) -> Any:
     return processor
 
 
-def accounted(processor: Any) -> dict[str, int]:
+def checked_counts(processor: Any) -> dict[str, int]:
     counts = processor.counts()
     done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
     assert (counts["created"], counts["pending"]) == (done, 0)
@@ -41,7 +41,7 @@ def texts(span: Any) -> dict[str, str]:
 
 
 def test_spans_of_10_kb_arrive_at_full_speed(receiver: Any, provider_to: Any) -> None:
-    """Twenty times as many bytes as wait at a time by default."""
+    """Twenty times as many bytes as the queue holds by default."""
     attributes = {f"attribute.number.{number}": "x" * 80 for number in range(100)}
     provider = provider_to(receiver, {"schedule_delay_millis": 50})
     tracer = provider.get_tracer("test")
@@ -49,7 +49,7 @@ def test_spans_of_10_kb_arrive_at_full_speed(receiver: Any, provider_to: Any) ->
     for _ in range(spans):
         tracer.start_span("span", attributes=attributes).end()
     assert provider.force_flush()
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert counts["exported"] == spans
     arrived = receiver.spans()
     assert len(arrived) == spans
@@ -81,36 +81,38 @@ def test_an_attribute_of_10_mb_arrives_as_the_stock_sdk_has_it(
         with each.get_tracer("test").start_as_current_span("span", attributes={"large": value}) as span:
             span.set_attribute("again", value)
     assert provider.force_flush()
-    assert accounted(processor_of(provider))["exported"] == 1
-    # The stock span, sent by the exporter.
+    assert checked_counts(processor_of(provider))["exported"] == 1
+    # The stock span, sent by our exporter.
     assert exporter_to(http_receiver).export([span]).name == "SUCCESS"
     native, expected = http_receiver.spans()
     assert list(native.attributes) == list(expected.attributes)
     assert native.ByteSize() > 20 * MB or limit
 
 
-def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_named(grpc_receiver: Any, provider_to: Any, log: Any) -> None:
+def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_logged(
+    grpc_receiver: Any, provider_to: Any, log: Any
+) -> None:
     provider = provider_to(grpc_receiver)
     tracer = provider.get_tracer("test")
     for name in ("before", "large", "after"):
         tracer.start_span(name, attributes={"text": "x" * (10 * MB if name == "large" else 10)}).end()
     assert provider.force_flush()
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert (counts["exported"], counts["dropped"]) == (2, 1)
     assert sorted(span.name for span in grpc_receiver.spans()) == ["after", "before"]
     (line,) = [line for line in log() if "Dropping" in line]
     assert line.startswith('Dropping the span "large" of 100000')
 
 
-def test_more_large_attributes_than_may_wait_are_counted(http_receiver: Any, provider_to: Any) -> None:
-    """64 MiB are six of them, and two may be under way."""
+def test_large_attributes_beyond_the_queue_limit_are_counted(http_receiver: Any, provider_to: Any) -> None:
+    """The queue's 64 MiB hold six of them, and two more may be in running exports."""
     http_receiver.answers = [Answer(503)] * 2
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
     for number in range(20):
         tracer.start_span(f"{number}", attributes={"text": "x" * 10 * MB}).end()
     assert provider.force_flush()
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert 0 < counts["dropped"] <= 20 - 6
     assert counts["created"] == counts["exported"] + counts["dropped"] == 20
     assert len({span.span_id for span in http_receiver.spans()}) == counts["exported"] >= 6
@@ -166,7 +168,7 @@ def test_a_span_with_100_000_attributes_arrives_in_good_time(
     assert len(of) == MANY
     assert list(native.events[0].attributes if write is in_an_event else native.attributes) == of
     print(f"stock {took[0]:.3f} s, native {took[1]:.3f} s")
-    # Nothing in it grows with the square of their number.
+    # No step takes time that grows with the square of their number.
     assert took[1] < 2 * took[0] + 0.1
 
 
@@ -174,7 +176,7 @@ def test_a_span_with_100_000_attributes_arrives_in_good_time(
 
 
 class Counting(Receiver):
-    """Keeps no span, only how many there were, their ids, and where they came from."""
+    """Does not keep spans, only their number, their ids, and their origin."""
 
     pause = 0.0
 
@@ -214,7 +216,7 @@ def counting(request: pytest.FixtureRequest) -> Iterator[Any]:
     ids=["more than may wait, http", "all may wait, grpc"],
     indirect=["counting"],
 )
-def test_a_trace_of_a_million_spans_is_counted_to_the_span(
+def test_a_trace_of_a_million_spans_has_exact_counts(
     counting: Any, provider_to: Any, monkeypatch: Any, max_queue_size: int
 ) -> None:
     spans = 1_000_000
@@ -227,7 +229,7 @@ def test_a_trace_of_a_million_spans_is_counted_to_the_span(
     for _ in range(spans):
         tracer.start_span("span", context).end()
     assert provider.force_flush(60_000)
-    counts = accounted(processor_of(provider))
+    counts = checked_counts(processor_of(provider))
     assert counts["created"] == spans == counts["exported"] + counts["dropped"]
     assert counts["exported"] == counting.counted == len(counting.ids)
     assert counting.origins == {(parent.trace_id.to_bytes(16, "big"), parent.span_id.to_bytes(8, "big"))}
@@ -252,7 +254,7 @@ stock = stock_provider.get_tracer("test")
 
 def finish(**found):
     assert processor.force_flush()
-    print(json.dumps([accounted(processor), found]))
+    print(json.dumps([checked_counts(processor), found]))
 
 def survives(call):
     try:
@@ -287,7 +289,7 @@ def nest(tracer, depth):
 
 
 @pytest.mark.parametrize("nest", NESTED.values(), ids=NESTED)
-def test_10_000_spans_within_one_another(deep: Program, http_receiver: Any, nest: str) -> None:
+def test_10_000_nested_spans(deep: Program, http_receiver: Any, nest: str) -> None:
     counts, _ = deep(f"{nest}\nnest(stock, 1)\nnest(tracer, 1)\nfinish()")
     assert counts["exported"] == 10_000
     spans = {span.name: span for span in http_receiver.spans()}
@@ -317,7 +319,7 @@ finish()
 
 
 RAISED = {
-    # Not of one function: the same line again and again is abbreviated.
+    # Uses two functions, because Python abbreviates repeated lines in tracebacks.
     "a traceback of 10,000 frames": """
 def one(depth):
     other(depth - 1)
@@ -338,7 +340,7 @@ def fail():
         after.__cause__, error = error, after
     raise error
 """,
-    # Python's own `traceback` takes time with the square of this.
+    # The time of Python's own `traceback` grows with the square of this number.
     "a chain of 1,000 contexts": """
 def fail():
     error = None
@@ -351,9 +353,7 @@ def fail():
 
 
 @pytest.mark.parametrize("raised", RAISED.values(), ids=RAISED)
-def test_exceptions_that_are_deep_are_recorded_as_the_stock_sdk_has_them(
-    deep: Program, http_receiver: Any, raised: str
-) -> None:
+def test_deep_exceptions_are_recorded_as_in_the_stock_sdk(deep: Program, http_receiver: Any, raised: str) -> None:
     counts, found = deep(f"""{raised}
 def run(tracer):
     try:
@@ -377,6 +377,6 @@ finish(raised=raised, stacktraces=[event.attributes["exception.stacktrace"] for 
     recorded, left = (texts(event)["exception.stacktrace"] for event in span.events)
     recorded_by_stock, left_by_stock = found["stacktraces"]
     assert recorded == recorded_by_stock
-    # There the frames of the SDK's own block are in between.
+    # The stock SDK's traceback also contains the frames of its own block.
     assert left.splitlines()[-1] == left_by_stock.splitlines()[-1]
     assert len(left) >= len(recorded)

@@ -1,4 +1,4 @@
-"""8 threads end spans as fast as they can while the collector is slow: bounded memory, exact counts, no waiting."""
+"""8 threads end spans as fast as they can while the collector is slow: bounded memory, exact counts, no blocking."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, started
 from .durations import seconds
-from .running import Settings, application, to
+from .running import Settings, application, destination_for
 
 THREADS = 8
 OVERLOADED = seconds(3, nightly=30)
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 
 
 class Slow(Receiver):
-    """Takes its time for every request, until it is told to hurry."""
+    """Answers every request slowly, until it is told to hurry."""
 
     def __init__(self) -> None:
         self.hurry = threading.Event()
@@ -44,9 +44,9 @@ class SlowGrpc(Slow, GrpcReceiver):
 
 @pytest.fixture(scope="module")
 def unloaded() -> dict[str, float]:
-    """How long `end()` takes where as many threads end spans at a rate that the receiver can follow."""
+    """The latencies of `end()` with the same number of threads, at a rate that the receiver can handle."""
     for receiver in started(HttpReceiver):
-        destinations = {"healthy": to(receiver)}
+        destinations = {"healthy": destination_for(receiver)}
         settings = Settings(destinations, UNLOADED, THREADS, burst=20, pause=0.01, timed="end")
         with application(settings) as running:
             healthy = running.report()["destinations"]["healthy"]
@@ -67,7 +67,7 @@ def slow(request: pytest.FixtureRequest) -> Iterator[Any]:
     ],
     indirect=["slow"],
 )
-def test_an_overload_is_bounded_counted_and_not_waited_for(
+def test_an_overload_has_bounded_memory_and_exact_counts_and_does_not_block(
     slow: Any,
     attribute: int,
     max_queue_size: int,
@@ -75,12 +75,14 @@ def test_an_overload_is_bounded_counted_and_not_waited_for(
     http_receiver: HttpReceiver,
     unloaded: dict[str, float],
 ) -> None:
-    """Either bound is reached long before the other."""
+    """In each case one of the two limits is reached long before the other."""
     settings = Settings(
         {
-            "overloaded": to(slow, processor={"max_queue_size": max_queue_size, "max_export_batch_size": BATCH}),
-            # One that keeps up with a part of the spans is none the worse for it.
-            "healthy": {**to(http_receiver), "every": 100},
+            "overloaded": destination_for(
+                slow, processor={"max_queue_size": max_queue_size, "max_export_batch_size": BATCH}
+            ),
+            # A healthy destination that gets some of the spans is not affected.
+            "healthy": {**destination_for(http_receiver), "every": 100},
         },
         seconds=OVERLOADED,
         threads=THREADS,
@@ -91,7 +93,7 @@ def test_an_overload_is_bounded_counted_and_not_waited_for(
         environment={"OTEL_RS_BSP_MAX_QUEUE_BYTES": str(max_queue_bytes)},
     )
     with application(settings) as running:
-        # It has been slow for all of the time that counts; what is left in the queue goes quickly.
+        # The measured time is over; the rest of the queue is exported quickly.
         hurrying = threading.Timer(OVERLOADED + 2, slow.hurry.set)
         hurrying.start()
         try:
@@ -102,31 +104,31 @@ def test_an_overload_is_bounded_counted_and_not_waited_for(
     assert report["wrong"] == []
     overloaded, healthy = report["destinations"]["overloaded"], report["destinations"]["healthy"]
 
-    # Counted to the span.
+    # The counts are exact.
     counts = overloaded["counts"]
     arrived = {span.span_id for span in slow.spans()}
     assert counts["created"] == overloaded["ended"]
     assert counts["created"] == counts["exported"] + counts["dropped"]
     assert counts["exported"] == len(slow.spans()) == len(arrived)
-    assert counts["dropped"] > counts["exported"], "that was an overload"
+    assert counts["dropped"] > counts["exported"], "the test caused an overload"
     (line,) = report["log"]
     assert re.fullmatch(
         rf"Queue full \({max_queue_size} spans or {max_queue_bytes} bytes\), dropping spans: \d+ so far", line
     )
     assert healthy["counts"]["exported"] == healthy["ended"] == len(http_receiver.spans())
 
-    # Bounded: what waits by the bound, what is under way by the batches.
+    # Memory is bounded: the queue by its limit, running exports by their batches.
     span_bytes = overloaded["sent"] / counts["exported"]
     room = min(max_queue_size, max_queue_bytes / span_bytes)
     assert 0.99 * room < overloaded["max_pending"] <= room + CONCURRENT_EXPORTS * BATCH
     before, *later = [sample["bytes"] for sample in report["samples"]]
     allowed = room * span_bytes
     grown = max(later) - before
-    assert 0.9 * allowed < grown, "the measure sees what waits"
-    # Requests under way are there beside the queue, and the allocator keeps what was freed, for each thread.
+    assert 0.9 * allowed < grown, "the measurement includes the queue"
+    # Running requests need memory besides the queue, and the allocator keeps freed memory for each thread.
     assert grown < 2.5 * allowed + 16 * MIB
 
-    # Not waited for. One that waits for a request, or for its turn among those that do, takes as long as one.
+    # `end()` does not block: if it waited for a request, it would take as long as the request.
     took = overloaded["latencies"]
     assert took["median"] < 5 * unloaded["median"]
     assert took["p999"] < max(5 * unloaded["p999"], 1e9 * REQUEST_SECONDS / 50)

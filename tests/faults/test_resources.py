@@ -1,4 +1,4 @@
-"""What the machine may run out of: the application goes on, and what waited is exported when there is some again."""
+"""The machine runs out of a resource: the application continues, and queued spans are exported when it is back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from ..support.receiver import Answer, Receiver
 from .programs import Program
 
-# --- A disk that is full ---------------------------------------------------------------------------------------------
+# --- A full disk -----------------------------------------------------------------------------------------------------
 
 
 FULL_DISK = """
@@ -25,15 +25,15 @@ os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
 
 tracer, processor = make(max_queue_size=100, max_export_batch_size=100)
 with tracer.start_as_current_span("first") as span:
-    # One line on this thread, and one for what is dropped.
+    # One log line from this thread, and one for the dropped spans.
     span.set_attribute("", 1)
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 assert processor.force_flush()
 end_spans(tracer, 50)
 processor.shutdown()
 end_spans(tracer, 1)
-counts = accounted(processor)
-# What `logging` itself could not say there.
+counts = checked_counts(processor)
+# The text that `logging` itself could not write there.
 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 sys.stderr.flush()
 os.dup2(before, 2)
@@ -49,7 +49,7 @@ def test_a_disk_that_is_full_for_log_lines_and_standard_error(program: Program, 
     assert any("Queue full" in line for line in lines)
 
 
-# --- Names of hosts --------------------------------------------------------------------------------------------------
+# --- Host names ------------------------------------------------------------------------------------------------------
 
 
 NAMED = """
@@ -61,13 +61,13 @@ tracer, processor = make(f"http://collector.invalid:{port}")
 def test_a_name_that_is_not_found_is_looked_up_again(program: Program, receiver: Receiver, shim: Any) -> None:
     counts, (waited, seconds), (flushed, _), lookups = program(
         f"""{NAMED}
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 shim("names").value = LOOPBACK
 end_spans(tracer)
 flushed = timed(processor.force_flush, 20_000)
-print(json.dumps([accounted(processor), waited, flushed, shim("looked_up").value]))
+print(json.dumps([checked_counts(processor), waited, flushed, shim("looked_up").value]))
 """,
         **shim,
     )
@@ -78,15 +78,15 @@ print(json.dumps([accounted(processor), waited, flushed, shim("looked_up").value
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1100
 
 
-def test_a_name_server_that_never_answers_keeps_nobody_waiting(program: Program, shim: Any) -> None:
+def test_a_name_server_that_never_answers_does_not_block_the_application(program: Program, shim: Any) -> None:
     counts, (waited, waiting), (_, ending) = program(
         f"""{NAMED}
 shim("names").value = HANG
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
 ending = timed(processor.shutdown, 300)
 deadline = time.monotonic() + 10
-while (counts := accounted(processor))["pending"] and time.monotonic() < deadline:
+while (counts := checked_counts(processor))["pending"] and time.monotonic() < deadline:
     time.sleep(0.01)
 assert shim("looked_up").value > 0
 print(json.dumps([counts, waited, ending]))
@@ -145,16 +145,16 @@ tracer, processor = make()
 """
 
 
-def test_without_file_descriptors_spans_wait_until_there_are_some(program: Program, receiver: Receiver) -> None:
+def test_spans_wait_until_file_descriptors_are_available(program: Program, receiver: Receiver) -> None:
     counts, (waited, seconds), lines = program(f"""{DESCRIPTORS}
 exhaust()
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 end_spans(tracer)
 free()
 assert processor.force_flush(20_000)
-print(json.dumps([accounted(processor), waited, lines]))
+print(json.dumps([checked_counts(processor), waited, lines]))
 """)
     assert not waited
     assert seconds < 3
@@ -162,7 +162,9 @@ print(json.dumps([accounted(processor), waited, lines]))
     assert any("Too many open files" in line for line in lines)
 
 
-def test_a_connection_lost_without_file_descriptors_is_made_again(program: Program, receiver: Receiver) -> None:
+def test_a_lost_connection_is_reopened_when_file_descriptors_are_available(
+    program: Program, receiver: Receiver
+) -> None:
     counts, (connected, _), (_, seconds) = program(f"""{DESCRIPTORS}
 before = set(os.listdir("/proc/self/fd"))
 end_spans(tracer, 1)
@@ -180,15 +182,15 @@ exhaust()
 end_spans(tracer)
 connected = timed(processor.force_flush, 20_000)
 connection.shutdown(socket.SHUT_RDWR)
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 waited = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 free()
 flushed = processor.force_flush(20_000)
-assert flushed, (accounted(processor), lines)
-print(json.dumps([accounted(processor), connected, waited]))
+assert flushed, (checked_counts(processor), lines)
+print(json.dumps([checked_counts(processor), connected, waited]))
 """)
-    assert connected, "the connection that there is serves on"
+    assert connected, "the existing connection still works"
     assert seconds < 3
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1101
 
@@ -196,20 +198,18 @@ print(json.dumps([accounted(processor), connected, waited]))
 # --- Threads ---------------------------------------------------------------------------------------------------------
 
 
-def test_where_no_thread_can_be_started_spans_wait_until_one_can(
-    program: Program, receiver: Receiver, shim: Any
-) -> None:
+def test_spans_wait_until_a_thread_can_be_started(program: Program, receiver: Receiver, shim: Any) -> None:
     counts, flushing, refused = program(
         """
 tracer, processor = make()
 shim("refuse_threads").value = 1
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 _, flushing = timed(processor.force_flush, 300)
-accounted(processor)
+checked_counts(processor)
 shim("refuse_threads").value = 0
 end_spans(tracer)
 assert processor.force_flush()
-print(json.dumps([accounted(processor), flushing, shim("refused_threads").value]))
+print(json.dumps([checked_counts(processor), flushing, shim("refused_threads").value]))
 """,
         **shim,
     )
@@ -226,7 +226,7 @@ print(json.dumps([accounted(processor), flushing, shim("refused_threads").value]
         pytest.param("collector.invalid", id="name"),
     ],
 )
-def test_where_no_thread_can_be_started_the_caller_exports(
+def test_the_caller_exports_when_no_thread_can_be_started(
     program: Program, receiver: Receiver, shim: Any, host: str, ending: str
 ) -> None:
     counts, (flushed, _), refused = program(
@@ -236,7 +236,7 @@ shim("names").value = LOOPBACK
 shim("refuse_threads").value = 1
 end_spans(tracer)
 ended = timed(processor.{ending}, 20_000)
-print(json.dumps([accounted(processor), ended, shim("refused_threads").value]))
+print(json.dumps([checked_counts(processor), ended, shim("refused_threads").value]))
 """,
         **shim,
     )
@@ -245,10 +245,10 @@ print(json.dumps([accounted(processor), ended, shim("refused_threads").value]))
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 100
 
 
-def test_long_requests_are_compressed_where_no_thread_can_be_started(
+def test_long_requests_are_compressed_when_no_thread_can_be_started(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:
-    """They have a thread of their own, if there is one."""
+    """They are compressed on a separate thread, if one can be started."""
     counts, refused = program(
         """
 tracer, processor = make(exporter={"compression": "gzip"} if protocol == "http" else {})
@@ -260,7 +260,7 @@ assert processor.force_flush()
 shim("refuse_threads").value = 1
 end_spans(tracer, 100, text="x" * 2_000)
 assert processor.force_flush()
-print(json.dumps([accounted(processor), shim("refused_threads").value]))
+print(json.dumps([checked_counts(processor), shim("refused_threads").value]))
 """,
         **shim,
     )
@@ -268,10 +268,10 @@ print(json.dumps([accounted(processor), shim("refused_threads").value]))
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 101
 
 
-def test_a_name_is_looked_up_once_a_thread_can_be_started_again(
+def test_a_name_is_looked_up_as_soon_as_a_thread_can_be_started(
     program: Program, receiver: Receiver, shim: Any
 ) -> None:
-    """The C library's look-up blocks, so it has a thread of its own."""
+    """The C library's look-up blocks, so it runs on a separate thread."""
     counts, refused, lines = program(
         f"""{NAMED}
 other, others = make()
@@ -281,11 +281,11 @@ shim("names").value = LOOPBACK
 shim("refuse_threads").value = 1
 end_spans(tracer)
 processor.force_flush(500)
-accounted(processor)
+checked_counts(processor)
 shim("refuse_threads").value = 0
 end_spans(tracer)
 assert processor.force_flush(20_000)
-print(json.dumps([accounted(processor), shim("refused_threads").value, lines]))
+print(json.dumps([checked_counts(processor), shim("refused_threads").value, lines]))
 """,
         **shim,
     )
@@ -298,7 +298,7 @@ print(json.dumps([accounted(processor), shim("refused_threads").value, lines]))
 
 
 @pytest.mark.parametrize("hours", [-1, 1], ids=["back", "forward"])
-def test_a_clock_that_steps_an_hour_changes_nothing_but_times(
+def test_a_clock_step_of_an_hour_changes_only_times(
     program: Program, receiver: Receiver, shim: Any, hours: int
 ) -> None:
     unavailable = Answer(503) if receiver.protocol == "http" else Answer(grpc.StatusCode.UNAVAILABLE)
@@ -311,7 +311,7 @@ stock = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("stock")
 
 def wait_for(count):
     deadline = time.monotonic() + 20
-    while accounted(processor)["exported"] < count:
+    while checked_counts(processor)["exported"] < count:
         assert time.monotonic() < deadline, processor.counts()
         time.sleep(0.005)
 
@@ -328,13 +328,13 @@ wait_for(101)
 end_spans(tracer)
 # By the timer.
 wait_for(201)
-unmoved(tracer)
+assert_spans_stay_fast(tracer)
 flushed = timed(processor.force_flush, 20_000)
 step.value = 0
 end_spans(tracer)
 wait_for(1301)
 processor.shutdown()
-print(json.dumps([accounted(processor), times, flushed]))
+print(json.dumps([checked_counts(processor), times, flushed]))
 """,
         **shim,
     )

@@ -1,4 +1,4 @@
-"""Spans without a pause, through restarts, refusals, resets and flushes: what the process holds does not grow."""
+"""Spans without a pause, with restarts, refusals, resets and flushes: the process's resources do not grow."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver
 from .durations import seconds
 from .gate import Gate, forward, reset_at_once
-from .running import Settings, application, to
+from .running import Settings, application, destination_for
 
 SOAK = seconds(20, nightly=1800)
 MIB = 1024 * 1024
-# A leak of a hundred bytes a span would be several times as much in the last quarter of the time.
+# A leak of a hundred bytes per span would be several times this limit in the last quarter of the time.
 MOST_GROWTH = 2 * MIB
 
 
 class Forgetful(Receiver):
-    """Only counts, so that the test's own process does not grow."""
+    """Only counts spans, so that the test's own process does not grow."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -69,8 +69,8 @@ def receivers() -> Iterator[dict[str, Any]]:
         yield made
 
 
-def trouble(gates: dict[str, Gate], receivers: dict[str, Any], done: threading.Event) -> None:
-    """One kind after the other, with a moment of peace after each."""
+def cause_faults(gates: dict[str, Gate], receivers: dict[str, Any], done: threading.Event) -> None:
+    """Causes one kind of fault after the other, with a pause after each."""
     for number in itertools.count():
         for protocol, gate in gates.items():
             match number % 3:
@@ -91,17 +91,17 @@ def trouble(gates: dict[str, Gate], receivers: dict[str, Any], done: threading.E
 
 
 @pytest.mark.timeout(SOAK + 120)
-def test_what_a_process_holds_stays_as_it_is(receivers: dict[str, Any]) -> None:
+def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -> None:
     with ExitStack() as stack:
         gates = {}
         for protocol in RECEIVERS:
             gates[protocol] = gate = Gate(receivers[f"faulty {protocol}"].port)
             stack.callback(gate.stop)
             gate.open()
-        # Little room, which is soon used in full: what waits is no growth.
+        # A small queue that is soon full, so that queued spans do not look like growth.
         processor = {"max_queue_size": 2_048}
         destinations = {
-            name: to(
+            name: destination_for(
                 receiver,
                 port=gates[receiver.protocol].port if name.startswith("faulty") else None,
                 timeout=5,
@@ -111,7 +111,7 @@ def test_what_a_process_holds_stays_as_it_is(receivers: dict[str, Any]) -> None:
         }
         settings = Settings(destinations, SOAK, threads=2, flush_every=1, flush_millis=100, sample_every=0.05)
         done = threading.Event()
-        troubling = threading.Thread(target=trouble, args=(gates, receivers, done))
+        troubling = threading.Thread(target=cause_faults, args=(gates, receivers, done))
         troubling.start()
         try:
             with application(settings) as running:
@@ -129,7 +129,7 @@ def test_what_a_process_holds_stays_as_it_is(receivers: dict[str, Any]) -> None:
             assert counts["exported"] == each["ended"] == receivers[name].taken
         else:
             assert counts["failed"] > 0
-            # What was answered too late was sent again.
+            # Requests that were answered too late were sent again.
             assert counts["exported"] <= receivers[name].taken
         assert all(took < 2 for _, took in each["flushes"])
 
@@ -139,7 +139,7 @@ def test_what_a_process_holds_stays_as_it_is(receivers: dict[str, Any]) -> None:
     for what in ("threads", "descriptors"):
         before, after = (max(sample[what] for sample in part) for part in (third, last))
         print(f"{what}: at most {before}, then {after}")
-        # Connections come and go; one that was kept every time would be one of dozens.
+        # Connections open and close; a leak at every reconnect would add dozens.
         assert after <= before + (2 if what == "descriptors" else 0)
     before, after = (statistics.median(sample["bytes"] for sample in part) for part in (third, last))
     spans = sum(each["ended"] for each in report["destinations"].values())

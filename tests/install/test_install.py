@@ -1,4 +1,4 @@
-"""`install` and `uninstall`: what they replace, when, and what they leave alone."""
+"""`install` and `uninstall`: what they replace, when, and what they do not change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CLASSES = {
     },
 }
 
-# Each program knows them as CLASSES, and may look at all of them.
+# Programs can use these as CLASSES, and can check all of them.
 LOOK = f"""
 from importlib import import_module
 CLASSES = {CLASSES!r}
@@ -40,7 +40,7 @@ def all_native():
 """
 
 
-# --- What is replaced, and put back ----------------------------------------------------------------------------------
+# --- What is replaced and restored -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("imported", ["before", "after"])
@@ -77,7 +77,7 @@ def test_importing_the_package_replaces_nothing() -> None:
     run(LOOK + "import otel_rs, otel_rs.distro\nassert not all_native()")
 
 
-def test_twice_is_once() -> None:
+def test_installing_twice_is_the_same_as_once() -> None:
     run(
         LOOK
         + """
@@ -98,7 +98,7 @@ def test_uninstall_alone_does_nothing() -> None:
     run(LOOK + "import otel_rs\notel_rs.uninstall()\nassert not all_native()")
 
 
-def test_what_someone_else_put_in_the_place_stays() -> None:
+def test_a_class_patched_after_install_stays() -> None:
     run("""
         import otel_rs
         from opentelemetry.sdk import trace
@@ -114,7 +114,7 @@ def test_what_someone_else_put_in_the_place_stays() -> None:
     """)
 
 
-def test_a_name_that_a_module_took_meanwhile_stays_native() -> None:
+def test_a_name_imported_while_installed_stays_native() -> None:
     run("""
         import otel_rs
         otel_rs.install()
@@ -161,7 +161,7 @@ assert not all_native()
     ids=["from", "import", "entry point"],
 )
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_the_exporters_by_upstreams_names_import_none_of_upstreams_libraries(protocol: str, take: str) -> None:
+def test_exporters_under_upstreams_names_do_not_import_upstreams_libraries(protocol: str, take: str) -> None:
     module = {"grpc": GRPC, "http": HTTP}[protocol]
     run(f"""
 import otel_rs
@@ -185,7 +185,7 @@ def test_an_entry_point_of_the_bundle_is_native() -> None:
     """)
 
 
-def test_the_exporters_other_names_are_there_when_they_are_asked_for() -> None:
+def test_the_other_names_of_an_exporter_module_are_loaded_on_demand() -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -202,7 +202,7 @@ def test_the_exporters_other_names_are_there_when_they_are_asked_for() -> None:
     """)
 
 
-def test_everything_of_an_exporters_module() -> None:
+def test_star_import_of_an_exporter_module() -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -212,7 +212,7 @@ def test_everything_of_an_exporters_module() -> None:
     """)
 
 
-def test_a_submodule_of_an_exporters_module_stays_where_it_is() -> None:
+def test_a_submodule_of_an_exporter_module_stays_upstreams() -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -241,7 +241,7 @@ def test_mock_patch(module: str, name: str) -> None:
     """)
 
 
-def test_what_reads_modules_finds_their_source_and_runs_none() -> None:
+def test_tools_that_read_modules_find_the_source_and_run_nothing() -> None:
     run(
         LOOK
         + f"""
@@ -265,7 +265,7 @@ assert "grpc" not in sys.modules
     )
 
 
-def test_without_grpcio_the_exporter_works_and_the_rest_says_what_is_missing(grpc_receiver: Any) -> None:
+def test_without_grpcio_the_exporter_works_and_other_names_raise_import_errors(grpc_receiver: Any) -> None:
     run(
         f"""
         without("grpc", "google", "requests")
@@ -291,7 +291,7 @@ def test_without_grpcio_the_exporter_works_and_the_rest_says_what_is_missing(grp
     assert [span.name for span in grpc_receiver.spans()] == ["span"]
 
 
-def test_a_package_that_is_not_installed_is_as_before() -> None:
+def test_a_package_that_is_not_installed_cannot_be_imported() -> None:
     run(f"""
         without("nothing")
         import otel_rs
@@ -316,8 +316,8 @@ def test_a_package_that_is_not_installed_is_as_before() -> None:
 TOGETHER = """
 import threading
 
-def together(work, count=32):
-    '''What `count` threads made of it that began at once.'''
+def run_in_threads(work, count=32):
+    '''Calls `work(number)` in `count` threads at the same moment; returns the results.'''
     barrier, results = threading.Barrier(count), []
     def one(number):
         barrier.wait()
@@ -343,7 +343,7 @@ finders = len(sys.meta_path)
 def work(number):
     otel_rs.install()
     return all_native()
-assert together(work) == [True] * 32
+assert run_in_threads(work) == [True] * 32
 assert len(sys.meta_path) == finders + 1
 otel_rs.uninstall()
 assert len(sys.meta_path) == finders
@@ -364,7 +364,7 @@ def work(number):
         return native(OTLPSpanExporter)
     from {GRPC} import ResourceSpans
     return ResourceSpans.__name__ == "ResourceSpans"
-assert together(work) == [True] * 32
+assert run_in_threads(work) == [True] * 32
 import {GRPC} as module
 assert native(module.OTLPSpanExporter)
 """
@@ -383,7 +383,7 @@ def work(number):
         otel_rs.install()
     else:
         import_module(names[number % len(names)])
-assert together(work) == [None] * 32
+assert run_in_threads(work) == [None] * 32
 assert all_native()
 otel_rs.uninstall()
 assert not all_native()
@@ -402,7 +402,7 @@ def work(number):
         (otel_rs.install, otel_rs.uninstall)[number % 2]()
     if number % 8 == 0:
         from {GRPC} import encode_spans
-assert together(work) == [None] * 32
+assert run_in_threads(work) == [None] * 32
 assert all_native() in (True, False)
 otel_rs.install()
 assert all_native()
@@ -412,7 +412,7 @@ assert not all_native()
     )
 
 
-# --- What it says ----------------------------------------------------------------------------------------------------
+# --- Log lines -------------------------------------------------------------------------------------------------------
 
 LOGGING = """
 import logging
@@ -420,7 +420,7 @@ logging.basicConfig(level="DEBUG", format="%(name)s %(levelname)s %(message)s", 
 """
 
 
-def test_one_debug_line_says_what_was_replaced() -> None:
+def test_one_debug_line_lists_the_replaced_classes() -> None:
     (line,) = run(
         LOGGING
         + """
@@ -440,7 +440,7 @@ otel_rs.install()
     assert earlier == "Imported earlier and not native: nothing"
 
 
-def test_the_debug_line_names_what_the_program_imported_too_early() -> None:
+def test_the_debug_line_lists_classes_that_the_program_imported_too_early() -> None:
     (line,) = run(
         LOGGING
         + """
@@ -460,7 +460,7 @@ otel_rs.install()
 
 
 @pytest.mark.parametrize("kind", ["opentelemetry.sdk.trace.TracerProvider", "opentelemetry.trace.NoOpTracerProvider"])
-def test_a_provider_that_was_set_before_is_told_of_in_plain_words(kind: str) -> None:
+def test_a_provider_that_was_set_before_is_logged(kind: str) -> None:
     module, _, name = kind.rpartition(".")
     (line,) = run(f"""
         from opentelemetry import trace
@@ -473,7 +473,7 @@ def test_a_provider_that_was_set_before_is_told_of_in_plain_words(kind: str) -> 
     assert line.startswith(f"The program set a tracer provider before otel_rs.install(): {kind} stays in use")
 
 
-def test_nothing_is_said_where_all_is_well() -> None:
+def test_nothing_is_logged_without_a_problem() -> None:
     done = run("""
         from opentelemetry import trace
         trace.get_tracer("early")
@@ -486,10 +486,10 @@ def test_nothing_is_said_where_all_is_well() -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
-# --- What was made before, and what is mixed -------------------------------------------------------------------------
+# --- Objects created before install, and mixed objects ---------------------------------------------------------------
 
 
-def test_a_provider_made_before_keeps_working(grpc_receiver: Any) -> None:
+def test_a_provider_created_before_install_keeps_working(grpc_receiver: Any) -> None:
     run(f"""
         from opentelemetry import trace
         from opentelemetry.sdk.trace import TracerProvider
@@ -521,7 +521,7 @@ def test_a_provider_made_before_keeps_working(grpc_receiver: Any) -> None:
     assert spans["d"].parent_span_id == spans["c"].span_id
 
 
-def test_processors_and_exporters_made_before_work_in_a_native_provider(http_receiver: Any) -> None:
+def test_processors_and_exporters_created_before_install_work_in_a_native_provider(http_receiver: Any) -> None:
     run(f"""
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from {HTTP} import OTLPSpanExporter
@@ -541,7 +541,7 @@ def test_processors_and_exporters_made_before_work_in_a_native_provider(http_rec
     assert len({span.span_id for span in http_receiver.spans()}) == 1
 
 
-def test_subclasses_of_the_programs_own(http_receiver: Any) -> None:
+def test_subclasses_that_the_program_defines(http_receiver: Any) -> None:
     run(f"""
         import otel_rs
         otel_rs.install()
@@ -574,7 +574,7 @@ def test_subclasses_of_the_programs_own(http_receiver: Any) -> None:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
-    """A folder for PYTHONPATH whose sitecustomize installs."""
+    """A folder for PYTHONPATH whose sitecustomize module calls `install`."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text("import otel_rs\notel_rs.install()\n")
@@ -599,7 +599,7 @@ def test_from_sitecustomize_a_program_needs_no_change(site: Path, http_receiver:
     assert [span.name for span in http_receiver.spans()] == ["span"]
 
 
-def test_the_stock_configurator_makes_native_things_after_it(grpc_receiver: Any) -> None:
+def test_the_stock_configurator_creates_native_classes_after_install(grpc_receiver: Any) -> None:
     run(
         """
         import otel_rs

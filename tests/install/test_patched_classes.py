@@ -1,5 +1,5 @@
-"""Names of the API's and the SDK's classes that somebody replaced before the first span: an instance of any class may
-come of it, or an error, but no damage to memory."""
+"""Classes of the API and the SDK that were replaced before the first span: the result may be an instance of any class,
+or an error, but never corrupted memory."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ gc.collect()
         ("opentelemetry.trace", "SpanContext", "on"),
     ],
 )
-def test_a_class_that_is_not_the_one_that_was_meant_breaks_no_memory(module: str, name: str, sampler: str) -> None:
-    # The checks of Python's debug allocator find what is written beyond an object at once.
+def test_a_replaced_class_does_not_corrupt_memory(module: str, name: str, sampler: str) -> None:
+    # Python's debug allocator detects writes beyond the end of an object at once.
     command = [sys.executable, "-X", "dev", "-W", "ignore", "-c", PROGRAM, module, name, sampler]
     finished = subprocess.run(command, timeout=60, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr

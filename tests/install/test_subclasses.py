@@ -1,5 +1,5 @@
-"""Classes of the user's own that derive from the provider, the processors and the exporters, and methods put in place
-of theirs on the object: what is overridden is called, as with the stock SDK."""
+"""Subclasses of the provider, the processors and the exporters, and methods replaced on an object: overridden methods
+are called, as with the stock SDK."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
 STOCK = SimpleNamespace(
     provider=sdk.TracerProvider,
-    holder=sdk.SynchronousMultiSpanProcessor,
+    multi_processor=sdk.SynchronousMultiSpanProcessor,
     batch=sdk_export.BatchSpanProcessor,
     simple=sdk_export.SimpleSpanProcessor,
     exporters={"grpc": StockGrpcSpanExporter, "http": StockHttpSpanExporter},
 )
 NATIVE = SimpleNamespace(
     provider=otel_rs.TracerProvider,
-    holder=otel_rs.trace.SynchronousMultiSpanProcessor,
+    multi_processor=otel_rs.trace.SynchronousMultiSpanProcessor,
     batch=otel_rs.BatchSpanProcessor,
     simple=otel_rs.SimpleSpanProcessor,
     exporters={"grpc": GrpcSpanExporter, "http": HttpSpanExporter},
@@ -40,7 +40,7 @@ NATIVE = SimpleNamespace(
 
 @pytest.fixture(params=[STOCK, NATIVE], ids=["stock", "native"])
 def names(request: pytest.FixtureRequest) -> Any:
-    """The classes of one SDK, then of the other."""
+    """The classes of the stock SDK, then ours."""
     return request.param
 
 
@@ -51,7 +51,7 @@ def exporter_class(names: Any, receiver: Any) -> type[Any]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Any]]:
-    """`serve(provider, processor, ...)` is the provider with them, shut down after the test."""
+    """`serve(provider, processor, ...)` adds the processors and returns the provider, shut down after the test."""
     served = []
 
     def add(provider: Any, *processors: Any) -> Any:
@@ -160,7 +160,7 @@ def test_a_batch_processor_with_everything_overridden(
     calls = []
 
     class Processor(names.batch):  # type: ignore[misc]
-        """As vendors write them: makes its own exporter, marks what starts, filters what ended."""
+        """A typical vendor processor: creates its own exporter, marks starting spans, filters ended spans."""
 
         def __init__(self, endpoint: str) -> None:
             super().__init__(span_exporter=exporter_class(endpoint=endpoint), max_export_batch_size=7)
@@ -196,10 +196,10 @@ def test_a_batch_processor_with_everything_overridden(
     assert [attribute.key for attribute in receiver.spans()[0].attributes] == ["vendor.mark"]
 
 
-def test_a_batch_processor_that_exports_what_is_not_sampled(
+def test_a_batch_processor_that_exports_unsampled_spans(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
-    """By upstream's worker, which others reach for too."""
+    """Uses upstream's worker object, as other packages do."""
 
     class Unsampled(names.batch):  # type: ignore[misc]
         def on_end(self, span: Any) -> None:
@@ -215,12 +215,12 @@ def test_a_batch_processor_that_exports_what_is_not_sampled(
     assert received(receiver) == ["not sampled"]
 
 
-def test_a_batch_processor_that_does_without_the_base(names: Any, serve: Callable[..., Any]) -> None:
+def test_a_batch_processor_that_does_not_call_the_base_class(names: Any, serve: Callable[..., Any]) -> None:
     ended = []
 
     class Processor(names.batch):  # type: ignore[misc]
         def __init__(self) -> None:
-            """Nothing of the base is set up."""
+            """Does not call the base class."""
 
         def on_end(self, span: Any) -> None:
             ended.append(span.name)
@@ -236,7 +236,7 @@ def test_a_batch_processor_that_does_without_the_base(names: Any, serve: Callabl
 
 @pytest.mark.parametrize("step", ["on_start", "_on_ending", "on_end"])
 @pytest.mark.parametrize("where", ["object", "class"])
-def test_a_step_that_is_replaced_on_a_processor_in_use_and_put_back(
+def test_a_method_replaced_on_a_processor_in_use_and_restored(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any], step: str, where: str
 ) -> None:
     processor = names.batch(exporter_class(endpoint=receiver.endpoint))
@@ -251,7 +251,7 @@ def test_a_step_that_is_replaced_on_a_processor_in_use_and_put_back(
     assert received(receiver) == ["before", "meanwhile", "after"]
 
 
-def test_a_step_that_is_replaced_on_the_class_before_its_objects_are_used(
+def test_a_method_replaced_on_the_class_before_its_objects_are_used(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     with mock.patch.object(names.batch, "on_end") as replaced:
@@ -263,10 +263,10 @@ def test_a_step_that_is_replaced_on_the_class_before_its_objects_are_used(
     assert received(receiver) == []
 
 
-def test_a_step_that_is_replaced_on_the_class_of_the_holder_before_it_is_used(
+def test_a_method_replaced_on_the_multi_processor_class_before_it_is_used(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
-    with mock.patch.object(names.holder, "on_end") as replaced:
+    with mock.patch.object(names.multi_processor, "on_end") as replaced:
         processor = names.batch(exporter_class(endpoint=receiver.endpoint))
         provider = serve(names.provider(shutdown_on_exit=False), processor)
         end_spans(provider, "span")
@@ -275,7 +275,7 @@ def test_a_step_that_is_replaced_on_the_class_of_the_holder_before_it_is_used(
     assert received(receiver) == []
 
 
-def test_a_step_that_is_replaced_in_several_providers(
+def test_a_method_replaced_in_several_providers(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     processor = names.batch(exporter_class(endpoint=receiver.endpoint))
@@ -290,15 +290,15 @@ def test_a_step_that_is_replaced_in_several_providers(
     assert received(receiver) == ["kept"] * 2
 
 
-# --- What holds the processors ---------------------------------------------------------------------------------------
+# --- Multi-processors ------------------------------------------------------------------------------------------------
 
 
-def test_a_holder_with_everything_overridden(
+def test_a_multi_processor_with_everything_overridden(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     calls = []
 
-    class Holder(names.holder):  # type: ignore[misc]
+    class MultiProcessor(names.multi_processor):  # type: ignore[misc]
         def add_span_processor(self, span_processor: Any) -> None:
             calls.append("add_span_processor")
             super().add_span_processor(span_processor)
@@ -324,7 +324,7 @@ def test_a_holder_with_everything_overridden(
             super().shutdown()
 
     provider = serve(
-        names.provider(shutdown_on_exit=False, active_span_processor=Holder()),
+        names.provider(shutdown_on_exit=False, active_span_processor=MultiProcessor()),
         names.batch(exporter_class(endpoint=receiver.endpoint)),
     )
     end_spans(provider, "span")
@@ -334,12 +334,12 @@ def test_a_holder_with_everything_overridden(
     assert received(receiver) == ["span"]
 
 
-def test_a_holder_that_does_without_the_base(names: Any) -> None:
+def test_a_multi_processor_that_does_not_call_the_base_class(names: Any) -> None:
     ended = []
 
-    class Holder(names.holder):  # type: ignore[misc]
+    class MultiProcessor(names.multi_processor):  # type: ignore[misc]
         def __init__(self) -> None:
-            """Nothing of the base is set up."""
+            """Does not call the base class."""
 
         def on_start(self, span: Any, parent_context: Any = None) -> None:
             pass
@@ -350,11 +350,11 @@ def test_a_holder_that_does_without_the_base(names: Any) -> None:
         def on_end(self, span: Any) -> None:
             ended.append(span.name)
 
-    end_spans(names.provider(shutdown_on_exit=False, active_span_processor=Holder()), "span")
+    end_spans(names.provider(shutdown_on_exit=False, active_span_processor=MultiProcessor()), "span")
     assert ended == ["span"]
 
 
-def test_a_step_that_is_replaced_on_a_holder_in_use_and_put_back(
+def test_a_method_replaced_on_a_multi_processor_in_use_and_restored(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     provider = serve(names.provider(shutdown_on_exit=False), names.batch(exporter_class(endpoint=receiver.endpoint)))
@@ -370,7 +370,7 @@ def test_a_step_that_is_replaced_on_a_holder_in_use_and_put_back(
 # --- The simple processor --------------------------------------------------------------------------------------------
 
 
-def test_a_simple_processor_with_its_steps_overridden(
+def test_a_simple_processor_with_its_methods_overridden(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     class Processor(names.simple):  # type: ignore[misc]
@@ -386,7 +386,7 @@ def test_a_simple_processor_with_its_steps_overridden(
     assert received(receiver) == ["wanted!"]
 
 
-def test_a_simple_processor_whose_exporter_is_replaced(
+def test_the_exporter_of_a_simple_processor_can_be_replaced(
     names: Any, receiver: Any, exporter_class: Any, memory: InMemorySpanExporter, serve: Callable[..., Any]
 ) -> None:
     exporter = exporter_class(endpoint=receiver.endpoint)
@@ -410,7 +410,7 @@ def test_an_exporter_with_everything_overridden(
     calls = []
 
     class Exporter(exporter_class):  # type: ignore[misc]
-        """As vendors write them: knows where to send to, and what not to send."""
+        """A typical vendor exporter: knows its endpoint, and filters spans."""
 
         def __init__(self, tenant: str, **keywords: Any) -> None:
             super().__init__(endpoint=receiver.endpoint, headers={"x-tenant": tenant}, **keywords)
@@ -435,7 +435,7 @@ def test_an_exporter_with_everything_overridden(
 
 @pytest.mark.parametrize("processor", ["batch", "simple"])
 @pytest.mark.parametrize("where", ["object", "class"])
-def test_an_export_that_is_replaced_before_a_processor_is_made(
+def test_an_export_method_replaced_before_the_processor_is_created(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any], processor: str, where: str
 ) -> None:
     exporter = exporter_class(endpoint=receiver.endpoint)
@@ -449,7 +449,7 @@ def test_an_export_that_is_replaced_before_a_processor_is_made(
 
 
 @pytest.mark.parametrize("processor", ["batch", "simple"])
-def test_an_exporter_that_says_that_it_failed(
+def test_an_exporter_that_reports_a_failure(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any], processor: str
 ) -> None:
     results = []
@@ -468,10 +468,10 @@ def test_an_exporter_that_says_that_it_failed(
     assert received(receiver) == ["span"]
 
 
-def test_an_exporter_that_hands_on_to_another(
+def test_an_exporter_that_delegates_to_another(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
-    """A span of the exporter's own making in place of what it was given."""
+    """It exports its own copy of each span."""
 
     class Redacting(SpanExporter):
         def __init__(self, inner: SpanExporter) -> None:
@@ -514,7 +514,7 @@ def test_an_exporter_that_hands_on_to_another(
 # --- Parts -----------------------------------------------------------------------------------------------------------
 
 
-def test_limits_of_a_class_of_the_users_own(names: Any) -> None:
+def test_limits_of_a_custom_class(names: Any) -> None:
     class Limits(sdk.SpanLimits):
         def __init__(self) -> None:
             super().__init__(max_span_attributes=2, max_attribute_length=3)
@@ -527,7 +527,7 @@ def test_limits_of_a_class_of_the_users_own(names: Any) -> None:
     assert span.dropped_attributes == 1
 
 
-def test_a_resource_of_a_class_of_the_users_own(
+def test_a_resource_of_a_custom_class(
     names: Any, receiver: Any, exporter_class: Any, serve: Callable[..., Any]
 ) -> None:
     class Lazy(Resource):

@@ -1,4 +1,4 @@
-"""Run by test_collector.py under opentelemetry-instrument: makes metrics of every kind, log records and a span."""
+"""test_collector.py runs this under opentelemetry-instrument: it creates all kinds of metrics, logs and a span."""
 
 from opentelemetry import metrics, trace
 from opentelemetry._logs import SeverityNumber, get_logger
@@ -21,4 +21,4 @@ with trace.get_tracer("all_signals").start_as_current_span("span"):
             event_name="numbered",
         )
 
-# No flush here: leaving the program must send what is pending.
+# No flush here: the exit of the program must export everything pending.

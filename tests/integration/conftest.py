@@ -1,4 +1,4 @@
-"""A real OpenTelemetry Collector for the tests to send to, and the means to run a program that sends."""
+"""Fixtures: a real OpenTelemetry Collector, and a function that runs programs that send to it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # All folders' tests come here.
+    # pytest passes the tests of all folders.
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.installed)
@@ -36,7 +36,7 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def start_program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Program]]:
-    """`with start_program(*command, **environment) as program` runs the command, and stops it at the end."""
+    """`with start_program(*command, **environment) as program` runs the command, and stops it after the block."""
 
     @contextmanager
     def start(*command: str | Path, **environment: str) -> Iterator[Program]:

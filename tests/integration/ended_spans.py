@@ -1,4 +1,4 @@
-"""What the processes of a program say they ended, and whether the Collector received just that."""
+"""The spans that the processes of a program ended, and a check that the Collector received exactly those."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ LAST = "last"
 
 
 class EndedSpans:
-    """The file that the programs of this folder append to."""
+    """The file to which the programs of this folder append."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "ended.jsonl"
 
     def environment(self, protocol: str, port: int) -> dict[str, str]:
-        """What the programs are run with."""
+        """The environment variables for the programs."""
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
             "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
             "OTEL_BSP_SCHEDULE_DELAY": "1",
-            # One export at a time is one connection over HTTP, too.
+            # One export at a time, so that HTTP uses one connection, too.
             "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS": "1",
             "ENDED_SPANS": str(self.path),
         }
 
-    def said(self, kind: str) -> list[dict[str, Any]]:
+    def lines_of(self, kind: str) -> list[dict[str, Any]]:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         return [line for line in map(json.loads, lines) if line["kind"] == kind]
 
     def processes(self) -> set[int]:
-        return {line["pid"] for line in self.said("span")}
+        return {line["pid"] for line in self.lines_of("span")}
 
     def assert_received_once(self, collector: Collector, program: Program) -> None:
-        """Every one, of the process that ended it, with ids that no other process had; nothing else."""
+        """Asserts that each span arrived once, from the process that ended it and with unique ids, and nothing else."""
         received = everything_received(collector, program)
-        ended = self.said("span")
+        ended = self.lines_of("span")
         expected = Counter((span["pid"], span["name"], span["trace"], span["span"]) for span in ended)
         arrived = Counter(
             (attributes_of(item["resource"])["process.pid"], span["name"], span["traceId"], span["spanId"])
@@ -54,7 +54,7 @@ class EndedSpans:
             f"lost: {_by_process(lost)}\nin excess: {_by_process(excess)}\n{program.output()}"
         )
         assert len({span["span"] for span in ended}) == len(ended), "span ids repeat"
-        # A trace of several spans is of the caller's making, and known by its spans that have a parent.
+        # The caller created the traces with several spans; spans with a parent identify them.
         roots = [span["traceId"] for _, span in spans_of(received) if not span.get("parentSpanId")]
         assert len(set(roots)) == len(roots), "trace ids repeat"
 
@@ -62,8 +62,8 @@ class EndedSpans:
         for item in received:
             resource = attributes_of(item["resource"])
             instances.setdefault(resource["process.pid"], set()).add(resource["service.instance.id"])
-        # A process that has become another program by exec says again that it begins.
-        programs = Counter(line["pid"] for line in self.said("child"))
+        # A process that runs another program by exec writes a second line at its start.
+        programs = Counter(line["pid"] for line in self.lines_of("child"))
         assert all(len(ids) <= max(programs[pid], 1) for pid, ids in instances.items()), f"two identities: {instances}"
         identities = Counter(id for ids in instances.values() for id in ids)
         assert set(identities.values()) == {1}, f"processes share an identity: {instances}"
@@ -84,8 +84,8 @@ def spans_of(received: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], d
 
 
 def everything_received(collector: Collector, program: Program) -> list[dict[str, Any]]:
-    """What arrived of a program that has ended. The Collector writes in the order in which it answers, so a span sent
-    now comes after everything that it has taken."""
+    """Everything received from a program that has ended. The Collector writes in the order of its answers, so a span
+    sent now comes after everything received before."""
     resource = {"attributes": [{"key": RUN_ATTRIBUTE, "value": {"stringValue": program.run}}]}
     span = {"name": LAST, "traceId": "1" * 32, "spanId": "1" * 16, "startTimeUnixNano": "1", "endTimeUnixNano": "1"}
     body = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}

@@ -1,4 +1,4 @@
-"""A real OpenTelemetry Collector: OTLP in, and what it received to be read from a file."""
+"""A real OpenTelemetry Collector: it receives OTLP, and writes what it receives to a file that the tests read."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ service:
 
 
 class Collector:
-    """A running Collector: where it listens, and what it has received."""
+    """A running Collector: its ports, and what it received."""
 
     def __init__(self, folder: Path) -> None:
         self.ports = {"grpc": free_port(), "http/protobuf": free_port()}
@@ -57,7 +57,7 @@ class Collector:
             self._process = subprocess.Popen([BINARY, "--config", config], stdout=log, stderr=log)
 
     def wait_until_ready(self) -> bool:
-        """False if the Collector gave up, as it does when another process took a port in the meantime."""
+        """Returns False if the Collector ended, as it does when another process took a port meanwhile."""
         wait_until(
             lambda: self._process.poll() is not None or all(map(accepts_connections, self.ports.values())),
             lambda: f"the Collector does not listen:\n{self.log()}",
@@ -71,11 +71,10 @@ class Collector:
         return self.received(run, "resourceSpans")
 
     def received(self, run: str, kind: str) -> list[dict[str, Any]]:
-        """The OTLP/JSON ResourceSpans, ResourceMetrics or ResourceLogs that arrived from the program run under this
-        id."""
+        """The received OTLP/JSON ResourceSpans, ResourceMetrics or ResourceLogs of the program with this run id."""
         if not self._received.exists():
             return []
-        lines = self._received.read_bytes().split(b"\n")[:-1]  # what follows the last newline is still being written
+        lines = self._received.read_bytes().split(b"\n")[:-1]  # the Collector is still writing the last line
         return [
             item
             for line in lines
@@ -84,7 +83,7 @@ class Collector:
         ]
 
     def wait_for_spans(self, run: str, count: int, program: Program) -> list[dict[str, Any]]:
-        """The ResourceSpans of the run, once they hold `count` spans or more."""
+        """Waits until `count` spans of the run have arrived; returns their ResourceSpans."""
 
         def enough() -> list[dict[str, Any]] | None:
             received = self.resource_spans(run)
@@ -99,7 +98,7 @@ class Collector:
         )
 
     def wait_for(self, run: str, kind: str, program: Program) -> list[dict[str, Any]]:
-        """What arrived of the run, once anything has."""
+        """Waits until something of the run has arrived; returns it."""
         return wait_until(
             lambda: self.received(run, kind),
             lambda: f"no {kind} arrived.\nThe program:\n{program.output()}\nThe Collector:\n{self.log()}",
@@ -117,7 +116,7 @@ def number_of_spans(resource_spans: list[dict[str, Any]]) -> int:
 
 
 def attributes_of(message: dict[str, Any]) -> dict[str, Any]:
-    """OTLP/JSON attributes as a dict; an int64 is a string in OTLP/JSON and an int here."""
+    """Converts OTLP/JSON attributes to a dict; an int64, which is a string in OTLP/JSON, becomes an int."""
     return {
         attribute["key"]: int(value) if kind == "intValue" else value
         for attribute in message.get("attributes", [])

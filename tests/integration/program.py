@@ -1,4 +1,4 @@
-"""A program run in a process of its own, and waiting for what it does."""
+"""Runs a program in its own process, and waits for conditions."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ import pytest
 
 DEADLINE_SECONDS = 30
 
-# The resource attribute by which a test finds the spans of its own run in what the Collector wrote.
+# A test finds its own spans in the Collector's file by this resource attribute.
 RUN_ATTRIBUTE = "test.run"
 
 
@@ -32,7 +32,7 @@ def accepts_connections(port: int) -> bool:
 
 
 def wait_until(condition: Callable[[], Any], failure: Callable[[], str]) -> Any:
-    """The first true value of `condition`; fails the test with the text of `failure` at the deadline."""
+    """Waits for the first true value of `condition`; at the deadline fails the test with the text of `failure`."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -51,7 +51,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 class Program:
-    """A Python program run as a user would run it, with nothing of this process's OpenTelemetry configuration."""
+    """A Python program, run as a user runs it, without the OpenTelemetry configuration of this process."""
 
     def __init__(self, command: Sequence[str | Path], environment: dict[str, str], output: Path) -> None:
         self.run = uuid.uuid4().hex
@@ -62,7 +62,7 @@ class Program:
             "NO_PROXY": "127.0.0.1,localhost",
             "no_proxy": "127.0.0.1,localhost",
             "OTEL_RESOURCE_ATTRIBUTES": f"{RUN_ATTRIBUTE}={self.run}",
-            # Writes the name of every module to stderr when it is imported.
+            # Python writes the name of every imported module to stderr.
             "PYTHONPROFILEIMPORTTIME": "1",
             **environment,
         }
@@ -74,12 +74,12 @@ class Program:
         return "\n".join(line for line in lines if not line.startswith("import time:"))
 
     def imported(self, module: str) -> bool:
-        """Whether the program, this far, has imported the module."""
+        """Whether the program has imported the module so far."""
         lines = self._output.read_text(errors="replace").splitlines()
         return any(line.startswith("import time:") and line.rpartition("|")[2].strip() == module for line in lines)
 
     def assert_ran_on(self, implementation: str) -> None:
-        """That the spans came from the implementation in question, and that otel-rs did it on its own."""
+        """Asserts that this implementation created the spans, and that otel-rs imported no stock exporter."""
         if implementation == "stock":
             assert not self.imported("otel_rs._native")
         else:

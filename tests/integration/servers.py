@@ -1,4 +1,4 @@
-"""A server under load: what its requests ended, and what the Collector received of it."""
+"""A server under load: the spans that its requests ended, and those that the Collector received."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ APPS = Path(__file__).with_name("apps")
 BIN = Path(sys.executable).parent
 CLIENTS = 4
 
-# A span is exported soon after it ended, while others are made; or waits until its process ends.
+# SOON: a span is exported soon after its end, while others are created. AT_THE_END: it waits until its process exits.
 SOON, AT_THE_END = "10", "3600000"
 
-# A server that has its signal is gone within these seconds, whatever the Collector does. The servers themselves take
-# up to 1.5 s here, and an export that is answered or refused milliseconds; the rest is for a machine that is busy.
+# A server exits within these seconds after its signal, whatever the Collector does. The servers themselves take up to
+# 1.5 s, and an answered or refused export takes milliseconds; the rest is for a busy machine.
 STOP_SECONDS = 8.0
 
-# All was sent before the server ended, and the Collector writes down what it received every 50 ms.
+# Everything was sent before the server exited, and the Collector writes what it received every 50 ms.
 QUIET_SECONDS = 3.0
 
 
 class Server:
-    """A server that runs: its process, where it listens, and what its own threads, not those of a request, ended."""
+    """A running server: its process, its port, and the spans that its own threads ended outside of requests."""
 
     def __init__(self, program: Program, port: int, busy: Path) -> None:
         self.program, self.port, self._busy = program, port, busy
@@ -49,7 +49,7 @@ class Server:
         self.program.process.send_signal(number)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """Asserts that it is gone in time."""
+        """Sends the signal; asserts that the server exits in time."""
         started = time.monotonic()
         self.send(number)
         self.program.process.wait(timeout=60)
@@ -64,7 +64,7 @@ class Server:
 def serving(
     start_program: Callable[..., Any], folder: Path, command: Callable[[int], list[Any]], **environment: str
 ) -> Iterator[Server]:
-    """Runs the command that `command` makes for a port, and waits until it accepts connections there."""
+    """Runs the command that `command` returns for a port, and waits until it accepts connections there."""
     port = free_port()
     environment = {
         "PYTHONPATH": str(APPS),
@@ -83,10 +83,10 @@ def serving(
 
 
 @contextmanager
-def collector_that_is(what: str) -> Iterator[dict[str, str]]:
-    """The environment of a program whose Collector is not there, or takes connections and never answers.
+def unavailable_collector(what: str) -> Iterator[dict[str, str]]:
+    """The environment of a program whose Collector is down, or accepts connections and never answers.
 
-    The second is waited for when a process ends; for a second here, and not for 10 as it is where nothing is set.
+    A process waits for the second kind at exit; here for one second instead of the default of 10 seconds.
     """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -99,17 +99,17 @@ def collector_that_is(what: str) -> Iterator[dict[str, str]]:
         }
 
 
-def assert_the_stop_does_not_wait_for_a_collector_that_is(
+def assert_stop_does_not_wait(
     what: str, start_program: Callable[..., Any], folder: Path, command: Callable[[int], list[Any]], processes: int
 ) -> None:
-    with collector_that_is(what) as environment, serving(start_program, folder, command, **environment) as server:
+    with unavailable_collector(what) as environment, serving(start_program, folder, command, **environment) as server:
         with Load(server) as load:
             load.wait_for(processes=processes)
         server.stop()
 
 
 class Load:
-    """Client threads that ask, and keep what was answered with 200."""
+    """Client threads that send requests, and keep the bodies of answers with status 200."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -127,7 +127,7 @@ class Load:
                 if response.status == 200:
                     self.answers.append(json.loads(body))
             except (OSError, http.client.HTTPException):
-                pass  # the server is restarting or gone: this request did not get its 200
+                pass  # the server restarts or has exited: this request gets no 200
             finally:
                 connection.close()
 
@@ -145,7 +145,7 @@ class Load:
         return Counter(answer["pid"] for answer in list(self.answers))
 
     def wait_for(self, answers: int = 100, processes: int = 1) -> None:
-        """Until there are that many answers, and from that many processes."""
+        """Waits for this number of answers, from at least this number of processes."""
         self._server.wait_for(lambda: len(self.answers) >= answers and len(self.pids()) >= processes, "too few answers")
 
 
@@ -156,8 +156,8 @@ def ids_of(span: dict[str, Any]) -> tuple[str, str]:
     return span["traceId"], span["spanId"]
 
 
-def _all_that_arrives(collector: Collector, run: str, expected: set[tuple[str, str]]) -> Received:
-    """Each span with the attributes of its Resource, once all that are expected are there, or no more come."""
+def _wait_for_received(collector: Collector, run: str, expected: set[tuple[str, str]]) -> Received:
+    """Waits until all expected spans have arrived, or no more arrive; returns each with its Resource attributes."""
     received: Received = []
     quiet_since = time.monotonic()
     while not expected <= {ids_of(span) for _, span in received} and time.monotonic() - quiet_since < QUIET_SECONDS:
@@ -175,21 +175,21 @@ def _all_that_arrives(collector: Collector, run: str, expected: set[tuple[str, s
 
 
 def assert_each_span_was_received_once(collector: Collector, server: Server, load: Load) -> None:
-    """All that the requests and the server's own threads ended has arrived, once, from the process that ended it."""
+    """Asserts that all spans of the requests and the server's own threads arrived once, from the right process."""
     answers = load.answers + server.busy()
-    told = {tuple(ids): answer for answer in answers for ids in answer["spans"]}
-    assert len(told) == sum(len(answer["spans"]) for answer in answers), "two spans had the same ids"
+    answer_by_ids = {tuple(ids): answer for answer in answers for ids in answer["spans"]}
+    assert len(answer_by_ids) == sum(len(answer["spans"]) for answer in answers), "two spans had the same ids"
     traces = {answer["spans"][0][0] for answer in load.answers}
     assert len(traces) == len(load.answers), "two requests had the same trace id"
-    received = _all_that_arrives(collector, server.program.run, set(told))
+    received = _wait_for_received(collector, server.program.run, set(answer_by_ids))
     twice = [span_id for span_id, times in Counter(span["spanId"] for _, span in received).items() if times > 1]
     assert not twice, f"{len(twice)} span ids arrived twice"
     resources = {ids_of(span): resource for resource, span in received}
-    lost = Counter(answer["pid"] for ids, answer in told.items() if ids not in resources)
-    assert not lost, f"of {len(told)} spans these were lost: {lost}\n{server.program.output()}"
+    lost = Counter(answer["pid"] for ids, answer in answer_by_ids.items() if ids not in resources)
+    assert not lost, f"of {len(answer_by_ids)} spans these were lost: {lost}\n{server.program.output()}"
     wrong = Counter(
         (resources[ids]["process.pid"], answer["pid"])
-        for ids, answer in told.items()
+        for ids, answer in answer_by_ids.items()
         if (resources[ids]["process.pid"], resources[ids]["service.instance.id"]) != (answer["pid"], answer["instance"])
     )
     assert not wrong, f"the Resource of another process: (sent, true): spans {wrong}"

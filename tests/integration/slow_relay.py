@@ -1,4 +1,4 @@
-"""A way to the Collector on which every request takes a while, so that an export is always under way."""
+"""A relay to the Collector that delays every request, so that an export is always running."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DELAY_SECONDS = 0.02
 
 @contextlib.contextmanager
 def slow_relay(port: int) -> Iterator[int]:
-    """The port that leads to `port`."""
+    """Yields a port that forwards to `port`."""
     relay = _Relay(port)
     thread = threading.Thread(target=relay.run)
     thread.start()
@@ -44,7 +44,7 @@ class _Relay:
         self.listening.set()
         await self._ended.wait()
         server.close()
-        # Every connection ends by itself when its streams do.
+        # Each connection ends when its streams end.
         while self._writers:
             for writer in self._writers:
                 writer.transport.abort()
@@ -61,7 +61,7 @@ class _Relay:
             finally:
                 await self._close(onward_writer)
         except OSError:
-            pass  # the Collector has gone; the program sees the connection end
+            pass  # the Collector has exited; the program sees the end of the connection
         finally:
             await self._close(writer)
 
@@ -71,7 +71,7 @@ class _Relay:
                 await asyncio.sleep(delay)
                 writer.write(data)
                 await writer.drain()
-        # Both directions end together, as they do where a process ends.
+        # Both directions end together, as when a process exits.
         writer.close()
 
     async def _close(self, writer: asyncio.StreamWriter) -> None:

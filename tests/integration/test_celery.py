@@ -1,6 +1,6 @@
-"""Celery's prefork workers with a real Redis: what a task ended has arrived when its worker has, and no hook is needed.
+"""Celery's prefork workers with a real Redis: the spans of a task arrive before its worker ends, without any hook.
 
-Celery's workers end by os._exit from within their loop: no hook for the end of a process runs in them.
+Celery's workers end with os._exit inside their loop, so no exit hook runs in them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TASKS = 6
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Redis of our own."""
+    """The address of a Redis server for these tests."""
     binary = shutil.which("redis-server")
     if binary is None:
         pytest.skip("redis-server is not installed")
@@ -78,7 +78,7 @@ def test_spans_of_tasks_arrive_once(
         if load:
             environment["LOAD"] = "1"
         else:
-            # What the workers end waits in their queues until they end themselves.
+            # Spans wait in the queues of the workers until the workers exit.
             environment["OTEL_BSP_SCHEDULE_DELAY"] = "3600000"
         command = [sys.executable, "-m", "celery", "--workdir", PROGRAMS, "-A", "celery_app", "worker"]
         options = ["--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
@@ -86,7 +86,7 @@ def test_spans_of_tasks_arrive_once(
             options += ["--max-tasks-per-child", str(tasks_per_child)]
         worker = stack.enter_context(start_program(*command, *options, **environment))
 
-        # What calls the tasks belongs to the same run.
+        # The program that calls the tasks has the same run id.
         environment |= {"OTEL_RESOURCE_ATTRIBUTES": f"{RUN_ATTRIBUTE}={worker.run}"}
         environment.pop("LOAD", None)
         calls = stack.enter_context(
@@ -100,9 +100,9 @@ def test_spans_of_tasks_arrive_once(
 
     children = ended.processes() - {worker.process.pid, calls.process.pid}
     assert len(children) >= (TASKS if tasks_per_child else 1)
-    assert [line["inherited"] for line in ended.said("child") if line["inherited"]] == []
+    assert [line["inherited"] for line in ended.lines_of("child") if line["inherited"]] == []
     if load:
-        (connections,) = ended.said("connections")
+        (connections,) = ended.lines_of("connections")
         assert connections["before"]
         assert connections["after"] == connections["before"]
     if configured == "instrumentor":

@@ -1,4 +1,4 @@
-"""What a program sends has arrived at a real OpenTelemetry Collector when the program has ended."""
+"""All telemetry of a program has arrived at a real OpenTelemetry Collector when the program has exited."""
 
 import sys
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The Flask programs of examples/, end to end: the trace that a Collector receives is the one the stock SDK sends."""
+"""The Flask programs of examples/, end to end: a Collector receives the same trace as from the stock SDK."""
 
 import http.client
 import shutil
@@ -15,7 +15,7 @@ from .program import accepts_connections, free_port, wait_until
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROTOCOLS = ["grpc", "http/protobuf"]
 
-# What the same program imports when it is written for the stock SDK.
+# The imports of the same program for the stock SDK.
 STOCK_IMPORTS = {
     "from otel_rs import BatchSpanProcessor, TracerProvider": (
         "from opentelemetry.sdk.trace import TracerProvider\n"
@@ -29,7 +29,7 @@ STOCK_IMPORTS = {
     ),
 }
 
-# `opentelemetry-instrument` takes both by name; the stock ones are named too, so that neither falls back on the other.
+# `opentelemetry-instrument` selects both by name; the stock ones have names here, too, so that no default is used.
 DISTROS = {
     "stock": {"OTEL_PYTHON_DISTRO": "distro", "OTEL_PYTHON_CONFIGURATOR": "configurator"},
     "otel_rs": {"OTEL_PYTHON_DISTRO": "rs"},
@@ -71,7 +71,7 @@ def get(port: int, path: str, headers: dict[str, str]) -> bytes:
 
 
 def without_ports(attributes: dict[str, Any], port: int) -> dict[str, Any]:
-    """The attributes with the ports, which differ from run to run, replaced by a word."""
+    """Replaces the ports in the attributes, which differ in each run, by a word."""
     return {
         key: "PORT"
         if key.endswith(".port")
@@ -83,7 +83,7 @@ def without_ports(attributes: dict[str, Any], port: int) -> dict[str, Any]:
 
 
 def structure_of(resource_spans: list[dict[str, Any]], port: int) -> dict[str, Any]:
-    """All that was received, without what differs from run to run: ids, times, ports."""
+    """Everything received, without ids, times and ports, which differ in each run."""
     spans = []
     services = set()
     for item in resource_spans:
@@ -110,7 +110,7 @@ def structure_of(resource_spans: list[dict[str, Any]], port: int) -> dict[str, A
 
 @pytest.fixture(scope="session")
 def received(collector, start_program, tmp_path_factory) -> Callable[[str, str, str], dict[str, Any]]:
-    """The structure of what arrives when the example runs on the implementation and is sent two requests."""
+    """`received(example, implementation, protocol)` runs the example with two requests; returns what arrives."""
     results: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def run(example: str, implementation: str, protocol: str) -> dict[str, Any]:

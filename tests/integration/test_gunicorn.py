@@ -1,4 +1,4 @@
-"""Under Gunicorn no span is lost, sent twice or sent as another worker's, wherever tracing is set up."""
+"""Under Gunicorn no span is lost, sent twice or sent with another worker's resource, wherever tracing is set up."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .servers import (
     Load,
     Server,
     assert_each_span_was_received_once,
-    collector_that_is,
     serving,
+    unavailable_collector,
 )
 
 pytest.importorskip("gunicorn")
@@ -34,14 +34,14 @@ def gunicorn(worker: str, *options: str, app: str = "wsgi") -> Callable[[int], l
     def command(port: int) -> list[Any]:
         arguments = ["--bind", f"127.0.0.1:{port}", "--worker-class", worker, "--workers", str(WORKERS)]
         config = ["-c", APPS / "gunicorn.conf.py"]
-        threads = [] if worker == "sync" else ["--threads", "2"]  # with threads, sync is gthread
+        threads = [] if worker == "sync" else ["--threads", "2"]  # with threads, Gunicorn uses gthread for sync
         return [sys.executable, "-m", "gunicorn", *config, *arguments, *threads, *options, app]
 
     return command
 
 
 def wait_until_no_worker_is_starting(server: Server) -> None:
-    """One that is told to stop before it takes signals goes on, with or without us, until Gunicorn kills it."""
+    """A worker that gets its stop signal too early runs on, also without otel-rs, until Gunicorn kills it."""
 
     def settled() -> bool:
         lines = server.program.output().splitlines()
@@ -67,7 +67,7 @@ SOME = [((), MOMENTS[1]), ((), MOMENTS[3]), (("--preload",), MOMENTS[0]), (("--p
 CASES = [
     *(("gthread", *case) for case in itertools.product([(), ("--preload",)], MOMENTS)),
     *(("sync", *case) for case in SOME),
-    *(("gevent", *case) for case in SOME),  # these take a second to notice that they have done their requests
+    *(("gevent", *case) for case in SOME),  # these take a second to notice that they reached their request limit
 ]
 
 
@@ -160,11 +160,11 @@ def test_workers_for_asgi(collector: Collector, start_program: Callable[..., Any
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])
-def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
+def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     with (
-        collector_that_is(what) as environment,
+        unavailable_collector(what) as environment,
         serving(start_program, tmp_path, gunicorn("gthread", "--preload"), **environment) as server,
     ):
         with Load(server) as load:

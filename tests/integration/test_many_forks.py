@@ -1,4 +1,4 @@
-"""500 children of a program that ends and exports spans meanwhile: none hangs, loses a span or costs a descriptor."""
+"""500 children of a program that ends and exports spans meanwhile: none hangs, loses a span or leaks a descriptor."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_five_hundred_children(collector, start_program, tmp_path, protocol):
         assert program.process.wait(timeout=90) == 0, program.output()
         ended.assert_received_once(collector, program)
 
-    children = ended.said("child")
+    children = ended.lines_of("child")
     assert len({child["pid"] for child in children}) == len(children) == 500
     assert [child["inherited"] for child in children if child["inherited"]] == []
-    (connections,) = ended.said("connections")
+    (connections,) = ended.lines_of("connections")
     assert connections["before"]
     assert connections["after"] == connections["before"]
-    waves = [wave["held"] for wave in ended.said("wave")]
+    waves = [wave["held"] for wave in ended.lines_of("wave")]
     assert len(waves) == 25
-    assert all(held == waves[0] for held in waves), "the parent holds more after forks"
+    assert all(held == waves[0] for held in waves), "the parent has more descriptors after forks"

@@ -1,7 +1,6 @@
-"""Every form of fork, while four threads end spans and an export is under way, counted by a real Collector.
+"""Every form of fork, while four threads end spans and an export runs; a real Collector counts the spans.
 
-Each span arrives once, from the process that ended it; the parent goes on by the connection that it had, and no child
-holds it.
+Each span arrives once, from the process that ended it; the parent keeps its connection, and no child has it open.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="des
 
 FORKS = Path(__file__).parent / "programs" / "forks.py"
 
-# How many children end spans; None where that is the pool's to say.
+# The number of children that end spans; None if the pool decides.
 CHILDREN = {
     "os.fork": 3,
     "os.fork, os._exit": 3,
@@ -49,7 +48,7 @@ CASES = [
         (form, configured)
         for configured in ("before", "after")
         for form in CHILDREN
-        # A new interpreter is always configured afterwards.
+        # A new interpreter is always configured after its start.
         if configured == "after" or "spawn" not in form
     )
 ]
@@ -68,27 +67,29 @@ def test_spans_of_every_process_arrive_once(collector, start_program, tmp_path, 
 
     assert children
     assert len(children) == (CHILDREN[form] or len(children))
-    assert children <= {line["pid"] for line in ended.said("child")}
-    assert [line["inherited"] for line in ended.said("child") if line["inherited"]] == []
-    (connections,) = ended.said("connections")
+    assert children <= {line["pid"] for line in ended.lines_of("child")}
+    assert [line["inherited"] for line in ended.lines_of("child") if line["inherited"]] == []
+    (connections,) = ended.lines_of("connections")
     assert connections["before"]
     assert connections["after"] == connections["before"]
-    generations = [line["connections"] for line in ended.said("generation")]
+    generations = [line["connections"] for line in ended.lines_of("generation")]
     assert generations == ([1] * 5 if form == "os.fork of a fork" else [])
 
 
-def test_nothing_piles_up_over_generations(collector, start_program, tmp_path):
+def test_generations_of_forks_do_not_accumulate_resources(collector, start_program, tmp_path):
     ended = EndedSpans(tmp_path)
     environment = ended.environment("grpc", collector.ports["grpc"])
     with start_program(sys.executable, FORKS, "os.fork of a fork", "before", **environment) as program:
         assert program.process.wait(timeout=60) == 0, program.output()
-    generations = [line["held"] for line in ended.said("generation")]
+    generations = [line["held"] for line in ended.lines_of("generation")]
     assert len(generations) == 5
     assert generations == generations[:1] * 5
 
 
 @pytest.mark.parametrize("implementation", ["stock", "otel_rs"])
-def test_a_child_differs_from_its_parent_as_with_the_stock_sdk(collector, start_program, tmp_path, implementation):
+def test_a_childs_resource_differs_from_its_parents_as_in_the_stock_sdk(
+    collector, start_program, tmp_path, implementation
+):
     ended = EndedSpans(tmp_path)
     protocol = "http/protobuf"
     environment = ended.environment(protocol, collector.ports[protocol]) | {"IMPLEMENTATION": implementation}
@@ -99,7 +100,7 @@ def test_a_child_differs_from_its_parent_as_with_the_stock_sdk(collector, start_
 
     resources = {attributes_of(item["resource"])["process.pid"]: attributes_of(item["resource"]) for item in received}
     parent = resources.pop(program.process.pid)
-    assert resources  # of all children with otel-rs, as the tests above say
+    assert resources  # with otel-rs the resources of all children arrive, as the tests above check
     for pid, child in resources.items():
         assert child.keys() == parent.keys()
         differing = {key for key in child if child[key] != parent[key]}

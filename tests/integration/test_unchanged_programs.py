@@ -18,7 +18,7 @@ STOCK_LIBRARIES = ["grpc", "google.protobuf", "requests"]
 
 
 def site_that_installs(folder: Path) -> Path:
-    """A folder for PYTHONPATH with which a program, itself unchanged, runs on ours."""
+    """A folder for PYTHONPATH with which an unchanged program runs on otel-rs."""
     site = folder / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text("import otel_rs\notel_rs.install()\n")
@@ -40,7 +40,7 @@ def assert_ran_on(implementation: str, program: Program) -> None:
 
 
 def structure_of(receiver: Receiver, port: int) -> dict[str, Any]:
-    """All that arrived, with names for ids and ports and without times: equal for equal programs."""
+    """Everything that arrived, with names instead of ids and ports, and without times: the same in each run."""
     ids = {span.span_id: span.name for span in receiver.spans()}
     spans, resources = [], []
     for request in list(receiver.requests):

@@ -1,4 +1,4 @@
-"""Under uvicorn, whose workers are processes of their own, no span is lost, sent twice or sent as another worker's."""
+"""Under uvicorn with several workers, no span is lost, sent twice or sent with another worker's resource."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .servers import (
     SOON,
     Load,
     assert_each_span_was_received_once,
-    assert_the_stop_does_not_wait_for_a_collector_that_is,
+    assert_stop_does_not_wait,
     serving,
 )
 
@@ -73,7 +73,7 @@ def collector_has(collector: Collector, run: str, name: str) -> int:
 
 @pytest.mark.parametrize(
     ("options", "number"),
-    # uvicorn gives back the handlers that were there before it and raises SIGTERM again, in each worker too.
+    # uvicorn restores the previous handlers and raises SIGTERM again, also in each worker.
     [((), signal.SIGINT), ((), signal.SIGTERM), (TWO_WORKERS, signal.SIGTERM)],
     ids=["SIGINT", "SIGTERM", "SIGTERM-two workers"],
 )
@@ -88,7 +88,7 @@ def test_all_spans_are_delivered_when_it_stops(
         assert_each_span_was_received_once(collector, server, load)
 
 
-def test_all_spans_are_delivered_on_sigterm_where_the_application_flushes(
+def test_all_spans_are_delivered_on_sigterm_when_the_application_flushes(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
     environment = {**environment_for(collector, AT_THE_END), "FLUSH_AT_SHUTDOWN": "1"}
@@ -106,13 +106,13 @@ def test_all_spans_are_delivered_when_it_has_answered_its_number_of_requests(
     with serving(start_program, tmp_path, uvicorn("--limit-max-requests", "100"), **environment) as server:
         with Load(server) as load:
             server.wait_for(lambda: server.program.process.poll() is not None, "it goes on")
-        assert len(load.answers) >= 90, "the others may have met the end"
+        assert len(load.answers) >= 90, "the other requests may have met the restart"
         assert_each_span_was_received_once(collector, server, load)
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])
-def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
+def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     command = uvicorn(*TWO_WORKERS)
-    assert_the_stop_does_not_wait_for_a_collector_that_is(what, start_program, tmp_path, command, 2)
+    assert_stop_does_not_wait(what, start_program, tmp_path, command, 2)

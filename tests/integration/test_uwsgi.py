@@ -1,4 +1,4 @@
-"""Under uWSGI, which forks in C, no span is lost, sent twice or sent as another worker's. It needs no option for us."""
+"""Under uWSGI, which forks in C and needs no option, no span is lost, sent twice or sent with a wrong resource."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .servers import (
     SOON,
     Load,
     assert_each_span_was_received_once,
-    assert_the_stop_does_not_wait_for_a_collector_that_is,
+    assert_stop_does_not_wait,
     serving,
 )
 
@@ -33,7 +33,7 @@ MASTER = ("--master", "--processes", str(PROCESSES))
 THREADS = ("--threads", "2")
 ARGUMENTS = ("--disable-logging", "--module", "wsgi", "--http-socket")
 
-# To uWSGI SIGTERM means to reload, unless it is told otherwise: to stop at once, or when the requests are answered.
+# By default SIGTERM reloads uWSGI. Options make it stop at once, or after the running requests.
 STOP_AT_ONCE = ("--die-on-term",)
 STOP_GRACEFULLY = ("--hook-master-start", "unix_signal:15 gracefully_kill_them_all")
 
@@ -101,7 +101,7 @@ def test_a_reload_under_load(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path, lazy: tuple[str, ...]
 ) -> None:
     environment = environment_for(collector)
-    # The new uWSGI is run by the Python that the virtual environment was made of, and has to find its packages.
+    # The base Python of the virtual environment runs the reloaded uWSGI, which needs the packages of the environment.
     packages = [APPS, Path(otel_rs.__file__).parents[1], sysconfig.get_path("purelib")]
     environment["PYTHONPATH"] = ":".join(map(str, packages))
     with serving(start_program, tmp_path, uwsgi(*MASTER, *lazy, *STOP_GRACEFULLY), **environment) as server:
@@ -119,7 +119,7 @@ def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callabl
         assert program.process.wait(timeout=30) == 0, program.output()
 
 
-def test_a_worker_that_is_stopped_within_a_request_delivers_what_ended_before(
+def test_a_worker_stopped_during_a_request_delivers_the_spans_ended_before(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
     command = uwsgi("--master", "--processes", "1", *STOP_AT_ONCE)
@@ -148,8 +148,8 @@ def test_opentelemetry_instrument(collector: Collector, start_program: Callable[
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])
-def test_the_stop_does_not_wait_for_a_collector_that_does_not_answer(
+def test_a_stop_does_not_wait_for_a_collector_that_does_not_answer(
     start_program: Callable[..., Any], tmp_path: Path, what: str
 ) -> None:
     command = uwsgi(*MASTER, *STOP_AT_ONCE)
-    assert_the_stop_does_not_wait_for_a_collector_that_is(what, start_program, tmp_path, command, PROCESSES)
+    assert_stop_does_not_wait(what, start_program, tmp_path, command, PROCESSES)

@@ -1,4 +1,4 @@
-"""Run by test_collector.py: makes 1,000 spans in ten traces and ends. Arguments: the implementation, the protocol."""
+"""test_collector.py runs this: it creates 1,000 spans in ten traces. Arguments: the implementation, the protocol."""
 
 import sys
 
@@ -29,4 +29,4 @@ for trace in range(10):
         for number in range(99):
             tracer.start_span("child", attributes={"trace": trace, "number": number}).end()
 
-# No flush here: leaving the program must send what is pending.
+# No flush here: the exit of the program must export everything pending.

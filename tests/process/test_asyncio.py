@@ -1,4 +1,4 @@
-"""Cancelled tasks, generators closed early, contexts copied to executors: as on the stock SDK, log lines too."""
+"""Cancelled tasks, generators closed early, contexts copied to executors: spans and log lines equal the stock SDK's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(function: Scenario) -> Scenario:
-    """A scenario takes a tracer; what it returns is compared as well."""
+    """Registers a scenario: a function of a tracer. The test also compares what it returns."""
     SCENARIOS[function.__name__.replace("_", " ")] = function
     return function
 
@@ -142,7 +142,7 @@ def an_async_generator_closed_early(tracer: Any) -> Any:
 
 @scenario
 def an_async_generator_left_by_break(tracer: Any) -> Any:
-    """Nothing closes it but the loop's end, in a context of its own."""
+    """Only the end of the loop closes it, in another context."""
 
     async def main() -> Any:
         numbers = []
@@ -382,7 +382,7 @@ def a_decorated_function_in_a_copied_context(tracer: Any) -> Any:
 # --- Both sides ------------------------------------------------------------------------------------------------------
 
 
-def told(span: Any, names: dict[int, str]) -> Any:
+def summary_of(span: Any, names: dict[int, str]) -> Any:
     parent = names.get(span.parent.span_id, "unknown") if span.parent else None
     events = [(event.name, event.attributes.get("exception.type")) for event in span.events]
     return span.name, parent, span.status.status_code, span.status.description, events
@@ -394,13 +394,13 @@ def run(kind: type[Any], scenario: Scenario, caplog: pytest.LogCaptureFixture) -
     provider.add_span_processor(SimpleSpanProcessor(memory))
     caplog.clear()
     result = contextvars.Context().run(scenario, provider.get_tracer("test"))
-    # What is forgotten ends here, not in the other side's run.
+    # Unreferenced generators end here, not in the run of the other SDK.
     gc.collect()
     spans = memory.get_finished_spans()
     names = {span.context.span_id: span.name for span in spans}
     lines = [(record.name, record.getMessage(), record.exc_info and record.exc_info[0]) for record in caplog.records]
     provider.shutdown()
-    return {"result": result, "spans": [told(span, names) for span in spans], "lines": lines}
+    return {"result": result, "spans": [summary_of(span, names) for span in spans], "lines": lines}
 
 
 def run_on_uvloop(main: Coroutine[Any, Any, Any]) -> Any:
@@ -412,7 +412,7 @@ def run_on_uvloop(main: Coroutine[Any, Any, Any]) -> Any:
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A test with it runs once on each event loop."""
+    """Runs the test once on each event loop."""
     if request.param == "uvloop":
         monkeypatch.setattr(asyncio, "run", run_on_uvloop)
     return request.param
@@ -440,8 +440,8 @@ FAILS_TO_DETACH = {
 
 
 @pytest.mark.parametrize("kind", [sdk.TracerProvider, TracerProvider], ids=["stock", "native"])
-def test_the_lines_compared_are_there(kind: type[Any], caplog: pytest.LogCaptureFixture) -> None:
-    """Where a context cannot be detached, each side says so once, and nowhere else."""
+def test_the_log_lines_to_compare_exist(kind: type[Any], caplog: pytest.LogCaptureFixture) -> None:
+    """Each SDK logs once when a context cannot be detached, and never otherwise."""
     caplog.set_level(logging.WARNING)
     counts = {
         name: sum(line[1] == "Failed to detach context" for line in run(kind, scenario, caplog)["lines"])
@@ -456,7 +456,7 @@ def test_the_lines_compared_are_there(kind: type[Any], caplog: pytest.LogCapture
 def test_spans_of_many_tasks_keep_their_own_parents_and_arrive(
     loop: str, http_receiver: Receiver, provider_to: Callable[..., TracerProvider]
 ) -> None:
-    """On uvloop a task is switched from native code. Flushing from another thread lets the loop go on."""
+    """uvloop switches tasks in native code. The flush runs in another thread, so the loop continues."""
     provider = provider_to(http_receiver, {"max_export_batch_size": 50})
     tracer = provider.get_tracer("test")
 
@@ -467,7 +467,7 @@ def test_spans_of_many_tasks_keep_their_own_parents_and_arrive(
             assert trace.get_current_span() is outer
             if number % 20 == 0:
                 assert await asyncio.to_thread(provider.force_flush, 10_000)
-            # In a callback of the loop, and in another thread, the context is the task's.
+            # A loop callback and another thread have the task's context.
             done = asyncio.get_running_loop().create_future()
             asyncio.get_running_loop().call_soon(lambda: done.set_result(trace.get_current_span()))
             assert await done is outer

@@ -1,4 +1,4 @@
-"""Tracing tools, profilers, memory tracers and fault handlers that are on: spans go on, and nothing odd is seen."""
+"""Spans work while tracing tools, profilers, memory tracers and fault handlers are active, and these see no errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..support.receiver import Receiver, wait_until
 from ..support.relay import Relay
 from ..support.traced_program import Ended, TracedProgram, destination, names, run
 
-# What spans of all kinds do, in two threads: native code, Python code that it calls, and exceptions.
+# Spans in several threads that use native code, Python code called from it, and exceptions.
 WORK = """
 import logging
 import pathlib
@@ -57,8 +57,8 @@ def work_in_threads():
 WORK_ENDED = {"work": 90, "failed": 90}
 
 
-def worked(receiver: Receiver, program: str, **arguments: object) -> Ended:
-    """Runs it after the definitions above; it ends well and says nothing."""
+def run_quietly(receiver: Receiver, program: str, **arguments: object) -> Ended:
+    """Runs `program` after the definitions above; asserts that it succeeds and prints no errors."""
     ended = run(WORK + program, **destination(receiver), **arguments)
     assert (ended.code, ended.stderr) == (0, "")
     return ended
@@ -66,7 +66,7 @@ def worked(receiver: Receiver, program: str, **arguments: object) -> Ended:
 
 # --- Callbacks that make spans ---------------------------------------------------------------------------------------
 
-# A tool's callback is not called for what it does itself; the flag is for those that are called in other threads.
+# The flag prevents recursion: a callback does nothing while the same thread is already in it.
 TOOL = """
 calls = 0
 busy = threading.local()
@@ -93,7 +93,7 @@ def tool(*_):
 TOOLS = {
     "settrace": "threading.settrace(tool); sys.settrace(tool)",
     "setprofile": "threading.setprofile(tool); sys.setprofile(tool)",
-    # CPython before 3.12 collects garbage within `ContextVar.set`, which does not bear another one on the same thread.
+    # CPython before 3.12 collects garbage inside `ContextVar.set`, which another `set` on the same thread would break.
     "gc callbacks": """
 makes_current = sys.version_info >= (3, 12)
 gc.callbacks.append(tool)
@@ -115,7 +115,7 @@ if sys.version_info >= (3, 12) and sys.monitoring.get_tool(4):
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_a_tool_may_make_spans_wherever_it_is_called(http_receiver: Receiver, tool: str) -> None:
+def test_a_tool_may_create_spans_wherever_it_is_called(http_receiver: Receiver, tool: str) -> None:
     if tool == "monitoring" and sys.version_info < (3, 12):
         pytest.skip("Python has it from 3.12 on")
     program = f"""
@@ -126,7 +126,7 @@ tell(calls=calls)
 provider.shutdown()
 tell(counts=processor.counts())
 """
-    ended = worked(http_receiver, TOOL + program)
+    ended = run_quietly(http_receiver, TOOL + program)
     counts, arrived = ended.fact("counts"), names(http_receiver)
     assert ended.fact("calls") > 100
     assert arrived["tool"] >= 10
@@ -137,7 +137,7 @@ tell(counts=processor.counts())
 # --- Tools of the standard library -----------------------------------------------------------------------------------
 
 
-def test_profilers_and_the_memory_tracer_know_our_calls(http_receiver: Receiver) -> None:
+def test_profilers_and_the_memory_tracer_see_our_calls(http_receiver: Receiver) -> None:
     program = """
 import cProfile, pstats, tracemalloc
 
@@ -163,21 +163,21 @@ for span in live:
 tell(traced=sum(statistic.size for statistic in before.statistics("filename")))
 tell(grown=sum(statistic.size_diff for statistic in after.compare_to(before, "filename")))
 """
-    ended = worked(http_receiver, program)
+    ended = run_quietly(http_receiver, program)
     calls = ended.fact("calls")
     assert calls["work"] == 1
     assert calls["on_end"] == 60
     assert ended.fact("traced") > 0
-    # The snapshot itself is among it.
+    # This includes the snapshot itself.
     assert ended.fact("grown") < 500_000
     assert names(http_receiver) == {"work": 30 + 6 * 90, "failed": 30 + 6 * 90, "live": 10}
 
 
-def test_the_fault_handler_has_nothing_to_say(receiver: Receiver, tmp_path: Path) -> None:
-    """It is on over exports and exit; asked while we are at work, and while we wait, it gives every thread's frames.
+def test_the_fault_handler_reports_nothing(receiver: Receiver, tmp_path: Path) -> None:
+    """It is active during exports and at exit; during work and waits it dumps the frames of every thread.
 
-    `dump_traceback_later` is not asked for while Python code runs: CPython 3.11 reads frames without the GIL there, and
-    crashes, with or without OpenTelemetry.
+    The test does not use `dump_traceback_later` while Python code runs: CPython 3.11 then reads frames without the GIL
+    and crashes, with or without OpenTelemetry.
     """
     dump = tmp_path / "dump"
     program = f"""
@@ -235,28 +235,28 @@ file.close()
 
 DEBUGGING = {
     "PYTHONMALLOC=debug": {"PYTHONMALLOC": "debug"},
-    # Warnings are shown, memory is checked, the fault handler is on.
+    # Warnings, memory checks and the fault handler are active.
     "PYTHONDEVMODE": {"PYTHONDEVMODE": "1"},
     "PYTHONMALLOC=malloc": {"PYTHONMALLOC": "malloc_debug", "MALLOC_PERTURB_": "165"},
 }
 
 
 @pytest.mark.parametrize("environment", DEBUGGING.values(), ids=DEBUGGING)
-def test_checked_memory_stays_whole(receiver: Receiver, environment: dict[str, str]) -> None:
+def test_memory_checks_find_nothing(receiver: Receiver, environment: dict[str, str]) -> None:
     program = """
 work_in_threads()
 kept = tracer.start_span("open")
 end_spans(provider, "at exit", 10)
 """
-    worked(receiver, program, **environment)
+    run_quietly(receiver, program, **environment)
     assert names(receiver) == {**WORK_ENDED, "at exit": 10}
 
 
 # --- A debugger's thread ---------------------------------------------------------------------------------------------
 
 
-def test_a_debugger_may_look_at_everything_from_a_thread_of_its_own(http_receiver: Receiver) -> None:
-    """It takes the frames of running threads, shows what is in them, and stops a thread within a span."""
+def test_a_debugger_thread_may_inspect_everything(http_receiver: Receiver) -> None:
+    """It reads the frames of running threads and shows the variables in them."""
     program = """
 sys.setswitchinterval(1e-4)
 going_on, looks = True, 0
@@ -268,7 +268,7 @@ def look():
         for thread, frame in sys._current_frames().items():
             while thread != me and frame:
                 for value in list(frame.f_locals.values()):
-                    # Frames hold things that are not ready to be asked what they are.
+                    # Frames may hold objects that are not fully initialized.
                     if type(value).__name__ == "Span":
                         repr(value), value.is_recording(), getattr(value, "attributes", None), dir(value)
                         value.to_json() if hasattr(value, "to_json") else None
@@ -286,7 +286,7 @@ tell(rounds=rounds, looks=looks)
 going_on = False
 debugger.join()
 """
-    ended = worked(http_receiver, program)
+    ended = run_quietly(http_receiver, program)
     rounds = ended.fact("rounds")
     assert ended.fact("looks") >= 100
     assert names(http_receiver) == {name: count * rounds for name, count in WORK_ENDED.items()}
@@ -296,7 +296,7 @@ BREAKPOINT = """
 import bdb
 
 class Debugger(bdb.Bdb):
-    # Steps over every line, and shows what is there, as an editor's pane of variables does.
+    # Steps over every line, and shows the variables, as an editor does.
     stops = 0
     def user_line(self, frame):
         Debugger.stops += 1
@@ -312,14 +312,14 @@ provider.force_flush()
 
 
 def test_stepping_through_spans(http_receiver: Receiver) -> None:
-    ended = worked(http_receiver, BREAKPOINT)
+    ended = run_quietly(http_receiver, BREAKPOINT)
     assert ended.fact("stops") > 50
     assert names(http_receiver) == {"work": 5, "failed": 5}
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="asks the system for the program's threads")
-def test_nobody_hears_of_the_pipelines_thread(http_receiver: Receiver) -> None:
-    """It is not Python's: tools that are called for every thread are not called for it."""
+def test_tools_do_not_see_the_export_thread(http_receiver: Receiver) -> None:
+    """It is not a Python thread, so tools that run in every thread do not run in it."""
     program = """
 seen = set()
 def note(*_):
@@ -332,7 +332,7 @@ tasks = {int(task.name): (task / "comm").read_text() for task in pathlib.Path("/
 ours = {task for task, name in tasks.items() if name.startswith("otel-rs")}
 tell(ours=len(ours), seen=len(seen), both=len(ours & seen), known=len(threading.enumerate()))
 """
-    ended = worked(http_receiver, program)
+    ended = run_quietly(http_receiver, program)
     assert ended.fact("ours") >= 1
     assert ended.fact("seen") >= 2
     assert (ended.fact("both"), ended.fact("known")) == (0, 1)

@@ -1,4 +1,4 @@
-"""The interpreter's exit while daemon threads make spans: the program ends as it would have without us."""
+"""The interpreter exits while daemon threads create spans: the program ends as it does without otel-rs."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ class Own(SpanExporter):
         busy()
         return SpanExportResult.SUCCESS
 
-def pipeline():
-    # Nobody listens there, and nobody needs to.
+def otlp_processor():
+    # No server listens there, and none is needed.
     return BatchSpanProcessor(OTLPSpanExporter(endpoint="http://127.0.0.1:9/v1/traces"))
 
 listener = socket.create_server(("127.0.0.1", 0))
 
 def silent():
-    # Somebody listens there, and never answers.
+    # A server listens there, but never answers.
     return BatchSpanProcessor(OTLPSpanExporter(f"http://127.0.0.1:{{listener.getsockname()[1]}}/v1/traces"))
 
 provider = TracerProvider(shutdown_on_exit=False, {arguments})
@@ -101,7 +101,7 @@ for _ in range(4):
 time.sleep(0.1)
 """
 
-# What runs on the daemon threads when the interpreter ends them: native code alone, or Python code called from it.
+# What the daemon threads run when the interpreter ends them: only native code, or Python code called from it.
 CASES = {
     "native code": ("", "", "pass"),
     "a value's __str__": ("", "", "span.set_attribute('a', Text())"),
@@ -124,19 +124,19 @@ CASES = {
         "provider.add_span_processor(BatchSpanProcessor(Own(), schedule_delay_millis=1, max_export_batch_size=4))",
         "pass",
     ),
-    # They wait in native code, where nothing of the interpreter's ends them.
+    # They wait in native code, where the interpreter cannot end them.
     "a flush": ("", "provider.add_span_processor(silent())", "provider.force_flush()"),
     "an export": ("", "provider.add_span_processor(SimpleSpanProcessor(silent().span_exporter))", "pass"),
     "a shutdown": ("", "provider.add_span_processor(silent())", "provider.shutdown()"),
-    "a trace state": ("sampler=StateSampler()", "provider.add_span_processor(pipeline())", "pass"),
+    "a trace state": ("sampler=StateSampler()", "provider.add_span_processor(otlp_processor())", "pass"),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_daemon_threads_within_a_call_do_not_break_the_exit(case: tuple[str, str, str]) -> None:
+def test_daemon_threads_inside_a_call_do_not_break_the_exit(case: tuple[str, str, str]) -> None:
     arguments, setup, body = case
     program = PROGRAM.format(arguments=arguments, setup=setup, body=body)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
-    # The threads were at work until then.
+    # The threads worked until then.
     assert "Traceback" not in done.stderr

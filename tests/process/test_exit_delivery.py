@@ -1,4 +1,4 @@
-"""What was ended before a program's end arrives, however it ends; and it ends in time, whatever the receiver does."""
+"""Spans ended before a program exits arrive, however it exits; and it exits in time, whatever the receiver does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..support.receiver import DEADLINE_SECONDS, Receiver, wait_until
 from ..support.relay import Relay
 from ..support.traced_program import TracedProgram, destination, names, run
 
-# --- Ways to end -----------------------------------------------------------------------------------------------------
+# --- Ways to exit ----------------------------------------------------------------------------------------------------
 
 SETUP = """
 provider = provider_of(batching())
@@ -52,22 +52,22 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize(("program", "code"), WAYS.values(), ids=WAYS)
-def test_what_was_ended_arrives_once(receiver: Receiver, program: str, code: int) -> None:
+def test_ended_spans_arrive_once(receiver: Receiver, program: str, code: int) -> None:
     ended = run(SETUP + program, **destination(receiver))
     assert ended.code == code, ended.stderr
     assert names(receiver) == {"ended": 10}
 
 
-def test_a_sigterm_that_nobody_handles_takes_the_queue_along(http_receiver: Receiver) -> None:
-    """Python itself runs nothing at it: servers have handlers of their own."""
+def test_an_unhandled_sigterm_loses_the_queue(http_receiver: Receiver) -> None:
+    """Python runs no exit hooks for it; servers install their own handlers."""
     ended = run(SETUP + "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", **destination(http_receiver))
     assert ended.code == -signal.SIGTERM
     assert names(http_receiver) == {}
 
 
-# --- Threads, hooks, forgotten providers -----------------------------------------------------------------------------
+# --- Threads, hooks, providers without references --------------------------------------------------------------------
 
-# Registered before the provider's own hook, so it runs after it, last of all.
+# Registered before the provider's own hook, so it runs after it, as the last hook.
 COUNTS_AT_THE_END = """
 atexit.register(lambda: tell(counts=processor.counts()))
 processor = batching()
@@ -76,7 +76,7 @@ tracer = provider.get_tracer("test")
 """
 
 
-def test_spans_that_daemon_threads_go_on_making_are_delivered_or_counted(receiver: Receiver) -> None:
+def test_spans_that_daemon_threads_create_at_exit_are_delivered_or_counted(receiver: Receiver) -> None:
     program = """
 made = [0] * 4
 def work(number):
@@ -97,7 +97,7 @@ sys.exit(3)
     assert len(receiver.spans()) == counts["exported"] >= 400
 
 
-def test_spans_of_threads_that_the_interpreter_waits_for_arrive(receiver: Receiver) -> None:
+def test_spans_of_threads_that_outlive_the_main_thread_arrive(receiver: Receiver) -> None:
     program = """
 def work():
     threading.main_thread().join()
@@ -111,8 +111,8 @@ end_spans(provider, "main thread", 3)
     assert names(receiver) == {"main thread": 3, "after the main thread": 200}
 
 
-def test_a_span_of_an_exit_hook_is_delivered_or_dropped_with_a_line(http_receiver: Receiver) -> None:
-    """A hook that was registered after the provider was made runs before its shutdown; one from before runs after."""
+def test_a_span_of_an_exit_hook_is_delivered_or_dropped_and_logged(http_receiver: Receiver) -> None:
+    """A hook registered after the provider is created runs before its shutdown; an earlier one runs after it."""
     program = """
 atexit.register(lambda: end_spans(provider, "registered before"))
 processor = batching()
@@ -128,7 +128,7 @@ end_spans(provider, "program")
     assert ended.stderr == "BatchSpanProcessor is already shut down, dropping spans\n"
 
 
-def test_a_provider_that_was_forgotten_delivers(http_receiver: Receiver) -> None:
+def test_a_provider_without_references_delivers(http_receiver: Receiver) -> None:
     program = """
 provider = provider_of(batching(), shutdown_on_exit=False)
 end_spans(provider, "forgotten", 10)
@@ -144,8 +144,8 @@ time.sleep(60)
         assert names(http_receiver) == {"forgotten": 10}
 
 
-def test_a_provider_that_was_forgotten_just_before_the_end_delivers(receiver: Receiver) -> None:
-    # More than the system takes while the receiver is not reading yet.
+def test_a_provider_that_is_dropped_just_before_exit_delivers(receiver: Receiver) -> None:
+    # More than the socket buffers hold while the receiver does not read yet.
     program = """
 provider = provider_of(batching(), shutdown_on_exit=False)
 for _ in range(10):
@@ -165,7 +165,7 @@ tracer = provider.get_tracer("test")
 end_spans(provider, "ended", 10)
 
 class Owner:
-    '''Ends what it holds when it goes, which is as late as it can be.'''
+    '''Ends its span in its destructor, as late as possible.'''
     def __init__(self, span):
         self.span, self.itself = span, self
     def __del__(self):
@@ -198,9 +198,9 @@ gc.disable()
 """
 
 
-def test_spans_that_live_until_the_interpreter_is_gone_harm_nothing(receiver: Receiver) -> None:
+def test_spans_that_outlive_the_interpreter_do_no_harm(receiver: Receiver) -> None:
     ended = run(LIVE_SPANS, **destination(receiver))
-    # The one line that may be there is that late spans are dropped.
+    # The only line that may be there says that late spans were dropped.
     assert ended.code == 0, ended.stderr
     assert ended.stderr in ("", "BatchSpanProcessor is already shut down, dropping spans\n")
     assert names(receiver) == {"ended": 10}
@@ -217,7 +217,7 @@ for provider in providers:
     assert names(receiver) == {"span": 200}
 
 
-# --- All signals, by the distro --------------------------------------------------------------------------------------
+# --- All signals, with the distro ------------------------------------------------------------------------------------
 
 INSTRUMENT = """
 from opentelemetry.instrumentation.auto_instrumentation import run
@@ -240,7 +240,7 @@ sys.exit(3)
 
 
 def instrumented(endpoint: str, protocol: str, **environment: str) -> dict[str, Any]:
-    """The arguments that make a program run under opentelemetry-instrument, sending everything there."""
+    """The arguments to run a program under opentelemetry-instrument that sends all signals to the endpoint."""
     return {
         "prelude": f"import sys\nPROGRAM = {ALL_SIGNALS!r}\n",
         "OTEL_PYTHON_DISTRO": "rs",
@@ -251,7 +251,7 @@ def instrumented(endpoint: str, protocol: str, **environment: str) -> dict[str, 
     }
 
 
-def test_all_three_signals_are_delivered_at_the_end(receiver: Receiver) -> None:
+def test_all_three_signals_are_delivered_at_exit(receiver: Receiver) -> None:
     ended = run(INSTRUMENT, **instrumented(receiver.base, receiver.protocol))
     assert ended.code == 3, ended.stderr
     assert names(receiver) == {"span": 10}
@@ -263,13 +263,13 @@ def test_all_three_signals_are_delivered_at_the_end(receiver: Receiver) -> None:
 # --- In time, whatever the receiver does -----------------------------------------------------------------------------
 
 TIMEOUT_SECONDS = 1.5
-# What the interpreter needs beside it, on a machine with other things to do. Each export alone would wait for 10 s.
+# Time for the interpreter itself, on a busy machine. A single export would wait for 10 s.
 MARGIN_SECONDS = 4.0
 
 
 @pytest.fixture(params=["down", "hangs", "backlog only"])
 def bad_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The port of a receiver that is not there; that accepts and says nothing; that does not even accept."""
+    """A port where no server listens; where it accepts but never answers; where it does not even accept."""
     with socket.create_server(("127.0.0.1", 0), backlog=8) as listener:
         port = listener.getsockname()[1]
         if request.param == "down":
@@ -299,7 +299,7 @@ PROVIDERS_TO_NOWHERE = """
 providers = [provider_of(batching()) for _ in range(3)] + [provider_of(batching(), batching())]
 for provider in providers:
     end_spans(provider, "span", 1000)
-# The last to be registered is the first to be called.
+# The hook that is registered last is called first.
 atexit.register(lambda: tell(ending=time.monotonic()))
 sys.exit(3)
 """
@@ -322,7 +322,7 @@ def test_all_providers_and_all_signals_end_within_one_deadline(bad_port: int) ->
             assert "Traceback" not in ended.stderr
 
 
-# --- Interrupted while we wait ---------------------------------------------------------------------------------------
+# --- Interrupted waits -----------------------------------------------------------------------------------------------
 
 INTERRUPTIBLE = {
     "force_flush": ("provider.force_flush(60_000)", -signal.SIGINT),
@@ -331,7 +331,7 @@ INTERRUPTIBLE = {
 
 
 @pytest.mark.parametrize(("call", "code"), INTERRUPTIBLE.values(), ids=INTERRUPTIBLE)
-def test_ctrl_c_gets_a_program_out_of_a_wait(receiver: Receiver, call: str, code: int) -> None:
+def test_ctrl_c_interrupts_a_wait(receiver: Receiver, call: str, code: int) -> None:
     receiver.fall_silent()
     program = f"""
 provider = provider_of(batching(), shutdown_on_exit=False)
@@ -341,15 +341,15 @@ tell(waiting=True)
 """
     with TracedProgram(program, **destination(receiver)) as running:
         running.wait_for("waiting")
-        wait_until(lambda: receiver.requests, "the request is there")
+        wait_until(lambda: receiver.requests, "the request has arrived")
         running.process.send_signal(signal.SIGINT)
         ended = running.end(5)
     assert ended.code == code
     assert "\nKeyboardInterrupt\n" in ended.stderr
 
 
-def test_ctrl_c_ends_the_wait_at_the_exit(receiver: Receiver) -> None:
-    """Python shows what an exit hook raised, and goes on to end as it was about to."""
+def test_ctrl_c_ends_the_wait_at_exit(receiver: Receiver) -> None:
+    """Python prints the exception of an exit hook, and then exits as intended."""
     receiver.fall_silent()
     program = """
 provider = provider_of(batching())
@@ -359,7 +359,7 @@ sys.exit(3)
 """
     with TracedProgram(program, **destination(receiver), OTEL_RS_EXIT_TIMEOUT="60000") as running:
         running.wait_for("waiting")
-        wait_until(lambda: receiver.requests, "the request is there")
+        wait_until(lambda: receiver.requests, "the request has arrived")
         running.process.send_signal(signal.SIGINT)
         ended = running.end(5)
     assert ended.code == 3
@@ -400,24 +400,26 @@ tell(made=made + 1)
 
 
 @pytest.mark.parametrize(("kill", "code"), KILLED.values(), ids=KILLED)
-def test_half_a_request_of_a_killed_process_harms_nobody_else(receiver: Receiver, kill: int, code: int) -> None:
+def test_half_a_request_of_a_killed_process_does_not_affect_other_processes(
+    receiver: Receiver, kill: int, code: int
+) -> None:
     with (
-        # Less than a gRPC client may send before the receiver has asked for more.
+        # Less than a gRPC client may send before the receiver grants it more.
         Relay(receiver, pass_bytes=30_000) as relay,
         TracedProgram(SIBLING, **destination(receiver)) as sibling,
         TracedProgram(LARGE_REQUEST, **destination(relay.endpoint, relay.protocol)) as killed,
     ):
         sibling.wait_for("flushed")
-        wait_until(relay.stuck.is_set, "half of the request is with the receiver")
+        wait_until(relay.stuck.is_set, "half of the request has arrived")
         killed.process.send_signal(kill)
         assert killed.end().code == code
-        flushed = len(sibling.told())
-        wait_until(lambda: len(sibling.told()) > flushed + 3, "the sibling goes on")
+        flushed = len(sibling.all_facts())
+        wait_until(lambda: len(sibling.all_facts()) > flushed + 3, "the sibling continues")
         sibling.process.terminate()
         ended = sibling.end()
     assert (ended.code, ended.stderr) == (0, "")
-    assert all(facts.get("flushed", True) for facts in ended.told)
+    assert all(facts.get("flushed", True) for facts in ended.all_facts)
     assert names(receiver) == {"sibling": ended.fact("made")}
-    # The receiver takes the next one's, as ever.
+    # The receiver accepts requests of the next process.
     assert run('end_spans(provider_of(batching()), "next")', **destination(receiver)).code == 0
     assert names(receiver)["next"] == 1

@@ -1,4 +1,4 @@
-"""A forked child starts clean: its own ids, its own connections, an empty queue. The parent goes on unharmed."""
+"""A forked child starts clean: its own ids, its own connections, an empty queue. The parent is not affected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_rs import BatchSpanProcessor, TracerProvider
 
 from ..support.receiver import DEADLINE_SECONDS, wait_until
 
-# Python 3.12 and later warn of a fork in a process with threads. That is what is tested here.
+# Python 3.12 and later warn about a fork in a process with threads, which is what these tests do.
 pytestmark = [
     pytest.mark.sanitize,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -27,7 +27,7 @@ pytestmark = [
 
 
 class Child:
-    """Runs a function in a forked child. Whatever it does, the child does not return into the test."""
+    """Runs a function in a forked child. The child never returns into the test."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._reading, writing = os.pipe()
@@ -36,7 +36,7 @@ class Child:
             status = 1
             try:
                 os.close(self._reading)
-                signal.alarm(int(DEADLINE_SECONDS))  # a child that hangs dies
+                signal.alarm(int(DEADLINE_SECONDS))  # kills a child that hangs
                 os.write(writing, repr(function()).encode())
                 status = 0
             except BaseException:
@@ -46,7 +46,7 @@ class Child:
         os.close(writing)
 
     def result(self) -> Any:
-        """What the function returned, once the child has ended."""
+        """Waits for the child's end; returns the function's result."""
         with os.fdopen(self._reading, "rb") as pipe:
             text = pipe.read().decode()
         _, status = os.waitpid(self.pid, 0)
@@ -58,7 +58,7 @@ def names(receiver: Any) -> Counter:
     return Counter(span.name for span in receiver.spans())
 
 
-def test_parent_and_child_export_what_each_recorded_once(receiver: Any, provider_to: Any) -> None:
+def test_parent_and_child_export_their_own_spans_once(receiver: Any, provider_to: Any) -> None:
     provider = provider_to(receiver)
     tracer = provider.get_tracer("test")
     tracer.start_span("before the fork, flushed").end()
@@ -80,7 +80,7 @@ def test_parent_and_child_export_what_each_recorded_once(receiver: Any, provider
     }
 
 
-def test_a_child_exports_without_being_asked(http_receiver: Any, exporter_to: Any) -> None:
+def test_a_child_exports_without_a_flush(http_receiver: Any, exporter_to: Any) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter_to(http_receiver), schedule_delay_millis=20))
     tracer = provider.get_tracer("test")
@@ -112,7 +112,7 @@ def test_ids_of_parent_and_children_differ(tracer: Any) -> None:
     assert len({trace for trace, _ in ids}) == len({span for _, span in ids}) == 500
 
 
-def test_a_child_of_a_child(http_receiver: Any, provider_to: Any) -> None:
+def test_a_child_forks_another_child(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
     tracer.start_span("parent").end()
@@ -130,7 +130,7 @@ def test_a_child_of_a_child(http_receiver: Any, provider_to: Any) -> None:
     assert names(http_receiver) == {"parent": 1, "child": 1, "grandchild": 1}
 
 
-def test_a_span_that_was_open_at_the_fork_ends_in_both(http_receiver: Any, provider_to: Any) -> None:
+def test_a_span_open_at_the_fork_ends_in_both_processes(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     span = provider.get_tracer("test").start_span("open")
 
@@ -215,7 +215,7 @@ def test_counts_start_anew_in_a_child(http_receiver: Any, exporter_to: Any) -> N
     assert processor.counts()["exported"] == 3
 
 
-def test_a_child_may_shut_down_and_the_parent_goes_on(receiver: Any, provider_to: Any) -> None:
+def test_a_shutdown_in_a_child_does_not_affect_the_parent(receiver: Any, provider_to: Any) -> None:
     provider = provider_to(receiver)
     tracer = provider.get_tracer("test")
     tracer.start_span("before").end()
@@ -231,7 +231,7 @@ def test_a_child_may_shut_down_and_the_parent_goes_on(receiver: Any, provider_to
     assert names(receiver) == {"before": 1, "child": 1, "after": 1}
 
 
-def test_a_shut_down_processor_stays_so_in_a_child(http_receiver: Any, provider_to: Any) -> None:
+def test_a_shut_down_processor_stays_shut_down_in_a_child(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     provider.get_tracer("test").start_span("before").end()
     provider.shutdown()
@@ -293,7 +293,7 @@ if pid := os.fork():
     tracer.start_span("after").end()
 else:
     tracer.start_span("child").end()
-# Both end as programs do: nothing is flushed by hand.
+# Both processes exit normally, without an explicit flush.
 """
 
 
@@ -341,7 +341,7 @@ tracer = provider.get_tracer("test")
 tracer.start_span("before").end()
 assert provider.force_flush()
 tracer.start_span("waiting").end()
-# The GIL is kept over the call, as uWSGI does; Python's own fork hooks do not run.
+# The call keeps the GIL, as uWSGI does; Python's own fork hooks do not run.
 pid = ctypes.PyDLL(None).fork()
 span = tracer.start_span("after" if pid else "child")
 span.end()
@@ -355,7 +355,7 @@ else:
 """
 
 
-def test_a_fork_made_in_c_is_noticed(http_receiver: Any) -> None:
+def test_a_fork_in_c_is_detected(http_receiver: Any) -> None:
     program = subprocess.run(
         [sys.executable, "-c", FORK_IN_C, http_receiver.endpoint],
         capture_output=True,
@@ -378,7 +378,7 @@ def descriptors():
         try:
             found[number] = os.readlink(f"/proc/self/fd/{number}")
         except FileNotFoundError:
-            pass  # the listing's own
+            pass  # the descriptor of the listing itself
     return found
 
 with open(os.devnull) as ours, open("/proc/self/status") as another:
@@ -392,7 +392,7 @@ with open(os.devnull) as ours, open("/proc/self/status") as another:
         assert os.waitpid(pid, 0)[1] == 0
         provider.get_tracer("test").start_span("parent").end()
         assert provider.force_flush()
-        assert descriptors() == connected, "the parent goes on with its connection"
+        assert descriptors() == connected, "the parent keeps its connection"
         os._exit(0)
     left = descriptors()
     lost = sorted(link.partition(":")[0] for number, link in connected.items() if number not in left)
@@ -403,7 +403,7 @@ with open(os.devnull) as ours, open("/proc/self/status") as another:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child keeps what it inherited")
-def test_a_child_has_nothing_open_of_the_parents_connections(http_receiver: Any) -> None:
+def test_a_child_closes_the_parents_connections(http_receiver: Any) -> None:
     program = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", DESCRIPTORS, http_receiver.endpoint],
         capture_output=True,
@@ -462,7 +462,7 @@ print(child.exitcode, time.monotonic() - started)
 
 
 @pytest.mark.parametrize("collector", ["answers", "hangs"])
-def test_a_terminated_child_of_multiprocessing_still_dies_of_the_signal(collector: str, http_receiver: Any) -> None:
+def test_a_terminated_multiprocessing_child_still_dies_from_the_signal(collector: str, http_receiver: Any) -> None:
     if collector == "hangs":
         http_receiver.fall_silent()
     program = subprocess.run(

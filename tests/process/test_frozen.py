@@ -1,4 +1,4 @@
-"""Short-lived jobs and frozen processes: a flush is exact and cheap, and what stood still goes on correctly."""
+"""Short-lived jobs and stopped processes: a flush is exact and cheap, and a stopped process continues correctly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..support.traced_program import Ended, TracedProgram, destination, names, r
 # --- force_flush at the end of every invocation ----------------------------------------------------------------------
 
 
-def test_what_was_ended_before_a_flush_is_there_when_it_returns(receiver: Receiver, provider_to: Any) -> None:
+def test_ended_spans_have_arrived_when_a_flush_returns(receiver: Receiver, provider_to: Any) -> None:
     provider = provider_to(receiver, {"schedule_delay_millis": 1})
     tracer = provider.get_tracer("test")
     for invocation in range(1, 101):
@@ -31,9 +31,7 @@ def test_what_was_ended_before_a_flush_is_there_when_it_returns(receiver: Receiv
 
 
 @pytest.mark.parametrize("timeout_millis", [0, 1, 50, 200])
-def test_a_flush_that_is_not_done_in_time_says_so_at_its_timeout(
-    receiver: Receiver, provider_to: Any, timeout_millis: int
-) -> None:
+def test_a_flush_returns_false_at_its_timeout(receiver: Receiver, provider_to: Any, timeout_millis: int) -> None:
     receiver.fall_silent()
     provider = provider_to(receiver)
     provider.get_tracer("test").start_span("span").end()
@@ -42,13 +40,13 @@ def test_a_flush_that_is_not_done_in_time_says_so_at_its_timeout(
         started = time.perf_counter()
         assert provider.force_flush(timeout_millis) is False
         late.append((time.perf_counter() - started) * 1e3 - timeout_millis)
-    # The system may keep this thread from running at one time, not at all of them.
+    # A busy system may delay this thread once, but not every time.
     assert min(late) < 5
-    # Upstream's list of processors tells each its time in whole milliseconds.
+    # Upstream's multi-processor passes each processor its timeout in whole milliseconds.
     assert all(millis > -1 for millis in late)
 
 
-# In turns, so that what else goes on in the machine is the same for both.
+# The SDKs take turns, so that other load on the machine affects both equally.
 INVOKED = """
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.export import BatchSpanProcessor as StockProcessor
@@ -73,7 +71,7 @@ for number in range(201):
         tracer = provider.get_tracer(name)
         before = time.perf_counter(), time.process_time()
         invocation(provider, tracer)
-        if number:  # the first connects
+        if number:  # the first invocation opens the connection
             wall.setdefault(name, []).append(time.perf_counter() - before[0])
             cpu.setdefault(name, []).append(time.process_time() - before[1])
 tell(wall=wall, cpu=cpu)
@@ -87,7 +85,7 @@ def test_a_flush_after_every_invocation_is_cheaper_than_the_stock_sdks(receiver:
     assert names(receiver) == {"invoked": 2 * 3 * 201}
     wall, cpu = [{sdk: median(times) * 1e3 for sdk, times in ended.fact(of).items()} for of in ("wall", "cpu")]
     print(f"milliseconds an invocation, {receiver.protocol}: {wall=} {cpu=}")
-    # The receiver's own time, the same for both, is most of the first.
+    # Most of the elapsed time is the receiver's, which is the same for both.
     assert wall["native"] < wall["stock"]
     assert cpu["native"] < cpu["stock"] / 1.5
 
@@ -95,7 +93,7 @@ def test_a_flush_after_every_invocation_is_cheaper_than_the_stock_sdks(receiver:
 # --- Stopped and continued -------------------------------------------------------------------------------------------
 
 STOPPED_SECONDS = 2.0
-# So that timers expire while the process is stopped, and that there is time left when it goes on.
+# Timers expire while the process is stopped, and time is left when it continues.
 EXPORT_TIMEOUT = {"OTEL_BSP_EXPORT_TIMEOUT": "1800"}
 
 
@@ -113,7 +111,7 @@ def stop(pid: int) -> None:
 
 
 PACED = """
-def go_on(provider, processor, name):
+def end_spans_until_sigterm(provider, processor, name):
     going_on = True
     def stop(*_):
         nonlocal going_on
@@ -133,7 +131,7 @@ processor = batching(schedule_delay_millis=20)
 provider = provider_of(processor)
 """
 
-BUSY = PACED + 'go_on(provider, processor, "busy")'
+BUSY = PACED + 'end_spans_until_sigterm(provider, processor, "busy")'
 
 CHILD = (
     PACED
@@ -143,12 +141,12 @@ if pid := os.fork():
     _, status = os.waitpid(pid, 0)
     end_spans(provider, "parent", 10)
     sys.exit(status)
-go_on(provider, processor, "child")
+end_spans_until_sigterm(provider, processor, "child")
 os._exit(0)
 """
 )
 
-# Many connections: which of a timer and of an answer is seen first at the continuation is a matter of luck.
+# Many connections, because after the continuation either a timer or an answer may be handled first.
 IN_FLIGHT = """
 name, count = os.environ["TEST_NAME"], 8
 processors = [batching() for _ in range(count)]
@@ -180,7 +178,7 @@ else:
     provider.force_flush()
     end_spans(provider, "child", 10)
     tell(child=os.getpid())
-# The timer exports what waits; the flush at the end, what comes later.
+# The timer exports the queued spans; the flush at the end exports later ones.
 while processor.counts()["pending"]:
     time.sleep(0.01)
 name = "parent" if pid else "child"
@@ -190,7 +188,7 @@ os._exit(0)
 """
 
 
-def test_a_process_that_stood_still_while_nothing_was_on_its_way_goes_on(receiver: Receiver) -> None:
+def test_a_process_stopped_while_idle_continues(receiver: Receiver) -> None:
     with Relay(receiver) as relay, TracedProgram(IDLE, **destination_of(relay)) as idle:
         idle.wait_for("child")
         pids = idle.wait_for("pids")
@@ -204,12 +202,12 @@ def test_a_process_that_stood_still_while_nothing_was_on_its_way_goes_on(receive
     assert (ended.code, ended.stderr) == (0, "")
     each = ("parent before", "parent", "parent after", "child before", "child", "child after")
     assert names(receiver) == dict.fromkeys(each, 10)
-    assert [facts["flushed"] for facts in ended.told if "flushed" in facts] == [True, True]
-    assert [facts["exported"] for facts in ended.told if "exported" in facts] == [30, 30]
+    assert [facts["flushed"] for facts in ended.all_facts if "flushed" in facts] == [True, True]
+    assert [facts["exported"] for facts in ended.all_facts if "exported" in facts] == [30, 30]
 
 
-def all_of(ended: Ended, name: str) -> dict[str, int]:
-    """The names of the spans that a paced program made, once each, after a look at its counts."""
+def expected_names(ended: Ended, name: str) -> dict[str, int]:
+    """Checks the counts of a paced program; returns the names of its spans, each once."""
     counts = ended.fact(name)
     made = counts["made"]
     assert made > 200
@@ -217,8 +215,8 @@ def all_of(ended: Ended, name: str) -> dict[str, int]:
     return {f"{name} {number}": 1 for number in range(made)}
 
 
-def test_a_process_that_stood_still_loses_and_doubles_nothing(receiver: Receiver) -> None:
-    """Exports are under way when it is stopped: answered meanwhile, or cut off before the receiver had all of it."""
+def test_a_process_stopped_during_exports_loses_and_repeats_nothing(receiver: Receiver) -> None:
+    """The process stops during exports: some are answered meanwhile, others are cut off inside the request."""
     with (
         Relay(receiver) as busy_relay,
         Relay(receiver) as child_relay,
@@ -234,14 +232,14 @@ def test_a_process_that_stood_still_loses_and_doubles_nothing(receiver: Receiver
             TracedProgram(IN_FLIGHT, **destination_of(answered_relay), TEST_NAME="answered") as answered,
             TracedProgram(IN_FLIGHT, **destination_of(cut_relay), TEST_NAME="cut off") as cut_off,
         ):
-            wait_until(lambda: names(receiver)["answered"] == 80, "the requests are there, the answers are not back")
-            wait_until(cut_relay.stuck.is_set, "a part of the request is there")
+            wait_until(lambda: names(receiver)["answered"] == 80, "the requests have arrived, no answer is back")
+            wait_until(cut_relay.stuck.is_set, "a part of the request has arrived")
             pids = [*paced, answered.process.pid, cut_off.process.pid]
             for pid in pids:
                 stop(pid)
             stopped = time.monotonic()
             answered_relay.answers.set()
-            # Answers to what was on its way before the stop wait for the processes by then.
+            # By now the answers to requests sent before the stop wait for the processes.
             time.sleep(STOPPED_SECONDS / 2)
             cut_relay.pass_bytes = None
             for relay in relays:
@@ -250,14 +248,14 @@ def test_a_process_that_stood_still_loses_and_doubles_nothing(receiver: Receiver
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)
             continued = len(names(receiver))
-            wait_until(lambda: len(names(receiver)) > continued + 100, "they go on")
+            wait_until(lambda: len(names(receiver)) > continued + 100, "the processes continue")
             for pid in paced:
                 os.kill(pid, signal.SIGTERM)
             of_busy, of_parent, *in_flight = [program.end() for program in (busy, parent, answered, cut_off)]
     assert [ended.code for ended in (of_busy, of_parent, *in_flight)] == [0] * 4
     assert names(receiver) == {
-        **all_of(of_busy, "busy"),
-        **all_of(of_parent, "child"),
+        **expected_names(of_busy, "busy"),
+        **expected_names(of_parent, "child"),
         "parent": 20,
         "answered": 80,
         "cut off": 80,

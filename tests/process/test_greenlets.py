@@ -1,4 +1,4 @@
-"""gevent and eventlet, patched in before everything and after it: contexts, deliveries and deadlines hold."""
+"""gevent and eventlet, patched before or after our imports: contexts, deliveries and deadlines are correct."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def join(greenlets):
     "eventlet": """
 import warnings
 with warnings.catch_warnings():
-    # That it is in maintenance only, and nothing else.
+    # Ignores only the warning that eventlet is deprecated.
     warnings.filterwarnings("ignore", "(?s).*Eventlet is deprecated")
     import eventlet
 from eventlet import Timeout
@@ -35,7 +35,7 @@ def join(greenlets):
 """,
 }
 
-# Early: before any import of ours. Late: processor and exporter are there, and have exported.
+# Early: before our imports. Late: after the processor and exporter exist and have exported.
 SETUP = """
 processor = batching(schedule_delay_millis=20)
 provider = provider_of(processor)
@@ -47,13 +47,13 @@ assert provider.force_flush()
 
 @pytest.fixture(params=[(library, when) for library in PATCHES for when in ("early", "late")], ids="-".join)
 def setup(request: pytest.FixtureRequest) -> str:
-    """The beginning of a program, up to a tracer."""
+    """The start of a program, which creates a tracer."""
     library, when = request.param
     parts = [PATCHES[library], PRELUDE + SETUP] if when == "early" else [PRELUDE + SETUP, PATCHES[library]]
     return "\n".join(parts)
 
 
-# Every greenlet gives way to the others at each step, within its spans.
+# Every greenlet yields to the others at each step, inside its spans.
 REQUESTS = """
 def request(number):
     with tracer.start_as_current_span(f"request {number}") as outer:
@@ -65,7 +65,7 @@ def request(number):
                 assert trace.get_current_span() is inner
                 inner.add_event("awake")
         if number % 10 == 0:
-            # Among other greenlets' spans, and from one of them.
+            # A flush from a greenlet, while others have open spans.
             assert provider.force_flush(10_000)
     assert trace.get_current_span() is trace.INVALID_SPAN
 
@@ -97,7 +97,7 @@ def check_requests(receiver: Receiver) -> None:
     assert parents == expected
 
 
-# Whatever of the user's is called from within us gives way to other greenlets, which come here on the same thread.
+# All user code that otel-rs calls yields to other greenlets, which call otel-rs on the same thread.
 SWITCHING = """
 import logging
 from opentelemetry.sdk.trace import SpanProcessor
@@ -145,7 +145,7 @@ class Failed(Exception):
         return str(self.args[0])
 
 class Own(SpanExporter):
-    # Gives way within an export, as one that uses a socket does.
+    # Yields inside an export, as an exporter that uses a socket does.
     exported = 0
     def export(self, spans):
         sleep(0.01)
@@ -178,15 +178,15 @@ tell(flushed=Own.exported, lines=SwitchingHandler.lines)
 end_spans(provider, "hub is kept busy", 10)
 until = time.monotonic() + 10
 while processor.counts()["pending"] and time.monotonic() < until:
-    pass  # the pipeline is no greenlet
+    pass  # the export thread is not a greenlet
 tell(pending=processor.counts()["pending"])
 end_spans(provider, "at exit", 10)
 sys.exit(3)
 """
 
 
-def test_python_code_called_from_within_may_switch_greenlets(http_receiver: Receiver, setup: str) -> None:
-    """Also what a Python exporter behind the batch processor does, a hub that never comes to rest, and the exit."""
+def test_python_code_that_we_call_may_switch_greenlets(http_receiver: Receiver, setup: str) -> None:
+    """Also with a Python exporter behind the batch processor, with a hub that is always busy, and at exit."""
     ended = run(SWITCHING, prelude=setup, **destination(http_receiver))
     assert (ended.code, ended.stderr) == (3, "")
     assert (ended.fact("flushed"), ended.fact("lines"), ended.fact("pending")) == (100, 100, 0)
@@ -202,7 +202,7 @@ def test_python_code_called_from_within_may_switch_greenlets(http_receiver: Rece
         assert outer.status.message == f"Failed: {number}"
 
 
-# What ends a block from outside is no Exception, and comes wherever the greenlet gives way.
+# A timeout derives from BaseException, and is raised wherever the greenlet yields.
 TIMEOUTS = """
 from opentelemetry.sdk.trace import SpanProcessor
 
@@ -239,7 +239,7 @@ tell(own=own, others=others, lost=lost)
 """
 
 
-def test_a_timeout_comes_out_in_its_own_greenlet(http_receiver: Receiver, setup: str) -> None:
+def test_a_timeout_is_raised_in_its_own_greenlet(http_receiver: Receiver, setup: str) -> None:
     ended = run(TIMEOUTS, prelude=setup, **destination(http_receiver))
     assert (ended.code, ended.stderr) == (0, "")
     assert (ended.fact("own"), ended.fact("others"), ended.fact("lost")) == (100, 0, 0)

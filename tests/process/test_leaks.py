@@ -1,4 +1,4 @@
-"""After ten rounds of a broad span program as many references, objects and bytes are in use as before them."""
+"""Ten rounds of a broad span program do not increase the number of references, objects and bytes in use."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def rounds(receiver: HttpReceiver, when: str, what: str, count: int) -> list[dic
     return [json.loads(line) for line in finished.stdout.splitlines()]
 
 
-# The interpreter fills caches of its own for a long time, with stock spans as with ours, now and then by hundreds of
-# blocks at once; what leaks does so in every round. Each makes fifty spans or providers and more, but for the round
-# with a collection at every allocation: one block for each is more than this.
+# The interpreter fills its own caches for a long time, with stock spans as well as ours, sometimes by hundreds of
+# blocks at once; a leak grows in every round. Each round creates at least fifty spans or providers, except the round
+# with a collection at every allocation: a leak of one block for each would exceed this number.
 MOST_BLOCKS_IN_MOST_ROUNDS = 45
 MOST_BYTES = 1024 * 1024
 NEARLY_NONE = 300
@@ -53,14 +53,14 @@ NEARLY_NONE = 300
         pytest.param("development mode", "providers", 100, id="providers, development mode"),
     ],
 )
-def test_ten_rounds_leave_nothing(when: str, what: str, count: int, http_receiver: HttpReceiver) -> None:
+def test_ten_rounds_leak_nothing(when: str, what: str, count: int, http_receiver: HttpReceiver) -> None:
     first, *later = rounds(http_receiver, when, what, count)
     assert len(later) == 10
     assert len(http_receiver.spans()) >= 10 * count
     last = later[-1]
     assert last["references"] == first["references"]
     assert last["objects"] == first["objects"]
-    # `None` is in the interpreter's caches as well.
+    # The interpreter's caches also hold references to `None`.
     assert abs(last["shared"].pop("None") - first["shared"].pop("None")) < NEARLY_NONE
     assert last["shared"] == first["shared"]
     blocks = [round["blocks"] for round in (first, *later)]
@@ -86,7 +86,7 @@ sys.exit(pytest.main({arguments}))
         pytest.param("", 1, ["process/test_asyncio.py"], id="tasks, garbage collected at every allocation"),
     ],
 )
-def test_the_suite_passes(development_mode: str, threshold: int, files: list[str]) -> None:
+def test_the_suite_passes_in_development_mode(development_mode: str, threshold: int, files: list[str]) -> None:
     arguments = ["-q", "-p", "no:cacheprovider", *(f"tests/{file}" for file in files)]
     finished = subprocess.run(
         [sys.executable, "-c", SLICE.format(threshold=threshold, arguments=arguments)],

@@ -1,4 +1,4 @@
-"""Signals that come while our own code runs: their handlers may make spans, and may raise."""
+"""Signals that arrive while our code runs: their handlers may create spans, and may raise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from ..support.receiver import Receiver
 from ..support.traced_program import destination, names, run
 
-# A thousand signals a second, each of which makes spans, writes to the one at hand and reads it.
+# A thousand signals a second; each handler call creates spans, and writes to and reads the interrupted span.
 HANDLER = """
 processor = batching(max_export_batch_size=100)
 provider = provider_of(processor)
@@ -29,29 +29,29 @@ def handle(number, frame):
         flushing = False
 
 signal.signal(signal.SIGALRM, handle)
-def often():
+def start_timer():
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-def never():
+def stop_timer():
     signal.setitimer(signal.ITIMER_REAL, 0)
 """
 
 
-def test_a_handler_may_make_spans_wherever_it_comes(receiver: Receiver) -> None:
-    """While spans are made, exported by hand, flushed and shut down."""
+def test_a_signal_handler_may_create_spans_anywhere(receiver: Receiver) -> None:
+    """During span creation, direct exports, flushes and shutdown."""
     program = """
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 simple = provider_of(SimpleSpanProcessor(OTLPSpanExporter()))
 exporting = simple.get_tracer("simple")
 
 class Text:
-    # Time enough for a signal within the conversion of a value.
+    # Long enough for a signal during the conversion of a value.
     def __str__(self):
         return "".join(map(str, range(300)))
 
 made = exported = flushes = 0
-often()
+start_timer()
 started = time.monotonic()
-# As long as it takes on a machine with other things to do.
+# Runs longer on a busy machine.
 while (took := time.monotonic() - started) < 2 or (took < 20 and (handled < 300 or flushes < 10)):
     for _ in range(20):
         with tracer.start_as_current_span("span", attributes={"a": 1, "list": ["x"] * 10}) as span:
@@ -68,7 +68,7 @@ while (took := time.monotonic() - started) < 2 or (took < 20 and (handled < 300 
     assert provider.force_flush()
     flushes += 1
 provider.shutdown()
-never()
+stop_timer()
 tell(made=made, exported=exported, flushes=flushes + flushes_in_handler, handled=handled, counts=processor.counts())
 """
     ended = run(HANDLER + QUIET + program, **destination(receiver))
@@ -77,7 +77,7 @@ tell(made=made, exported=exported, flushes=flushes + flushes_in_handler, handled
     assert handled >= 300
     assert ended.fact("flushes") >= 10
     assert counts["created"] == counts["exported"] + counts["dropped"] == ended.fact("made") + handled
-    # Those of handlers that ran after the shutdown had begun.
+    # These are spans of handlers that ran after the start of the shutdown.
     assert counts["dropped"] < 100
     arrived = names(receiver)
     assert arrived["span"] == ended.fact("made")
@@ -85,29 +85,29 @@ tell(made=made, exported=exported, flushes=flushes + flushes_in_handler, handled
     assert arrived["exported"] == ended.fact("exported")
 
 
-# Each kind of value that is no OpenTelemetry value leaves a line.
+# Every type that is not an OpenTelemetry attribute type writes a log line.
 QUIET = """
 import logging
 logging.getLogger("otel_rs").setLevel(logging.CRITICAL)
 """
 
 
-def test_a_handler_may_make_spans_while_a_wait_goes_on(http_receiver: Receiver) -> None:
-    """The receiver hangs: a flush and a shutdown wait in native code, and keep their time."""
+def test_a_signal_handler_may_create_spans_during_a_wait(http_receiver: Receiver) -> None:
+    """The receiver hangs: a flush and a shutdown wait in native code, and keep their deadlines."""
     http_receiver.fall_silent()
     program = """
 end_spans(provider, "span", 10)
-often()
+start_timer()
 started = time.monotonic()
 before = handled
 tell(flushed=provider.force_flush(500))
 tell(in_flush=handled - before, flush_took=time.monotonic() - started)
-never()
-often()
+stop_timer()
+start_timer()
 started = time.monotonic()
 processor.shutdown(500)
 tell(shutdown_took=time.monotonic() - started)
-never()
+stop_timer()
 tell(handled=handled, counts=processor.counts())
 os._exit(0)
 """
@@ -123,11 +123,11 @@ os._exit(0)
 
 
 @pytest.mark.parametrize("base", ["BaseException", "Exception"])
-def test_what_a_handler_raises_comes_out_and_the_spans_go_on(base: str, http_receiver: Receiver) -> None:
-    """Of a call that was broken off by it, the span is made or not, ended or not, and never half of it.
+def test_an_exception_from_a_signal_handler_propagates_and_spans_still_work(base: str, http_receiver: Receiver) -> None:
+    """An interrupted call either creates or ends the span or does not, but never leaves it half done.
 
-    Where Python code of the user's is called from within us (a processor, a `__str__`), what is an `Exception` stays
-    there. These spans have none.
+    When otel-rs calls user code (a processor, a `__str__`), an `Exception` does not propagate from it. These spans call
+    no user code.
     """
     program = """
 class Stopped(BASE):
@@ -160,7 +160,7 @@ while not lost and ((took := time.monotonic() - started) < 1 or (took < 20 and r
         raised += 1
     finally:
         armed = False
-    # Nothing is left over in the context by the blocks that were left.
+    # Interrupted blocks leave nothing in the context.
     if trace.get_current_span() is not trace.INVALID_SPAN:
         tell(left=True)
         break
@@ -173,7 +173,7 @@ tell(raised=raised, whole=whole, lost=lost, counts=processor.counts())
 """
     ended = run(HANDLER + program.replace("BASE", base), **destination(http_receiver))
     assert (ended.code, ended.stderr, ended.fact("lost")) == (0, "", 0)
-    assert not [facts for facts in ended.told if "left" in facts]
+    assert not [facts for facts in ended.all_facts if "left" in facts]
     assert ended.fact("raised") >= 100
     counts, arrived = ended.fact("counts"), names(http_receiver)
     assert arrived["whole"] == ended.fact("whole") == ended.fact("raised")
@@ -184,13 +184,13 @@ WAITS = {
     "force_flush": ("Exception", "provider.force_flush(60_000)"),
     "shutdown": ("Exception", "processor.shutdown(60_000)"),
     "export": ("Exception", "exporter.export([span])"),
-    # An Exception would be taken for the processor's own, as upstream's processor does.
+    # An Exception would count as raised by the processor, as in upstream's processor.
     "a span's end": ("BaseException", "exported.get_tracer('test').start_span('span').end()"),
 }
 
 
 @pytest.mark.parametrize(("base", "call"), WAITS.values(), ids=WAITS)
-def test_what_a_handler_raises_ends_a_wait(http_receiver: Receiver, base: str, call: str) -> None:
+def test_an_exception_from_a_signal_handler_ends_a_wait(http_receiver: Receiver, base: str, call: str) -> None:
     http_receiver.fall_silent()
     program = f"""
 from otel_rs import SimpleSpanProcessor

@@ -1,4 +1,4 @@
-"""A subinterpreter, as mod_wsgi makes, cannot load the native part: it says so, and the distro takes the stock SDK."""
+"""A subinterpreter (mod_wsgi) cannot load the native module: the error says so, and the distro uses the stock SDK."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from ..support.program import run
 
-# One that shares the GIL, as those of servers do; the modules are CPython's own and have moved.
+# A subinterpreter that shares the GIL, as in servers; newer CPython versions renamed the module.
 IN_A_SUBINTERPRETER = """
 try:
     import _interpreters as interpreters
@@ -27,7 +27,7 @@ def in_a_subinterpreter(program: str) -> str:
 
 
 @pytest.mark.parametrize("loaded_before", [False, True])
-def test_the_message_says_what_to_do(loaded_before: bool) -> None:
+def test_the_import_error_explains_the_solution(loaded_before: bool) -> None:
     first = "import otel_rs._native\n" if loaded_before else ""
     done = run(
         first

@@ -1,4 +1,4 @@
-"""32 threads write one span and many: what arrives is what was written, to the last attribute."""
+"""32 threads write to one span and to many: everything that they write arrives."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ UNLIMITED = SpanLimits(
 
 @pytest.fixture(autouse=True)
 def frequent_switches() -> Iterator[None]:
-    """Threads take turns a thousand times as often as usual."""
+    """Makes the interpreter switch threads a thousand times as often as usual."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(5e-6)
     yield
     sys.setswitchinterval(before)
 
 
-def together(work: Callable[[int], None]) -> None:
-    """Runs `work(number)` in all threads, from one moment on; raises what one of them raised."""
+def run_in_threads(work: Callable[[int], None]) -> None:
+    """Runs `work(number)` in all threads at the same moment; raises the exception of a thread that failed."""
     start = threading.Barrier(THREADS)
     errors: list[BaseException] = []
 
@@ -61,7 +61,7 @@ def together(work: Callable[[int], None]) -> None:
         raise errors[0]
 
 
-def of(attributes: Any) -> dict[str, Any]:
+def values_of(attributes: Any) -> dict[str, Any]:
     return {attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value")) for attribute in attributes}
 
 
@@ -72,7 +72,7 @@ def context_of(thread: int, number: int) -> SpanContext:
 WRITES = 50
 
 
-def test_all_that_32_threads_write_to_one_span_arrives(http_receiver: Any, provider_to: Any) -> None:
+def test_everything_that_32_threads_write_to_one_span_arrives(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver, span_limits=UNLIMITED)
     span = provider.get_tracer("test").start_span("shared")
 
@@ -84,7 +84,7 @@ def test_all_that_32_threads_write_to_one_span_arrives(http_receiver: Any, provi
             span.add_link(context_of(thread, number), {"number": number})
             span.set_attribute("shared", f"{thread}")
 
-    together(work)
+    run_in_threads(work)
     span.end()
     assert provider.force_flush()
     (got,) = http_receiver.spans()
@@ -99,17 +99,17 @@ def test_all_that_32_threads_write_to_one_span_arrives(http_receiver: Any, provi
 
     events = [(event.name, event.time_unix_nano, event.attributes[0].value.int_value) for event in got.events]
     assert Counter(events) == Counter((f"{thread} {number}", number, thread) for thread, number in each)
-    links = [(link.trace_id, link.span_id, of(link.attributes)["number"]) for link in got.links]
+    links = [(link.trace_id, link.span_id, values_of(link.attributes)["number"]) for link in got.links]
     assert Counter(links) == Counter(
         ((1 + thread).to_bytes(16, "big"), (1 + number).to_bytes(8, "big"), number) for thread, number in each
     )
-    # Within a thread the order is that of the writes.
+    # The order inside a thread is the order of its writes.
     for thread in range(THREADS):
         assert [time for name, time, _ in events if name.split()[0] == str(thread)] == list(range(WRITES))
     assert got.dropped_attributes_count == got.dropped_events_count == got.dropped_links_count == 0
 
 
-def test_what_the_limits_drop_of_32_threads_writes_is_counted(http_receiver: Any, provider_to: Any) -> None:
+def test_parts_that_limits_drop_from_32_threads_are_counted(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver, span_limits=SpanLimits(max_attributes=10, max_events=7, max_links=5))
     span = provider.get_tracer("test").start_span("shared")
 
@@ -119,7 +119,7 @@ def test_what_the_limits_drop_of_32_threads_writes_is_counted(http_receiver: Any
             span.add_event("event", timestamp=number)
             span.add_link(context_of(thread, number))
 
-    together(work)
+    run_in_threads(work)
     span.end()
     assert provider.force_flush()
     (got,) = http_receiver.spans()
@@ -129,7 +129,7 @@ def test_what_the_limits_drop_of_32_threads_writes_is_counted(http_receiver: Any
     assert dropped == (written - 10, written - 7, written - 5)
 
 
-def test_spans_of_32_threads_all_arrive_with_what_is_theirs(http_receiver: Any, provider_to: Any) -> None:
+def test_spans_of_32_threads_arrive_with_their_own_attributes(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver, {"max_export_batch_size": 100})
     tracer = provider.get_tracer("test")
 
@@ -144,22 +144,22 @@ def test_spans_of_32_threads_all_arrive_with_what_is_theirs(http_receiver: Any, 
                 inner.add_event("event", {"thread": thread})
                 inner.set_status(StatusCode.ERROR, f"{thread} {number}")
 
-    together(work)
+    run_in_threads(work)
     assert provider.force_flush()
     spans = http_receiver.spans()
     each = Counter((thread, number) for thread in range(THREADS) for number in range(WRITES))
     by_name = {name: [span for span in spans if span.name == name] for name in ("outer", "inner")}
     assert len(spans) == 2 * THREADS * WRITES
     assert len({span.span_id for span in spans}) == len(spans)
-    outer_of = {span.span_id: of(span.attributes) for span in by_name["outer"]}
+    outer_of = {span.span_id: values_of(span.attributes) for span in by_name["outer"]}
     for found in by_name.values():
-        assert Counter((of(s.attributes)["thread"], of(s.attributes)["number"]) for s in found) == each
+        assert Counter((values_of(s.attributes)["thread"], values_of(s.attributes)["number"]) for s in found) == each
     for inner in by_name["inner"]:
-        own = of(inner.attributes)
+        own = values_of(inner.attributes)
         outer = outer_of[inner.parent_span_id]
         assert (outer["thread"], outer["number"]) == (own["thread"], own["number"])
         assert inner.status.message == f"{own['thread']} {own['number']}"
-        assert of(inner.events[0].attributes) == {"thread": own["thread"]}
+        assert values_of(inner.events[0].attributes) == {"thread": own["thread"]}
 
 
 def test_spans_that_other_threads_end_arrive_once(http_receiver: Any, provider_to: Any) -> None:
@@ -168,18 +168,18 @@ def test_spans_that_other_threads_end_arrive_once(http_receiver: Any, provider_t
     spans = [tracer.start_span(str(number)) for number in range(200)]
 
     def work(thread: int) -> None:
-        # All threads go for the same span at about the same time, each from another side.
+        # All threads end the same spans at about the same time, half of them in reverse order.
         for span in spans if thread % 2 else reversed(spans):
             span.set_attribute("thread", thread)
             span.end()
 
-    together(work)
+    run_in_threads(work)
     assert provider.force_flush()
     assert Counter(span.name for span in http_receiver.spans()) == Counter(str(number) for number in range(200))
 
 
-def test_a_span_that_ends_while_32_threads_write_it_is_whole(http_receiver: Any, provider_to: Any) -> None:
-    """Of each thread the writes up to some moment are there, and none after."""
+def test_a_span_that_ends_while_32_threads_write_is_consistent(http_receiver: Any, provider_to: Any) -> None:
+    """For each thread, all writes up to some moment are there, and no later ones."""
     provider = provider_to(http_receiver, span_limits=UNLIMITED)
     span = provider.get_tracer("test").start_span("shared")
     half_way = threading.Barrier(THREADS)
@@ -192,12 +192,12 @@ def test_a_span_that_ends_while_32_threads_write_it_is_whole(http_receiver: Any,
                 span.end()
             span.add_event(str(thread), {"number": number}, number)
 
-    together(work)
+    run_in_threads(work)
     assert provider.force_flush()
     (got,) = http_receiver.spans()
     times: dict[str, list[int]] = {str(thread): [] for thread in range(THREADS)}
     for event in got.events:
-        assert of(event.attributes) == {"number": event.time_unix_nano}
+        assert values_of(event.attributes) == {"number": event.time_unix_nano}
         times[event.name].append(event.time_unix_nano)
     assert times["0"] == list(range(WRITES + 5))
     for of_thread in times.values():
@@ -205,7 +205,7 @@ def test_a_span_that_ends_while_32_threads_write_it_is_whole(http_receiver: Any,
         assert len(of_thread) >= WRITES
 
 
-def test_flushes_from_32_threads_lose_and_double_nothing(http_receiver: Any, provider_to: Any) -> None:
+def test_flushes_from_32_threads_lose_and_repeat_nothing(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
 
@@ -214,13 +214,13 @@ def test_flushes_from_32_threads_lose_and_double_nothing(http_receiver: Any, pro
             tracer.start_span(f"{thread} {number}").end()
             assert provider.force_flush()
 
-    together(work)
+    run_in_threads(work)
     names = Counter(span.name for span in http_receiver.spans())
     assert names == Counter(f"{thread} {number}" for thread in range(THREADS) for number in range(10))
 
 
-def test_threads_that_outlive_the_provider_go_on(receiver: Receiver, provider_to: Any) -> None:
-    """What they make before its shutdown arrives, and what they make later is dropped and counted, without an error."""
+def test_threads_that_outlive_the_provider_continue(receiver: Receiver, provider_to: Any) -> None:
+    """Spans created before the shutdown arrive; later spans are dropped and counted, without an error."""
     provider = provider_to(receiver, {"max_export_batch_size": 50})
     tracer = provider.get_tracer("test")
     (processor,) = provider._active_span_processor._span_processors
@@ -256,19 +256,19 @@ def test_threads_that_outlive_the_provider_go_on(receiver: Receiver, provider_to
 
     ending = threading.Thread(target=end, daemon=True)
     ending.start()
-    together(work)
+    run_in_threads(work)
     ending.join(DEADLINE_SECONDS)
     counts = processor.counts()
     assert counts["created"] == sum(made.values()) == THREADS * (WRITES + 3)
     assert counts["exported"] + counts["dropped"] == counts["created"]
-    # What each had made by the shutdown, and what each made after it.
+    # The spans of each thread before the shutdown, and after it.
     assert counts["exported"] >= THREADS * (WRITES // 2)
     assert counts["dropped"] >= THREADS * 3
     assert Counter(span.name for span in receiver.spans()) == {"before": counts["exported"]}
 
 
 def test_spans_and_tracers_outlive_a_provider_that_was_dropped(receiver: Receiver, exporter_to: Any) -> None:
-    """Without a shutdown nothing is lost: a tracer keeps the pipeline."""
+    """Without a shutdown no span is lost: a tracer keeps the batch processor alive."""
     provider = TracerProvider(shutdown_on_exit=False, resource=Resource({}))
     provider.add_span_processor(BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=3_600_000))
     tracer, gone = provider.get_tracer("test"), weakref.ref(provider)
@@ -283,10 +283,10 @@ def test_spans_and_tracers_outlive_a_provider_that_was_dropped(receiver: Receive
             tracers[thread].start_span(f"{thread} {number}").end()
         held[thread].end()
 
-    together(work)
+    run_in_threads(work)
     names = {f"{thread} {number}" for thread in range(THREADS) for number in range(WRITES)}
     names |= {f"held {number}" for number in range(THREADS)}
-    # The last who could end a span goes, and with it the pipeline, which delivers what it has.
+    # The last reference that could end a span goes away; the batch processor then exports its queue and ends.
     tracers.clear()
     held.clear()
     assert Counter(span.name for span in receiver.wait_for_spans(len(names))) == Counter(names)

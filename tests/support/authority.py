@@ -1,4 +1,4 @@
-"""Certificates for the receivers, signed by an authority of their own; openssl makes them."""
+"""Certificates for the receivers, created with openssl and signed by a test authority."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"
 
 
 class Authority:
-    """Signs certificates for the receivers' address."""
+    """Signs certificates for the address of the receivers."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder

@@ -1,6 +1,6 @@
-"""Rounds of a broad span program, and what is left of each: for process/test_leaks.py, in a process of its own.
+"""Rounds of a broad span program, with the objects in use after each round. process/test_leaks.py runs it in a process.
 
-Arguments: the receiver's endpoint, `plain` or `every allocation` for when garbage is collected, and what a round does.
+Arguments: the receiver's endpoint, when to collect garbage (`plain` or `every allocation`), and what a round does.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Error(Exception):
 
 
 class Reads(SpanProcessor):
-    """Reads all of a span when it has ended, which makes the objects that the span does not have."""
+    """Reads every property of an ended span, which creates the Python objects for it."""
 
     def on_end(self, span: Any) -> None:
         read = span.attributes, span.events, span.links, span.status, span.context, span.parent, span.resource
         assert read[5] is None or read[5].trace_id == read[4].trace_id
 
 
-# Each is handed to spans again and again: a reference that is kept shows in its count.
+# Spans get these objects again and again: a leaked reference increases the reference count.
 VALUES: dict[str, Any] = {
     "none": None,
     "text": "a text that is not interned " * 2,
@@ -63,7 +63,7 @@ VALUES: dict[str, Any] = {
     "key that is no text": (1, 2),
     "attributes": {"a": 1, "b": [2]},
 }
-# Some shared objects of the interpreter and of the API, whose counts a native module can get wrong.
+# Shared objects of the interpreter and the API: a native module can get their reference counts wrong.
 SHARED = [None, True, False, Ellipsis, (), StatusCode.ERROR, SpanKind.SERVER, str, int, dict, Error, Link, Status]
 CYCLE: list[Any] = []
 CYCLE.append(CYCLE)
@@ -90,7 +90,7 @@ def rich_spans(tracer: Any, count: int) -> None:
         span = tracer.start_span(VALUES["object"], start_time="no time")
         with use_span(span, end_on_exit=True):
             tracer.start_span("never ended", attributes=attributes)
-        # In a cycle with itself, never ended.
+        # It is in a reference cycle with itself, and never ends.
         span = tracer.start_span("in a cycle", attributes={"a": 1})
         span.itself = [span]
 
@@ -181,7 +181,7 @@ def main(endpoint: str, when: str, what: str, count: int) -> None:
         def one_round() -> None:
             spans_round(tracers, flush, count)
     else:
-        # Upstream's providers leave a hook each for forks, which the interpreter keeps.
+        # Each of upstream's providers registers a fork hook, which the interpreter keeps.
         os.register_at_fork = lambda **hooks: None
 
         def one_round() -> None:
@@ -191,7 +191,7 @@ def main(endpoint: str, when: str, what: str, count: int) -> None:
         gc.set_threshold(1)
     for _ in range(WARM_UP):
         one_round()
-    # One line a round: what is kept of a round would be counted in the next.
+    # Prints one line per round, because stored results would be counted in the next round.
     print(json.dumps(counted()))
     for _ in range(ROUNDS):
         one_round()

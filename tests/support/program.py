@@ -1,4 +1,4 @@
-"""A Python program run in a process of its own, where what is imported and what is global is the program's alone."""
+"""Runs a Python program in its own process, so that its imports and global state are its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .receiver import DEADLINE_SECONDS
 
-# What the programs may call.
+# Functions for the programs.
 PRELUDE = """
 import sys
 
@@ -18,7 +18,7 @@ def loaded():
     return [name for name in ("grpc", "google.protobuf", "requests") if name in sys.modules]
 
 def without(*names):
-    '''From here on these packages cannot be imported, as if they were not installed.'''
+    '''From now on imports of these packages fail, as if they were not installed.'''
     class Missing:
         @staticmethod
         def find_spec(name, path=None, target=None):
@@ -32,7 +32,7 @@ def native(thing):
 
 
 def run(program: str, *command: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs it, with warnings as errors, by `command` or by this Python; it must end well."""
+    """Runs the program with warnings as errors, by `command` or this Python; asserts that it succeeds."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
     done = subprocess.run(
         [*(command or (sys.executable, "-W", "error")), "-c", PRELUDE + textwrap.dedent(program)],

@@ -38,7 +38,7 @@ MESSAGES: dict[str, Any] = {"metrics": ExportMetricsServiceRequest, "logs": Expo
 
 
 def with_base64_ids(body: bytes) -> str:
-    """OTLP/JSON in protobuf's JSON mapping, which knows nothing of ids in hexadecimal."""
+    """Converts OTLP/JSON to protobuf's JSON mapping, which does not support hexadecimal ids."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         return {
@@ -52,7 +52,7 @@ def with_base64_ids(body: bytes) -> str:
 
 
 def message_at(path: str) -> Any:
-    """The request's class by the end of its path; traces where that says nothing."""
+    """The request class for the end of the path; for an unknown path, that of traces."""
     for signal, message in MESSAGES.items():
         if path == GRPC_METHODS[signal] or path.endswith(HTTP_PATHS[signal]):
             return message
@@ -60,7 +60,7 @@ def message_at(path: str) -> Any:
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE_SECONDS) -> Any:
-    """The first true value of ``condition``; an error that names ``what`` at the deadline."""
+    """Waits for the first true value of ``condition``; at the deadline raises an error that names ``what``."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not (value := condition()):
@@ -72,7 +72,7 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
 
 @dataclass
 class Received:
-    """One request as it arrived. Header names are in lower case."""
+    """One received request. Header names are in lower case."""
 
     message: Any
     headers: dict[str, str]
@@ -93,9 +93,9 @@ DECODERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "defla
 
 
 class Receiver:
-    """Keeps what it was sent. ``answers`` are used up one a request, before it answers that all is well.
+    """Keeps the requests that it receives. Each request uses up one of ``answers``; after the last, it answers success.
 
-    A subclass serves a protocol.
+    There is a subclass for each protocol.
     """
 
     base: str
@@ -110,7 +110,7 @@ class Receiver:
         self._lock = threading.Lock()
 
     def endpoint_of(self, signal: str) -> str:
-        """What an exporter of the signal takes as its `endpoint`."""
+        """The `endpoint` argument for an exporter of the signal."""
         return self.base + HTTP_PATHS[signal] if self.protocol == "http" else self.base
 
     def _messages(self, kind: type[Any]) -> list[Any]:
@@ -149,7 +149,7 @@ class Receiver:
         return self.spans()
 
     def fall_silent(self) -> None:
-        """Takes requests from now on and never answers, until it is stopped."""
+        """From now on accepts requests and never answers, until it is stopped."""
         self.silent.set()
 
     def _take(self, body: bytes, headers: dict[str, str], path: str, encoded_size: int) -> Answer | None:
@@ -168,7 +168,7 @@ class Receiver:
 
 @dataclass(frozen=True)
 class ServerTls:
-    """Files of a receiver with TLS; with `clients`, it wants a certificate that this authority signed."""
+    """TLS files of a receiver; with `clients`, it requires client certificates signed by that authority."""
 
     certificate: Path
     key: Path
@@ -190,7 +190,7 @@ class HttpReceiver(Receiver):
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = DECODERS.get(headers.get("content-encoding", ""), bytes)(encoded)
                 answer = receiver._take(body, headers, self.path, len(encoded)) or Answer(200)
-                # Without one, the empty message: that all is well.
+                # The default is the empty message, which means success.
                 body = answer.body
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
@@ -207,7 +207,7 @@ class HttpReceiver(Receiver):
             daemon_threads = True
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that goes away is no error here."""
+                """Ignores clients that disconnect."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         if tls:
@@ -216,7 +216,7 @@ class HttpReceiver(Receiver):
             if tls.clients:
                 context.verify_mode = ssl.CERT_REQUIRED
                 context.load_verify_locations(tls.clients)
-            # Not in the thread that accepts connections: one that is refused does not stop it.
+            # The handshake is not in the thread that accepts connections, so that a failed one does not stop it.
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -265,7 +265,7 @@ class GrpcReceiver(Receiver):
             if answer.status is not grpc.StatusCode.OK:
                 context.abort(answer.status, answer.body.decode())
             return answer.body
-        # The empty message: that all is well.
+        # The empty message means success.
         return b""
 
     def stop(self) -> None:

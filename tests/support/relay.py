@@ -1,4 +1,4 @@
-"""Between a program and its receiver: it holds back, cuts off, and closes connections on demand."""
+"""A relay between a program and its receiver that can delay, cut and close connections."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .receiver import DEADLINE_SECONDS, Receiver
 
 
 class Relay:
-    """`with Relay(receiver) as relay`: what arrives at `relay.endpoint` goes to the receiver and back."""
+    """`with Relay(receiver) as relay`: forwards connections to `relay.endpoint` to the receiver."""
 
     def __init__(self, receiver: Receiver, pass_bytes: int | None = None, delay_seconds: float = 0) -> None:
-        """With `pass_bytes`, no more than these of each connection get through to the receiver; with `delay_seconds`,
-        a connection is made that much later."""
+        """`pass_bytes` limits the bytes of each connection that the relay forwards to the receiver; `delay_seconds`
+        delays each connection."""
         self._target = receiver.port
         self.pass_bytes = pass_bytes
         self._delay_seconds = delay_seconds
@@ -25,9 +25,9 @@ class Relay:
         self.protocol = receiver.protocol
         self.answers = threading.Event()
         self.answers.set()
-        # Set once a connection has got through what may pass.
+        # Set when a connection has reached `pass_bytes`.
         self.stuck = threading.Event()
-        # Answers that went back to the clients, in pieces as they came.
+        # The pieces of the answers that the relay sent back to the clients.
         self.passed_back = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -38,7 +38,7 @@ class Relay:
 
     def __exit__(self, *exception: object) -> None:
         self._leaving.set()
-        # Wakes the thread in `accept`.
+        # Wakes up the thread in `accept`.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -48,7 +48,7 @@ class Relay:
             thread.join(DEADLINE_SECONDS)
 
     def close_connections(self) -> None:
-        """Closes all there are, on both sides; later ones get through."""
+        """Closes all current connections on both sides; later connections are forwarded."""
         for connection in self._open:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -76,7 +76,7 @@ class Relay:
                 if self.pass_bytes is not None and passed + len(data) >= self.pass_bytes:
                     server.sendall(data[: self.pass_bytes - passed])
                     self.stuck.set()
-                    # Until the client is gone, or is sent away.
+                    # Waits until the client disconnects, or the relay closes the connection.
                     while client.recv(65536):
                         pass
                     break

@@ -1,6 +1,6 @@
-"""Programs that make spans: each is run on the stock SDK and on otel-rs, and both must have made the same.
+"""Programs that create spans: each runs on the stock SDK and on otel-rs, and both must create the same spans.
 
-A program takes a tracer. Times are explicit wherever they would otherwise differ; ids are compared by structure.
+A program takes a tracer. Times are explicit where they would differ otherwise; ids are compared by structure.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A program that makes spans in a process of its own: how it ended, when, and what it said."""
+"""Runs a program that creates spans in its own process; returns its exit code, its end time and its output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from .receiver import DEADLINE_SECONDS, Receiver, wait_until
 
-# What the programs may use. Nothing is exported before it is asked for, or the program ends.
+# Definitions for the programs. Spans are exported only by a flush, or at exit.
 PRELUDE = """
 import atexit, gc, json, os, signal, sys, threading, time, weakref
 from opentelemetry import trace
@@ -42,14 +42,14 @@ def end_spans(provider, name, count=1):
         provider.get_tracer("test").start_span(name).end()
 
 def tell(**facts):
-    # One write: threads and signal handlers tell as well.
+    # A single write, because threads and signal handlers call it, too.
     os.write(1, json.dumps(facts).encode() + b"\\n")
 
 """
 
 
 def destination(endpoint: Receiver | str, protocol: str = "http") -> dict[str, str]:
-    """The environment of a program whose spans go there."""
+    """The environment of a program that sends its spans to the endpoint."""
     if isinstance(endpoint, Receiver):
         endpoint, protocol = endpoint.endpoint, endpoint.protocol
     return {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint, "TEST_PROTOCOL": protocol}
@@ -58,14 +58,14 @@ def destination(endpoint: Receiver | str, protocol: str = "http") -> dict[str, s
 @dataclass
 class Ended:
     code: int
-    told: list[dict[str, Any]]
+    all_facts: list[dict[str, Any]]
     stderr: str
-    # On the clock that `time.monotonic` reads, in the program too.
+    # By `time.monotonic`, which has the same clock in the program.
     at: float
 
     def fact(self, name: str) -> Any:
-        """The last that was told under the name."""
-        return [facts[name] for facts in self.told if name in facts][-1]
+        """The last value that the program told under this name."""
+        return [facts[name] for facts in self.all_facts if name in facts][-1]
 
 
 def _read(pipe: Any, lines: list[bytes], closed: list[float]) -> None:
@@ -75,7 +75,7 @@ def _read(pipe: Any, lines: list[bytes], closed: list[float]) -> None:
 
 
 class TracedProgram:
-    """`with TracedProgram(...) as program` runs it; it does not outlive the block."""
+    """`with TracedProgram(...) as program` runs the program, and kills it at the end of the block."""
 
     def __init__(self, program: str, prelude: str = PRELUDE, options: tuple[str, ...] = (), **environment: str) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
@@ -88,7 +88,7 @@ class TracedProgram:
         )
         self._lines: list[bytes] = []
         self._stderr: list[bytes] = []
-        # When each pipe was closed, the last of which is the end, whenever it is asked for.
+        # The time when each pipe closed; the last one is the program's end.
         self._closed: list[float] = []
         self._readers = [
             threading.Thread(target=_read, args=(pipe, lines, self._closed), daemon=True)
@@ -110,30 +110,32 @@ class TracedProgram:
         self.process.stdout.close()
         self.process.stderr.close()
 
-    def told(self) -> list[dict[str, Any]]:
+    def all_facts(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in list(self._lines)]
 
     def wait_for(self, name: str) -> Any:
-        """What the program tells under the name, as soon as it does."""
+        """Waits until the program tells a value under this name; returns it."""
 
-        def told() -> list[Any]:
+        def all_facts() -> list[Any]:
             ended = self.process.poll() is not None
-            values = [facts[name] for facts in self.told() if name in facts]
+            values = [facts[name] for facts in self.all_facts() if name in facts]
             assert values or not ended, b"".join(self._stderr).decode()
             return values
 
-        return wait_until(told, f"the program tells {name!r}")[-1]
+        return wait_until(all_facts, f"the program tells {name!r}")[-1]
 
     def end(self, seconds: float = DEADLINE_SECONDS) -> Ended:
-        """Waits for its end."""
+        """Waits for the program's end."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             stderr = b"".join(self._stderr).decode()
-            raise AssertionError(f"still running after {seconds} s: {self.told()[-5:]}\n{stderr[-5000:]}") from None
+            raise AssertionError(
+                f"still running after {seconds} s: {self.all_facts()[-5:]}\n{stderr[-5000:]}"
+            ) from None
         for reader in self._readers:
             reader.join(DEADLINE_SECONDS)
-        return Ended(code, self.told(), b"".join(self._stderr).decode(), max(self._closed))
+        return Ended(code, self.all_facts(), b"".join(self._stderr).decode(), max(self._closed))
 
 
 def run(program: str, seconds: float = DEADLINE_SECONDS, **arguments: Any) -> Ended:

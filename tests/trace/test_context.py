@@ -1,4 +1,4 @@
-"""The current span: parents are right in threads, tasks and generators, and under another context runtime."""
+"""The current span: parents are correct in threads, tasks and generators, and with another context runtime."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_span_is_current_within_the_block_and_not_after(either: Any) -> None
     assert context_api.get_current() == before
 
 
-def test_the_context_is_the_apis_own_kind_and_keeps_other_values(either: Any) -> None:
+def test_the_context_is_an_api_context_and_keeps_other_values(either: Any) -> None:
     token = context_api.attach(context_api.set_value("key", "value"))
     try:
         with either.start_as_current_span("span"):
@@ -158,7 +158,7 @@ def test_parents_are_right_in_interleaved_tasks(either: Any) -> None:
     asyncio.run(main())
 
 
-def test_a_cancelled_task_leaves_nothing_behind(either: Any) -> None:
+def test_a_cancelled_task_leaves_no_current_span(either: Any) -> None:
     spans = []
 
     async def work() -> None:
@@ -230,7 +230,7 @@ def test_an_async_generator_keeps_its_span(either: Any) -> None:
 
 
 class ThreadLocalContext:
-    """A context runtime of another kind, as OTEL_PYTHON_CONTEXT can name one."""
+    """Another context runtime, as OTEL_PYTHON_CONTEXT can select."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -247,7 +247,8 @@ class ThreadLocalContext:
         self._local.context = token
 
 
-# A runtime is chosen when the API package is imported; by hand here, as OTEL_PYTHON_CONTEXT takes an entry point.
+# The API package selects a runtime at import. The program sets it directly, because OTEL_PYTHON_CONTEXT needs an
+# entry point.
 ANOTHER_RUNTIME = """
 from opentelemetry import context as context_api
 {runtime}
@@ -291,5 +292,5 @@ def test_the_runtime_changes_within_a_block(either: Any, monkeypatch: pytest.Mon
     block.__exit__(None, None, None)
     assert not span.is_recording()
     monkeypatch.undo()
-    # What the first runtime held was left there: nobody could take it back.
+    # The first runtime keeps its span, because nothing can detach it any more.
     context_api.attach(context_api.Context())

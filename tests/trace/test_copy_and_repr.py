@@ -1,4 +1,4 @@
-"""What Python offers for any object - copies, texts, comparison, hashes - gives what it gives with the stock SDK."""
+"""Copies, texts, comparison and hashes of objects give the same results as with the stock SDK."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..support.span_programs import REMOTE, WITH_STATE
 
 
 class Ids(sdk.IdGenerator):
-    """Ids in a row, so that both SDKs make the same."""
+    """Consecutive ids, so that both SDKs create the same ids."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -43,7 +43,7 @@ class Last(sdk.SpanProcessor):
 
 
 def objects(native: bool) -> dict[str, Any]:
-    """The same program with either SDK; what it got to see by name."""
+    """Runs the same program with one SDK; returns the objects that it uses, by name."""
     provider_class = otel_rs.TracerProvider if native else sdk.TracerProvider
     processors = otel_rs if native else sdk_export
     last = Last()
@@ -116,7 +116,7 @@ NAMES = (
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def both_results() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     both = objects(False), objects(True)
     yield both
     for each in both:
@@ -125,17 +125,17 @@ def made() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 @pytest.fixture
-def stock(made: Any) -> dict[str, Any]:
-    return made[0]
+def stock(both_results: Any) -> dict[str, Any]:
+    return both_results[0]
 
 
 @pytest.fixture
-def native(made: Any) -> dict[str, Any]:
-    return made[1]
+def native(both_results: Any) -> dict[str, Any]:
+    return both_results[1]
 
 
 def contents(value: Any) -> Any:
-    """What can be read of a value, in plain types."""
+    """The readable contents of a value, in plain types."""
     if isinstance(value, (trace.Span, sdk.ReadableSpan)):
         own = value.get_span_context()
         return contents(own), value.to_json() if isinstance(value, sdk.ReadableSpan) else repr(value)
@@ -153,7 +153,7 @@ def contents(value: Any) -> Any:
 
 
 def text(shown: str) -> str:
-    """A representation without what differs by design: addresses and the modules of classes."""
+    """A representation without the intended differences: addresses and the modules of classes."""
     shown = re.sub(r" at 0x[0-9a-f]+>", ">", shown)
     shown = re.sub(r"(otel_rs|opentelemetry)(\.[a-z_]+)+\.", "", shown)
     return re.sub(r"\b_Span\b", "Span", shown)
@@ -179,7 +179,7 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "call": lambda value: value(),
 }
 
-# on_end gets the span itself (docs/differences.md), which says its name; upstream's span refuses a deep copy.
+# on_end gets the span itself (docs/differences.md), whose repr shows its name; upstream's span cannot be deep-copied.
 BY_DESIGN = {("span in on_end", "repr"), ("span in on_end", "str"), ("span", "deepcopy"), ("ended span", "deepcopy")}
 
 CASES = [
@@ -191,7 +191,7 @@ CASES = [
 
 
 def outcome(operation: str, value: Any) -> Any:
-    """The result, or the type of what is raised: the words are the classes' own."""
+    """The result, or the type of the exception; its message differs by class."""
     try:
         return OPERATIONS[operation](value)
     except Exception as error:
@@ -199,7 +199,7 @@ def outcome(operation: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize(("name", "operation"), CASES)
-def test_it_gives_what_it_gives_with_the_stock_sdk(stock: Any, native: Any, name: str, operation: str) -> None:
+def test_the_result_equals_the_stock_sdks(stock: Any, native: Any, name: str, operation: str) -> None:
     assert outcome(operation, native[name]) == outcome(operation, stock[name])
 
 
@@ -208,7 +208,7 @@ def test_every_object_is_compared(stock: Any, native: Any) -> None:
 
 
 def test_the_comparison_sees_differences(stock: Any) -> None:
-    """The stock SDK's own objects differ from one another by these operations, so a wrong one of ours would too."""
+    """These operations distinguish the stock SDK's own objects, so they would also find a wrong object of ours."""
     for operation in ("repr", "to_json", "copy", "length", "hash", "contents"):
         assert len({repr(outcome(operation, value)) for value in stock.values()}) > 1
 
@@ -222,7 +222,7 @@ def test_values_read_from_either_sdk_are_equal(stock: Any, native: Any) -> None:
     assert native["attributes of an event"] == stock["attributes of an event"]
 
 
-def test_the_span_that_on_end_gets_says_its_name(stock: Any, native: Any) -> None:
+def test_the_repr_of_the_span_in_on_end_shows_its_name(stock: Any, native: Any) -> None:
     assert text(repr(native["span in on_end"])) == text(repr(stock["ended span"]))
 
 
@@ -233,20 +233,22 @@ def test_a_deep_copy_of_a_span_reads_as_the_span(native: Any, name: str) -> None
 
 @pytest.mark.parametrize("name", ["span", "ended span", "dropped span", "tracer", "batch processor"])
 @pytest.mark.parametrize("operation", ["length", "contents", "order", "call"])
-def test_what_is_not_offered_is_a_type_error_that_names_the_class(native: Any, name: str, operation: str) -> None:
+def test_an_unsupported_operation_raises_a_type_error_that_names_the_class(
+    native: Any, name: str, operation: str
+) -> None:
     value = native[name]
     with pytest.raises(TypeError, match=type(value).__name__):
         OPERATIONS[operation](value)
 
 
-def test_attributes_that_are_not_there_are_named_with_their_class(native: Any) -> None:
+def test_a_missing_attribute_raises_an_error_that_names_the_class(native: Any) -> None:
     for name in ("span", "ended span", "dropped span", "tracer", "provider", "batch processor"):
         value = native[name]
         with pytest.raises(AttributeError, match=f"{type(value).__name__}.*no_such_thing"):
             value.no_such_thing  # noqa: B018
 
 
-def test_spans_are_told_apart_by_identity_as_with_the_stock_sdk(kind: type[Any]) -> None:
+def test_spans_are_compared_by_identity_as_in_the_stock_sdk(kind: type[Any]) -> None:
     tracer = kind(shutdown_on_exit=False).get_tracer("test")
     first, second = tracer.start_span("span"), tracer.start_span("span")
     assert first == first
@@ -259,7 +261,7 @@ def test_spans_are_told_apart_by_identity_as_with_the_stock_sdk(kind: type[Any])
     assert (kept[first], kept[second]) == ("first", "second")
 
 
-def test_span_contexts_are_compared_by_their_values_as_with_the_stock_sdk(kind: type[Any]) -> None:
+def test_span_contexts_are_compared_by_value_as_in_the_stock_sdk(kind: type[Any]) -> None:
     span = kind(shutdown_on_exit=False).get_tracer("test").start_span("span")
     context = span.get_span_context()
     same = trace.SpanContext(context.trace_id, context.span_id, False, context.trace_flags, context.trace_state)

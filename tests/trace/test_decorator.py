@@ -1,4 +1,4 @@
-"""start_as_current_span as a decorator: a span for every call of a function."""
+"""start_as_current_span as a decorator: every call of the function creates a span."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tracer(make_provider_of: Any, memory: InMemorySpanExporter) -> Any:
     return make_provider_of(SimpleSpanProcessor(memory)).get_tracer("test")
 
 
-def test_every_call_has_a_span_of_its_own(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_every_call_has_its_own_span(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     def add(a: int, b: int = 10, *more: int, **named: int) -> tuple[Any, ...]:
         return trace.get_current_span(), a, b, more, named
@@ -39,7 +39,7 @@ def test_every_call_has_a_span_of_its_own(tracer: Any, memory: InMemorySpanExpor
     assert trace.get_current_span() is trace.INVALID_SPAN
 
 
-def test_every_parameter_is_that_of_the_call(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_the_decorator_passes_every_parameter_to_the_span(tracer: Any, memory: InMemorySpanExporter) -> None:
     attributes = {"a": 1}
 
     @tracer.start_as_current_span(
@@ -105,11 +105,11 @@ def test_a_recursive_function(tracer: Any, memory: InMemorySpanExporter) -> None
 
 
 def test_threads_may_call_it_at_once(tracer: Any, memory: InMemorySpanExporter) -> None:
-    together = threading.Barrier(4)
+    barrier = threading.Barrier(4)
 
     @tracer.start_as_current_span("span")
     def function() -> None:
-        together.wait(DEADLINE_SECONDS)
+        barrier.wait(DEADLINE_SECONDS)
         trace.get_current_span().set_attribute("thread", threading.get_ident())
 
     threads = [threading.Thread(target=function) for _ in range(4)]
@@ -166,7 +166,7 @@ def test_one_decorator_for_several_functions(tracer: Any, memory: InMemorySpanEx
 # --- Coroutine functions ---------------------------------------------------------------------------------------------
 
 
-def test_a_coroutine_functions_span_ends_with_it(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_the_span_of_a_coroutine_function_ends_with_the_coroutine(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     async def function(value: int) -> int:
         span = trace.get_current_span()
@@ -183,7 +183,7 @@ def test_a_coroutine_functions_span_ends_with_it(tracer: Any, memory: InMemorySp
     assert span.name == "span"
 
 
-def test_coroutines_that_run_at_once_have_spans_of_their_own(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_concurrent_coroutines_have_their_own_spans(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("inner")
     async def inner() -> Any:
         await asyncio.sleep(0)
@@ -221,7 +221,7 @@ def test_a_cancelled_coroutine_ends_its_span(tracer: Any, memory: InMemorySpanEx
 # --- Generator functions: upstream's span covers the call alone -------------------------------------------------------
 
 
-def test_a_generator_function_yields_what_it_yields(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_a_decorated_generator_function_yields_its_values(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     def numbers() -> Any:
         yield trace.get_current_span()
@@ -232,7 +232,7 @@ def test_a_generator_function_yields_what_it_yields(tracer: Any, memory: InMemor
     assert len(memory.get_finished_spans()) == 1
 
 
-def test_an_async_generator_function_yields_what_it_yields(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_a_decorated_async_generator_function_yields_its_values(tracer: Any, memory: InMemorySpanExporter) -> None:
     @tracer.start_as_current_span("span")
     async def numbers() -> Any:
         yield trace.get_current_span()
@@ -269,7 +269,7 @@ def test_the_functions_metadata_stays(tracer: Any) -> None:
         assert inspect.signature(wrapped) == inspect.signature(original)
 
 
-def test_callables_that_are_no_functions(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_callable_objects_can_be_decorated(tracer: Any, memory: InMemorySpanExporter) -> None:
     class Callable:
         def __call__(self, value: int) -> int:
             return value + 1
@@ -281,7 +281,7 @@ def test_callables_that_are_no_functions(tracer: Any, memory: InMemorySpanExport
     assert len(memory.get_finished_spans()) == 3
 
 
-def test_what_the_sampler_drops_runs_as_well(kind: type[Any]) -> None:
+def test_a_function_runs_when_the_sampler_drops_its_span(kind: type[Any]) -> None:
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
     tracer = kind(sampler=ALWAYS_OFF, shutdown_on_exit=False).get_tracer("test")

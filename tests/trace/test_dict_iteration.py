@@ -1,4 +1,4 @@
-"""Dicts of attributes that change while they are read: a collection of garbage in between may run anybody's code."""
+"""Attribute dicts that change while we read them: a garbage collection meanwhile may run any code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def usual_collections_afterwards() -> Iterator[None]:
 
 
 class Changes:
-    """Garbage that changes a dict when it is collected."""
+    """An object that changes a dict when it is garbage-collected."""
 
     def __init__(self, attributes: dict[Any, Any], happened: list[str]) -> None:
         self.itself = self
@@ -40,7 +40,7 @@ def test_a_dict_that_changes_while_it_is_read_does_no_harm(tracer: Any, memory: 
     happened: list[str] = []
     for at in range(0, 20, 4):
         attributes: dict[Any, Any] = {f"key {number}": f"text {number}" * 20 for number in range(at)}
-        # Its UnicodeEncodeError is what the collection comes with.
+        # The UnicodeEncodeError that it raises triggers the collection.
         attributes.update({LONE_SURROGATE: "text"} if place == "key" else {"bad": LONE_SURROGATE})
         attributes.update({f"after {number}": f"text {number}" * 20 for number in range(20)})
         span = tracer.start_span("before")

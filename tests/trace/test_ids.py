@@ -1,4 +1,4 @@
-"""Trace and span ids: random and unique without a generator given, or those of the user's generator."""
+"""Trace and span ids: random and unique by default, or created by the user's generator."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_ids_are_valid_and_unique_over_eight_threads(provider: Any) -> None:
     assert all(context.is_valid and 0 < context.trace_id < 2**128 and 0 < context.span_id < 2**64 for context in found)
 
 
-def test_threads_that_follow_one_another_have_ids_of_their_own(provider: Any) -> None:
-    """A thread's generator must not start where one of an ended thread started."""
+def test_threads_that_run_one_after_another_have_different_ids(provider: Any) -> None:
+    """The generator of a new thread must not start in the same state as that of an ended thread."""
     tracer = provider.get_tracer("test")
     found: list[SpanContext] = []
     for _ in range(50):
@@ -66,8 +66,8 @@ def test_every_bit_is_random(provider: Any) -> None:
             assert 4_500 < sum(id >> bit & 1 for id in ids) < 5_500
 
 
-def test_pythons_seed_does_not_repeat_them(provider: Any) -> None:
-    """Programs that seed `random` for a repeatable run must not send the same ids in each."""
+def test_seeding_random_does_not_repeat_ids(provider: Any) -> None:
+    """Programs that seed `random` for repeatable runs must not send the same ids in each run."""
     found = []
     for _ in range(2):
         random.seed(1)
@@ -75,7 +75,7 @@ def test_pythons_seed_does_not_repeat_them(provider: Any) -> None:
     assert found[0] != found[1]
 
 
-def test_starting_spans_leaves_pythons_random_numbers_alone(provider: Any) -> None:
+def test_starting_spans_does_not_change_the_state_of_random(provider: Any) -> None:
     random.seed(1)
     expected = [random.random() for _ in range(3)]
     random.seed(1)
@@ -174,15 +174,15 @@ def test_the_generator_of_a_tracer_can_be_replaced(make_provider_of: Any) -> Non
 
 @pytest.mark.parametrize("random_ids", [True, False])
 def test_a_root_has_the_random_flag_by_its_generator(make_provider_of: Any, random_ids: bool) -> None:
-    class Says(Counting):
+    class WithRandomFlag(Counting):
         def is_trace_id_random(self) -> bool:
             return random_ids
 
-    (context,) = contexts(make_provider_of(id_generator=Says()).get_tracer("test"), 1)
+    (context,) = contexts(make_provider_of(id_generator=WithRandomFlag()).get_tracer("test"), 1)
     assert context.trace_flags == (3 if random_ids else 1)
 
 
-def test_a_generator_that_says_nothing_is_not_random(make_provider_of: Any) -> None:
+def test_a_generator_without_is_trace_id_random_is_not_random(make_provider_of: Any) -> None:
     (context,) = contexts(make_provider_of(id_generator=Counting()).get_tracer("test"), 1)
     assert context.trace_flags == TraceFlags.SAMPLED
 
@@ -197,7 +197,7 @@ def test_random_ids_have_the_random_flag(make_provider_of: Any) -> None:
 @pytest.mark.parametrize("sampler", [ALWAYS_ON, ALWAYS_OFF], ids=["sampled", "not sampled"])
 @pytest.mark.parametrize("flags", [0, 1, 2, 3, 4, 0xFD, 0xFF])
 @pytest.mark.parametrize("remote", [True, False])
-def test_a_child_has_the_random_flag_of_its_parent_and_no_unknown_one(
+def test_a_child_inherits_the_random_flag_but_no_unknown_flag(
     make_provider_of: Any, sampler: Any, flags: int, remote: bool
 ) -> None:
     parent = SpanContext(1, 2, remote, TraceFlags(flags))
@@ -208,7 +208,7 @@ def test_a_child_has_the_random_flag_of_its_parent_and_no_unknown_one(
 
 
 @pytest.mark.parametrize("where", ["class", "object"])
-def test_a_generator_whose_methods_were_replaced_before_the_tracer_was_made_is_called(
+def test_generator_methods_replaced_before_the_tracer_exists_are_called(
     kind: Any, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     provider = kind(shutdown_on_exit=False)

@@ -1,4 +1,4 @@
-"""The names that upstream keeps to itself and that processors in the wild use all the same."""
+"""Private names of upstream's classes that existing processors use nevertheless."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = SpanContext(0xABC, 0xDEF, is_remote=True, trace_flags=TraceFlags(1))
 
 
 class Processor(SpanProcessor):
-    """Runs what it is given."""
+    """Calls the functions that it gets."""
 
     def __init__(self, on_start: Any = None, on_ending: Any = None, on_end: Any = None) -> None:
         nothing = lambda span: None  # noqa: E731
@@ -45,7 +45,7 @@ def attributes_of(span: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def exported(http_receiver: Any, provider_to: Callable[..., Any]) -> Callable[..., Any]:
-    """`exported(work, on_start=..., ...)` lets `work` write to a span, and sends it natively."""
+    """`exported(work, on_start=..., ...)` calls `work` with a span, and exports the span natively."""
 
     def run(work: Any = None, **callbacks: Any) -> Any:
         provider = provider_to(http_receiver)
@@ -89,7 +89,7 @@ def test_attributes_cannot_be_set_on_an_ended_span_but_they_can_be_replaced(eith
     assert span.dropped_attributes == 0
 
 
-def test_attributes_first_held_after_the_end_are_immutable_too(either: Any) -> None:
+def test_attributes_first_read_after_the_end_are_immutable_too(either: Any) -> None:
     span = either.start_span("span", attributes={"a": 1})
     span.end()
     with pytest.raises(TypeError):
@@ -98,7 +98,7 @@ def test_attributes_first_held_after_the_end_are_immutable_too(either: Any) -> N
     assert dict(span.attributes) == {"a": 2}
 
 
-def test_limits_hold_for_attributes_that_are_held(kind: Any) -> None:
+def test_limits_apply_to_attributes_that_a_reader_holds(kind: Any) -> None:
     limits = SpanLimits(max_span_attributes=2, max_span_attribute_length=3)
     span = kind(shutdown_on_exit=False, span_limits=limits).get_tracer("test").start_span("span")
     span.set_attributes({"a": 1, "b": 2, "c": 3})
@@ -124,7 +124,7 @@ def test_lists_are_bounded_lists_that_grow_with_the_span(either: Any, name: str)
     assert getattr(span, f"dropped_{name}") == 0
 
 
-def test_the_limit_of_events_holds_for_a_held_list(kind: Any) -> None:
+def test_the_event_limit_applies_to_a_list_that_a_reader_holds(kind: Any) -> None:
     tracer = kind(shutdown_on_exit=False, span_limits=SpanLimits(max_events=2)).get_tracer("test")
     span = tracer.start_span("span")
     for name in ("a", "b", "c"):
@@ -135,7 +135,7 @@ def test_the_limit_of_events_holds_for_a_held_list(kind: Any) -> None:
     assert span.dropped_events == 2
 
 
-def test_attributes_held_while_threads_write_lose_none(either: Any) -> None:
+def test_attributes_held_while_threads_write_lose_nothing(either: Any) -> None:
     span = either.start_span("span")
     start = threading.Barrier(5)
 
@@ -182,8 +182,8 @@ def test_a_processor_scrubs_an_events_attributes(exported: Any, http_receiver: A
     assert (event.name, attributes_of(event)) == ("event", {"secret": "***"})
 
 
-def test_every_part_that_is_put_is_what_is_sent(exported: Any, http_receiver: Any) -> None:
-    def put(span: Any) -> None:
+def test_every_replaced_part_is_sent(exported: Any, http_receiver: Any) -> None:
+    def replace(span: Any) -> None:
         span._name = "renamed"
         span._context = SpanContext(0x123, 0x456, is_remote=False, trace_flags=TraceFlags(1))
         span._parent = OTHER
@@ -196,7 +196,7 @@ def test_every_part_that_is_put_is_what_is_sent(exported: Any, http_receiver: An
         span._resource = Resource({"service.name": "other"})
         span._instrumentation_scope = InstrumentationScope("other scope", "2")
 
-    exported(on_end=put)
+    exported(on_end=replace)
     (resource_spans,) = http_receiver.requests[0].message.resource_spans
     assert attributes_of(resource_spans.resource) == {"service.name": "other"}
     (scope_spans,) = resource_spans.scope_spans
@@ -212,7 +212,7 @@ def test_every_part_that_is_put_is_what_is_sent(exported: Any, http_receiver: An
     assert attributes_of(span) == {"plain": 1, "password": "x"}
 
 
-def test_every_part_that_is_put_is_what_is_read(either: Any) -> None:
+def test_every_replaced_part_is_read_back(either: Any) -> None:
     parts = {
         "name": "renamed",
         "context": OTHER,
@@ -231,19 +231,19 @@ def test_every_part_that_is_put_is_what_is_read(either: Any) -> None:
     assert span.get_span_context() is OTHER
 
 
-def test_a_part_that_is_of_no_use_costs_itself(exported: Any, http_receiver: Any, log: Any) -> None:
-    def spoil(span: Any) -> None:
+def test_an_invalid_replaced_part_affects_only_itself(exported: Any, http_receiver: Any, log: Any) -> None:
+    def write_invalid_parts(span: Any) -> None:
         span._links = 5
         span._resource = 5
         span._attributes = None
 
-    exported(on_end=spoil)
+    exported(on_end=write_invalid_parts)
     (span,) = http_receiver.spans()
     assert (span.name, len(span.events), len(span.attributes)) == ("span", 1, 0)
     assert len([line for line in log() if line.startswith("A part of a span was not exported")]) == 2
 
 
-def test_a_context_that_is_put_is_the_parent_of_children_and_decides_the_export(
+def test_a_replaced_context_is_the_parent_of_children_and_decides_the_export(
     exported: Any, http_receiver: Any, either: Any
 ) -> None:
     span = either.start_span("parent")
@@ -257,7 +257,7 @@ def test_a_context_that_is_put_is_the_parent_of_children_and_decides_the_export(
 # --- Copies ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_copy_is_a_readable_span_that_can_be_changed_on_its_own(tracer: Any) -> None:
+def test_a_copy_is_an_independent_readable_span(tracer: Any) -> None:
     span = tracer.start_span("span", attributes={"a": 1})
     span.add_event("event")
     span.end()
@@ -276,10 +276,10 @@ def test_a_span_cannot_be_pickled(either: Any) -> None:
         pickle.dumps(either.start_span("span"))
 
 
-# --- What a span knows of its tracer ---------------------------------------------------------------------------------
+# --- What a span has from its tracer ---------------------------------------------------------------------------------
 
 
-def test_a_span_has_what_it_was_made_with(provider: Any) -> None:
+def test_a_span_exposes_the_parts_it_was_created_with(provider: Any) -> None:
     tracer = provider.get_tracer("test")
     span = tracer.start_span("span", record_exception=False, set_status_on_exception=False)
     assert span._sampler is provider.sampler
@@ -288,7 +288,7 @@ def test_a_span_has_what_it_was_made_with(provider: Any) -> None:
     assert (span._record_exception, span._set_status_on_exception) == (False, False)
 
 
-def test_a_parent_is_one_object_with_its_spans_context(either: Any) -> None:
+def test_the_parent_attribute_is_the_same_object_as_the_parents_context(either: Any) -> None:
     with either.start_as_current_span("parent") as parent, either.start_as_current_span("child") as child:
         assert child.parent is parent.get_span_context()
 
@@ -302,10 +302,10 @@ def test_a_span_keeps_the_resource_that_it_started_with(kind: Any) -> None:
     assert provider.get_tracer("test").start_span("span").resource is provider.resource
 
 
-# --- Methods that somebody replaced ----------------------------------------------------------------------------------
+# --- Replaced methods ------------------------------------------------------------------------------------------------
 
 
-def test_a_subclass_of_the_tracer_starts_current_spans_its_own_way(provider: Any) -> None:
+def test_start_as_current_span_calls_start_span_of_a_subclass(provider: Any) -> None:
     class Named(Tracer):
         def start_span(self, name: str, *args: Any, **kwargs: Any) -> Any:
             return super().start_span(f"my {name}", *args, **kwargs)
@@ -357,6 +357,6 @@ def test_methods_replaced_on_a_class_are_called(kind: Any, monkeypatch: pytest.M
     assert called == ["start_span", "end"]
 
 
-def test_the_classes_are_the_ones_at_the_top() -> None:
+def test_the_private_classes_are_the_exported_ones() -> None:
     assert otel_rs.trace.Span is Span
     assert otel_rs.trace.Tracer is Tracer

@@ -1,4 +1,4 @@
-"""The read side of a span: every property, and the JSON form, are the stock SDK's for the same program."""
+"""Reading a span: for the same program, every property and the JSON form equal the stock SDK's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import otel_rs
 from otel_rs.trace import TracerProvider
 
 from ..support.span_programs import LOCAL, PROGRAMS, REMOTE, WITH_STATE, Program
-from .test_span_encoding import NOW, much_of_everything
+from .test_span_encoding import NOW, large_program
 
 pytestmark = pytest.mark.sanitize
 
@@ -38,7 +38,7 @@ def run(kind: type[Any], program: Program, **arguments: Any) -> tuple[Any, ...]:
 
 
 class Comparer:
-    """Ids by order of appearance, and no times of this run."""
+    """Converts spans for comparison: ids become numbers in order of appearance, and current times are removed."""
 
     def __init__(self) -> None:
         self._ids: dict[int, int] = {}
@@ -66,7 +66,7 @@ class Comparer:
 
     @classmethod
     def plain(cls, value: Any) -> Any:
-        """Instances of subclasses read as what they are instances of: equal, but of the plain type."""
+        """Converts instances of subclasses of plain types to the plain type, because we return those."""
         for kind in (str, bool, int, float, bytes):
             if isinstance(value, kind):
                 return value if kind is bool else kind.__new__(kind, kind.__getnewargs__(value)[0])
@@ -114,10 +114,10 @@ def test_every_property_is_that_of_the_stock_sdk(program: Program) -> None:
 @pytest.mark.parametrize(
     "limits", [{"max_attributes": 2, "max_events": 2, "max_links": 2, "max_attribute_length": 3}, {"max_attributes": 0}]
 )
-def test_what_limits_dropped_is_counted_as_by_the_stock_sdk(limits: dict[str, int]) -> None:
+def test_parts_dropped_by_limits_are_counted_as_in_the_stock_sdk(limits: dict[str, int]) -> None:
     stock, native = Comparer(), Comparer()
-    expected = [stock.span(s) for s in run(sdk.TracerProvider, much_of_everything, span_limits=SpanLimits(**limits))]
-    got = [native.span(s) for s in run(TracerProvider, much_of_everything, span_limits=SpanLimits(**limits))]
+    expected = [stock.span(s) for s in run(sdk.TracerProvider, large_program, span_limits=SpanLimits(**limits))]
+    got = [native.span(s) for s in run(TracerProvider, large_program, span_limits=SpanLimits(**limits))]
     assert got == expected
 
 
@@ -140,14 +140,14 @@ def test_json_is_that_of_the_stock_sdk(indent: int | None) -> None:
     assert texts(TracerProvider) == texts(sdk.TracerProvider)
 
 
-def test_json_can_be_made_while_the_span_is_recorded(tracer: Any) -> None:
+def test_to_json_works_while_the_span_is_recording(tracer: Any) -> None:
     span = tracer.start_span("open", attributes={"a": 1})
     content = json.loads(span.to_json())
     assert (content["name"], content["attributes"], content["end_time"]) == ("open", {"a": 1}, None)
     span.end()
 
 
-def test_properties_can_be_read_while_the_span_is_recorded(tracer: Any) -> None:
+def test_properties_can_be_read_while_the_span_is_recording(tracer: Any) -> None:
     span = tracer.start_span("open", attributes={"a": 1}, links=[Link(LOCAL)])
     assert span.end_time is None
     span.set_attribute("b", [1])
@@ -194,7 +194,7 @@ def test_properties_cannot_be_set(tracer: Any) -> None:
     span.end()
 
 
-def test_a_span_is_what_the_api_and_the_sdk_call_one(tracer: Any) -> None:
+def test_a_span_is_an_instance_of_the_api_and_sdk_classes(tracer: Any) -> None:
     span = tracer.start_span("span")
     assert isinstance(span, trace.Span)
     assert isinstance(span, sdk.Span)
@@ -209,7 +209,7 @@ def test_the_representation_names_the_span_and_its_context(tracer: Any) -> None:
     span.end()
 
 
-def test_the_deprecated_instrumentation_info_is_there(tracer: Any) -> None:
+def test_the_deprecated_instrumentation_info_exists(tracer: Any) -> None:
     span = tracer.start_span("span")
     with pytest.warns(DeprecationWarning, match="instrumentation_scope"):
         info = span.instrumentation_info
@@ -217,7 +217,7 @@ def test_the_deprecated_instrumentation_info_is_there(tracer: Any) -> None:
     span.end()
 
 
-def test_a_span_can_be_referred_to_weakly_compared_and_hashed(tracer: Any) -> None:
+def test_a_span_supports_weak_references_comparison_and_hashing(tracer: Any) -> None:
     span, other = tracer.start_span("span"), tracer.start_span("span")
     assert weakref.ref(span)() is span
     assert span == span
@@ -227,8 +227,8 @@ def test_a_span_can_be_referred_to_weakly_compared_and_hashed(tracer: Any) -> No
     other.end()
 
 
-def test_others_may_leave_attributes_of_their_own_on_a_span(tracer: Any) -> None:
-    """Instrumentation packages do."""
+def test_instrumentations_can_set_python_attributes_on_a_span(tracer: Any) -> None:
+    """Some instrumentation packages do this."""
     span = tracer.start_span("span")
     span.anything = 1
     assert span.anything == 1
@@ -246,7 +246,7 @@ def test_an_integer_beyond_64_bits_reads_as_it_was_set(tracer: Any, memory: Any)
 
 
 @pytest.mark.parametrize("lossy", [2**64, "\ud800"], ids=["huge integer", "lone surrogate"])
-def test_a_container_with_a_lossy_value_reads_as_it_was_when_it_was_set(tracer: Any, lossy: Any) -> None:
+def test_a_container_with_a_lossy_value_reads_as_it_was_at_the_time_of_the_call(tracer: Any, lossy: Any) -> None:
     value = [1, lossy]
     span = tracer.start_span("span", attributes={"list": value, "mapping": {"a": value}})
     span.end()

@@ -1,4 +1,4 @@
-"""Sampling: the stock samplers decide natively as they do in Python, any other is asked as upstream asks it."""
+"""Sampling: native stock samplers decide as they do in Python; all other samplers are called as in the stock SDK."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def outcome(span: Any) -> Any:
 
 
 class Ids(RandomIdGenerator):
-    """Trace ids in a row."""
+    """Returns the trace ids of a list, one after another."""
 
     def __init__(self, ids: list[int]) -> None:
         self.ids = iter(ids)
@@ -186,7 +186,7 @@ THRESHOLD = "8" + "0" * 13
 
 
 class Tagging(ComposableSampler):
-    """One of the user's own, with all that an intent can say."""
+    """A custom sampler whose intent sets every field."""
 
     def sampling_intent(self, *arguments: Any, **keywords: Any) -> SamplingIntent:
         return SamplingIntent(0, True, {"tagged": True}, lambda state: state.add("tag", "1"))
@@ -221,14 +221,14 @@ COMPOSITE_PARENTS = {
 }
 
 
-@pytest.mark.parametrize("around", [lambda s: s, ParentBased, AlwaysRecordSampler], ids=lambda a: a.__name__)
+@pytest.mark.parametrize("wrap", [lambda s: s, ParentBased, AlwaysRecordSampler], ids=lambda a: a.__name__)
 @pytest.mark.parametrize("context", COMPOSITE_PARENTS.values(), ids=COMPOSITE_PARENTS.keys())
 @pytest.mark.parametrize("composable", COMPOSITE.values(), ids=COMPOSITE.keys())
 def test_a_composite_sampler_decides_as_in_the_stock_sdk(
-    composable: ComposableSampler, context: Any, around: Callable[[Sampler], Sampler]
+    composable: ComposableSampler, context: Any, wrap: Callable[[Sampler], Sampler]
 ) -> None:
     ids = [random.getrandbits(128) for _ in range(8)]
-    sampler = around(composite_sampler(composable))
+    sampler = wrap(composite_sampler(composable))
 
     def outcomes(kind: type[Any]) -> list[Any]:
         provider = kind(sampler=sampler, shutdown_on_exit=False, id_generator=Ids([*ids, *ids, *ids]))
@@ -257,7 +257,7 @@ def test_a_composite_sampler_writes_its_threshold_on_the_wire(http_receiver: Any
     assert [(span.name, span.trace_state) for span in http_receiver.spans()] == [("1", "ot=th:8")]
 
 
-# --- By environment --------------------------------------------------------------------------------------------------
+# --- From the environment --------------------------------------------------------------------------------------------
 
 ENVIRONMENTS = [
     (name, argument)
@@ -305,18 +305,18 @@ def test_the_default_follows_the_parent(make_provider_of: Any) -> None:
     assert recorded == [True, True, False, True, False, True, False, False]
 
 
-def test_an_argument_counts_and_not_the_environment(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_argument_overrides_the_environment(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     provider = make_provider_of(sampler=ALWAYS_ON)
     assert provider.sampler is ALWAYS_ON
     assert provider.get_tracer("test").start_span("span").is_recording()
 
 
-# --- Samplers of the user's own --------------------------------------------------------------------------------------
+# --- Custom samplers -------------------------------------------------------------------------------------------------
 
 
-class Asked(Sampler):
-    """Notes the questions, bound to upstream's parameters, and answers as told."""
+class CustomSampler(Sampler):
+    """Records its calls by the names of upstream's parameters, and returns the answer that it was created with."""
 
     def __init__(self, answer: Callable[[], Any] = lambda: SamplingResult(Decision.RECORD_AND_SAMPLE)) -> None:
         self.answer = answer
@@ -336,7 +336,7 @@ class Asked(Sampler):
 LINKS = [Link(LOCAL)]
 
 
-def ask_in_many_ways(tracer: Any) -> None:
+def start_spans_in_many_ways(tracer: Any) -> None:
     tracer.start_span("plain")
     tracer.start_span("all", PARENTS["remote, sampled"], SpanKind.SERVER, {"a": [1]}, LINKS)
     tracer.start_span("named", kind=SpanKind.CLIENT, attributes={}, links=())
@@ -348,16 +348,16 @@ def ask_in_many_ways(tracer: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "around",
+    "wrap",
     [lambda s: s, ParentBased, lambda s: ParentBased(ALWAYS_OFF, s, s, s, s), lambda s: ParentBased(ParentBased(s))],
     ids=["alone", "root of a parent-based", "below a parent", "nested twice"],
 )
-def test_it_is_asked_what_the_stock_sdk_asks(around: Callable[[Sampler], Sampler]) -> None:
+def test_a_custom_sampler_gets_the_same_arguments_as_in_the_stock_sdk(wrap: Callable[[Sampler], Sampler]) -> None:
     def questions(kind: type[Any]) -> list[dict[str, Any]]:
-        sampler = Asked()
+        sampler = CustomSampler()
         ids = Ids(list(range(1, 10)))
-        ask_in_many_ways(
-            kind(sampler=around(sampler), shutdown_on_exit=False, id_generator=ids).get_tracer("test")  # type: ignore
+        start_spans_in_many_ways(
+            kind(sampler=wrap(sampler), shutdown_on_exit=False, id_generator=ids).get_tracer("test")  # type: ignore
         )
         return sampler.questions
 
@@ -366,8 +366,8 @@ def test_it_is_asked_what_the_stock_sdk_asks(around: Callable[[Sampler], Sampler
     assert questions(TracerProvider) == expected
 
 
-def test_its_attributes_are_the_spans(make_provider_of: Any) -> None:
-    """They replace those given: a sampler that wants both returns both."""
+def test_the_samplers_attributes_become_the_spans(make_provider_of: Any) -> None:
+    """They replace the initial attributes: a sampler that wants to keep those returns them, too."""
     answers = iter(
         [
             SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler": "x", "list": [1]}),
@@ -376,15 +376,15 @@ def test_its_attributes_are_the_spans(make_provider_of: Any) -> None:
             SamplingResult(Decision.DROP, {"sampler": "z"}),
         ]
     )
-    tracer = make_provider_of(sampler=Asked(lambda: next(answers))).get_tracer("test")
+    tracer = make_provider_of(sampler=CustomSampler(lambda: next(answers))).get_tracer("test")
     spans = [tracer.start_span("span", attributes={"given": 1}) for _ in range(4)]
     assert [dict(span.attributes) for span in spans[:3]] == [{"sampler": "x", "list": (1,)}, {"sampler": "y"}, {}]
     assert not spans[3].is_recording()
 
 
 @pytest.mark.parametrize("decision", Decision)
-def test_its_trace_state_is_the_spans_and_the_childrens(make_provider_of: Any, decision: Decision) -> None:
-    sampler = Asked(lambda: SamplingResult(decision, None, STATE))
+def test_the_samplers_trace_state_goes_to_the_span_and_its_children(make_provider_of: Any, decision: Decision) -> None:
+    sampler = CustomSampler(lambda: SamplingResult(decision, None, STATE))
     tracer = make_provider_of(sampler=ParentBased(sampler)).get_tracer("test")
     with tracer.start_as_current_span("root") as root:
         child = tracer.start_span("child")
@@ -393,9 +393,11 @@ def test_its_trace_state_is_the_spans_and_the_childrens(make_provider_of: Any, d
     assert child.is_recording() is decision.is_sampled()
 
 
-def test_its_attributes_and_trace_state_are_exported(receiver: Any, provider_to: Any) -> None:
+def test_the_samplers_attributes_and_trace_state_are_exported(receiver: Any, provider_to: Any) -> None:
     sampler = ParentBased(
-        Asked(lambda: SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler.rule": "all", "sampler.rate": 0.5}, STATE))
+        CustomSampler(
+            lambda: SamplingResult(Decision.RECORD_AND_SAMPLE, {"sampler.rule": "all", "sampler.rate": 0.5}, STATE)
+        )
     )
     provider = provider_to(receiver, sampler=sampler)
     tracer = provider.get_tracer("test")
@@ -411,13 +413,13 @@ def test_its_attributes_and_trace_state_are_exported(receiver: Any, provider_to:
     assert root.trace_state == child.trace_state == "vendor=1,other=2"
 
 
-def test_without_a_trace_state_it_ends_the_parents(make_provider_of: Any) -> None:
-    tracer = make_provider_of(sampler=Asked()).get_tracer("test")
+def test_a_sampling_result_without_trace_state_removes_the_parents(make_provider_of: Any) -> None:
+    tracer = make_provider_of(sampler=CustomSampler()).get_tracer("test")
     span = tracer.start_span("span", trace.set_span_in_context(trace.NonRecordingSpan(WITH_STATE)))
     assert span.get_span_context().trace_state == TraceState()
 
 
-def test_a_subclass_of_a_stock_sampler_is_asked(make_provider_of: Any) -> None:
+def test_a_subclass_of_a_stock_sampler_is_called(make_provider_of: Any) -> None:
     class Never(ParentBased):
         def should_sample(self, *arguments: Any, **keywords: Any) -> SamplingResult:
             return SamplingResult(Decision.DROP)
@@ -431,7 +433,7 @@ def test_a_subclass_of_a_stock_sampler_is_asked(make_provider_of: Any) -> None:
 
 
 def test_spans_that_a_sampler_starts(make_provider_of: Any) -> None:
-    class Starts(Asked):
+    class Starts(CustomSampler):
         def should_sample(self, *arguments: Any, **keywords: Any) -> SamplingResult:
             if arguments[2] == "outer":
                 tracer.start_span("inner").end()
@@ -455,12 +457,12 @@ def raises(error: BaseException) -> Callable[[], Any]:
     [raises(RuntimeError("no idea")), lambda: None, lambda: "yes", lambda: SamplingResult("yes")],  # type: ignore
     ids=["raises", "None", "text", "no decision"],
 )
-@pytest.mark.parametrize("around", [lambda s: s, ParentBased], ids=["alone", "within a parent-based"])
-def test_a_sampler_that_does_not_answer_costs_the_span_and_a_line(
-    provider: Any, memory: InMemorySpanExporter, log: Any, answer: Callable[[], Any], around: Callable[[Any], Any]
+@pytest.mark.parametrize("wrap", [lambda s: s, ParentBased], ids=["alone", "within a parent-based"])
+def test_a_sampler_without_a_valid_answer_drops_the_span_and_is_logged(
+    provider: Any, memory: InMemorySpanExporter, log: Any, answer: Callable[[], Any], wrap: Callable[[Any], Any]
 ) -> None:
     tracer = provider.get_tracer("test")
-    tracer.sampler = around(Asked(answer))
+    tracer.sampler = wrap(CustomSampler(answer))
     with tracer.start_as_current_span("span", context_api.Context()) as span:
         assert not span.is_recording()
         assert span.get_span_context().is_valid
@@ -472,7 +474,7 @@ def test_a_sampler_that_does_not_answer_costs_the_span_and_a_line(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_an_interrupt_in_a_sampler_reaches_the_application(make_provider_of: Any, error: Any) -> None:
-    tracer = make_provider_of(sampler=Asked(raises(error()))).get_tracer("test")
+    tracer = make_provider_of(sampler=CustomSampler(raises(error()))).get_tracer("test")
     with pytest.raises(error):
         tracer.start_span("span")
     with pytest.raises(error), tracer.start_as_current_span("span"):
@@ -482,7 +484,7 @@ def test_an_interrupt_in_a_sampler_reaches_the_application(make_provider_of: Any
 
 def test_a_tracers_sampler_can_be_replaced_while_running(make_provider_of: Any) -> None:
     tracer = make_provider_of(sampler=ALWAYS_ON).get_tracer("test")
-    sampler = Asked(lambda: SamplingResult(Decision.RECORD_ONLY))
+    sampler = CustomSampler(lambda: SamplingResult(Decision.RECORD_ONLY))
     outcomes = []
     for replacement in (ALWAYS_OFF, sampler, TraceIdRatioBased(0), ALWAYS_ON):
         tracer.sampler = replacement
@@ -508,7 +510,7 @@ def test_a_sampler_is_replaced_while_threads_start_spans(provider: Any) -> None:
     for thread in threads:
         thread.start()
     for _ in range(500):
-        for sampler in (ALWAYS_OFF, ParentBased(Asked()), TraceIdRatioBased(0.5)):
+        for sampler in (ALWAYS_OFF, ParentBased(CustomSampler()), TraceIdRatioBased(0.5)):
             tracer.sampler = sampler
     stop.set()
     for thread in threads:
@@ -569,7 +571,7 @@ def test_always_record_shows_processors_every_span_and_exports_the_sampled_ones(
     assert [span.name for span in receiver.spans()] == ["child of sampled", "sampled"]
 
 
-def test_a_dropped_span_hands_its_identity_on(make_provider_of: Any) -> None:
+def test_children_of_a_dropped_span_get_its_context(make_provider_of: Any) -> None:
     tracer = make_provider_of(sampler=ALWAYS_OFF).get_tracer("test")
     with tracer.start_as_current_span("outer") as outer:
         assert trace.get_current_span() is outer
@@ -589,7 +591,7 @@ def test_a_dropped_span_of_a_remote_parent_stays_in_its_trace(make_provider_of: 
     assert (own.trace_id, own.trace_state, own.trace_flags, own.is_remote) == (TRACE_ID, STATE, 0, False)
 
 
-def test_a_dropped_span_takes_every_call_and_does_nothing(make_provider_of: Any) -> None:
+def test_every_call_on_a_dropped_span_does_nothing(make_provider_of: Any) -> None:
     span = make_provider_of(sampler=ALWAYS_OFF).get_tracer("test").start_span("span", attributes={"a": 1})
     assert isinstance(span, trace.Span)
     assert isinstance(span, trace.NonRecordingSpan)
@@ -609,7 +611,7 @@ def test_a_dropped_span_takes_every_call_and_does_nothing(make_provider_of: Any)
     assert repr(span) == repr(trace.NonRecordingSpan(span.get_span_context()))
 
 
-def test_a_dropped_span_is_of_our_class(provider: Any) -> None:
+def test_a_dropped_span_has_our_class(provider: Any) -> None:
     tracer = provider.get_tracer("test")
     tracer.sampler = ALWAYS_OFF
     assert type(tracer.start_span("span")) is otel_rs.trace.NonRecordingSpan

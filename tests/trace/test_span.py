@@ -1,4 +1,4 @@
-"""A span as the application writes it: what it accepts, what it says in the log, and what it never does."""
+"""A span as the application writes it: what it accepts, what it logs, and that it never raises."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_start_on_a_started_span_warns(either: Any, log: Any) -> None:
     assert span.start_time == 5
 
 
-def test_cannot_be_made_without_a_tracer() -> None:
+def test_a_span_cannot_be_constructed_directly() -> None:
     from otel_rs.trace import Span
 
     with pytest.raises(TypeError, match="Span must be instantiated via a tracer"):
@@ -115,7 +115,7 @@ def test_every_parameter_can_be_named(either: Any) -> None:
 
 
 @pytest.mark.parametrize("truth", [1, 0, None, "", "yes"])
-def test_flags_are_taken_by_their_truth(either: Any, truth: Any) -> None:
+def test_flags_are_converted_to_bool(either: Any, truth: Any) -> None:
     with (
         pytest.raises(ValueError, match="x"),
         either.start_as_current_span(
@@ -127,7 +127,7 @@ def test_flags_are_taken_by_their_truth(either: Any, truth: Any) -> None:
     assert span.is_recording() == (not truth)
 
 
-# --- Bad values: nothing is raised, the span and its batch survive ---------------------------------------------------
+# --- Bad values: nothing raises, and the span and its batch are exported ---------------------------------------------
 
 
 class RaisesInStr:
@@ -219,7 +219,9 @@ HOSTILE: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_value_costs_at_most_itself(make: Callable[[], Any], http_receiver: Any, provider_to: Any) -> None:
+def test_a_bad_attribute_value_affects_only_itself(
+    make: Callable[[], Any], http_receiver: Any, provider_to: Any
+) -> None:
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
     with tracer.start_as_current_span("hostile", attributes={"plain": 1, "initial": make()}) as span:
@@ -240,7 +242,7 @@ def test_a_hostile_value_costs_at_most_itself(make: Callable[[], Any], http_rece
 
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_value_does_no_harm_as_anything_else(make: Callable[[], Any], tracer: Any, memory: Any) -> None:
+def test_a_bad_value_as_any_other_argument_does_no_harm(make: Callable[[], Any], tracer: Any, memory: Any) -> None:
     value = make()
     span = tracer.start_span("span", attributes=value, links=[])
     span.set_attributes(value)
@@ -256,7 +258,7 @@ def test_a_hostile_value_does_no_harm_as_anything_else(make: Callable[[], Any], 
     assert len(memory.get_finished_spans()) == 1
 
 
-def test_a_hostile_name_and_time_reach_the_wire_as_something(http_receiver: Any, provider_to: Any) -> None:
+def test_a_span_with_a_bad_name_and_time_is_exported(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     tracer = provider.get_tracer("test")
     names = [1, None, b"bytes", "\ud800", RaisesInStr(), ["a"]]
@@ -329,7 +331,7 @@ def test_a_value_whose_str_starts_and_ends_spans(tracer: Any, memory: Any) -> No
     assert all(dict(span.attributes) == {"list": (1,), "more": ("x",)} for span in inner)
 
 
-def test_a_value_whose_str_writes_to_this_very_span(tracer: Any, memory: Any) -> None:
+def test_a_value_whose_str_writes_to_the_same_span(tracer: Any, memory: Any) -> None:
     class Writes:
         def __str__(self) -> str:
             span.set_attribute("written", 1)
@@ -360,7 +362,7 @@ def test_a_value_whose_str_writes_to_this_very_span(tracer: Any, memory: Any) ->
     ],
     ids=["set_attribute", "set_attributes", "add_event", "add_link", "update_name", "record_exception", "end"],
 )
-def test_a_value_whose_str_ends_this_very_span(
+def test_a_value_whose_str_ends_the_same_span(
     write: Callable[[Any, Any], None], http_receiver: Any, provider_to: Any
 ) -> None:
     class Ends(Exception):
@@ -378,8 +380,8 @@ def test_a_value_whose_str_ends_this_very_span(
     assert len(http_receiver.spans()) == 1
 
 
-def test_what_is_replaced_may_end_the_span_when_it_dies(http_receiver: Any, provider_to: Any) -> None:
-    """A reference that the span gives up can run `__del__`."""
+def test_the_destructor_of_a_replaced_value_may_end_the_span(http_receiver: Any, provider_to: Any) -> None:
+    """When the span releases a reference, `__del__` can run."""
 
     class EndsInDel(int):
         def __del__(self) -> None:
@@ -395,7 +397,7 @@ def test_what_is_replaced_may_end_the_span_when_it_dies(http_receiver: Any, prov
     assert len(http_receiver.spans()) == 1
 
 
-def test_a_name_that_is_replaced_may_end_the_span_when_it_dies(tracer: Any, memory: Any) -> None:
+def test_the_destructor_of_a_replaced_name_may_end_the_span(tracer: Any, memory: Any) -> None:
     class EndsInDel(str):
         def __del__(self) -> None:
             span.end()
@@ -445,7 +447,7 @@ def test_a_value_whose_conversion_raises_is_dropped_with_one_line(tracer: Any, l
 
 
 @pytest.mark.parametrize("attributes", [1, "text", [1], [("a", 1)], object(), None])
-def test_attributes_that_are_no_mapping_are_ignored(tracer: Any, memory: Any, attributes: Any) -> None:
+def test_attributes_that_are_not_a_mapping_are_ignored(tracer: Any, memory: Any, attributes: Any) -> None:
     with tracer.start_as_current_span("span", attributes=attributes) as span:
         span.set_attributes(attributes)
         span.add_event("event", attributes)
@@ -455,7 +457,7 @@ def test_attributes_that_are_no_mapping_are_ignored(tracer: Any, memory: Any, at
 
 
 @pytest.mark.parametrize("status", [None, 1, "OK", object()])
-def test_a_status_that_is_none_is_ignored(either: Any, status: Any) -> None:
+def test_an_invalid_status_is_ignored(either: Any, status: Any) -> None:
     span = either.start_span("span")
     span.set_status(status)
     span.end()
@@ -470,7 +472,7 @@ def test_links_after_a_bad_one_are_kept(tracer: Any, memory: Any) -> None:
     assert len(span.links) == 2
 
 
-def test_links_that_are_none_or_no_sequence_do_no_harm(tracer: Any, memory: Any) -> None:
+def test_links_that_are_none_or_not_a_sequence_do_no_harm(tracer: Any, memory: Any) -> None:
     for links in (None, [None], 5, ["text"], [object()], {}):
         tracer.start_span("span", links=links).end()
     assert [len(span.links) for span in memory.get_finished_spans()] == [0] * 6
@@ -489,7 +491,7 @@ def test_a_link_to_ids_out_of_range_does_no_harm(http_receiver: Any, provider_to
     assert span.links[-1].span_id == LOCAL.span_id.to_bytes(8, "big")
 
 
-def test_an_exception_whose_str_raises_is_let_through_and_the_span_ends(tracer: Any, memory: Any) -> None:
+def test_an_exception_whose_str_raises_propagates_and_the_span_ends(tracer: Any, memory: Any) -> None:
     class Unprintable(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text")
@@ -580,7 +582,7 @@ def test_a_span_in_a_cycle_with_itself_is_collected(http_receiver: Any, provider
     assert collected(reference)
 
 
-def test_a_span_in_a_cycle_with_a_value_of_its_own_is_collected(tracer: Any, collected: Any) -> None:
+def test_a_span_in_a_cycle_with_one_of_its_values_is_collected(tracer: Any, collected: Any) -> None:
     class Huge(int):
         pass
 
@@ -593,7 +595,7 @@ def test_a_span_in_a_cycle_with_a_value_of_its_own_is_collected(tracer: Any, col
     assert collected(reference)
 
 
-def test_setting_attributes_for_ever_does_not_grow_the_span(tracer: Any) -> None:
+def test_setting_attributes_without_end_does_not_grow_the_span(tracer: Any) -> None:
     import tracemalloc
 
     span = tracer.start_span("span")
@@ -610,10 +612,10 @@ def test_setting_attributes_for_ever_does_not_grow_the_span(tracer: Any) -> None
     span.end()
 
 
-# --- Values that unfold, interrupts on the way, blocks within themselves ---------------------------------------------
+# --- Values that expand, interrupts, nested blocks -------------------------------------------------------------------
 
 
-def test_shared_containers_that_unfold_without_bound_cost_themselves(tracer: Any, log: Any) -> None:
+def test_shared_containers_that_expand_without_bound_are_dropped(tracer: Any, log: Any) -> None:
     value: list[Any] = [1]
     for _ in range(100):
         value = [value, value]
@@ -625,7 +627,7 @@ def test_shared_containers_that_unfold_without_bound_cost_themselves(tracer: Any
     assert any("more than" in line for line in log())
 
 
-def test_a_list_in_itself_is_kept_up_to_there(tracer: Any) -> None:
+def test_a_list_that_contains_itself_is_cut_there(tracer: Any) -> None:
     value: list[Any] = [1]
     value += [value, value]
     span = tracer.start_span("span")
@@ -648,7 +650,7 @@ def test_an_interrupt_while_a_trace_state_is_encoded_reaches_the_application(pro
     assert [span.name for span in receiver.spans()] == ["span"]
 
 
-def test_an_interrupt_in_one_processor_does_not_cut_another_short(provider: Any) -> None:
+def test_an_interrupt_in_one_processor_does_not_skip_the_next(provider: Any) -> None:
     class Interrupts(SpanProcessor):
         def on_end(self, span: Any) -> None:
             raise KeyboardInterrupt
@@ -668,7 +670,7 @@ def test_an_interrupt_in_one_processor_does_not_cut_another_short(provider: Any)
     assert works.finished
 
 
-def test_a_block_that_its_own_start_enters_again_is_refused(provider: Any, log: Any) -> None:
+def test_a_processor_cannot_enter_the_block_that_is_starting(provider: Any, log: Any) -> None:
     class Enters(SpanProcessor):
         block: Any = None
 

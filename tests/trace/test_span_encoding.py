@@ -1,4 +1,4 @@
-"""What otel-rs sends, decoded by google's protobuf, is what the stock SDK and encoder make of the same program."""
+"""otel-rs sends the same as the stock SDK and encoder for the same program; google's protobuf decodes both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentelemetry.trace import Link, SpanContext, TraceFlags, TraceState
 from ..support import span_programs
 from ..support.span_programs import LOCAL, PROGRAMS, REMOTE, WITH_STATE, Program
 
-# Times around now are those of this run; the programs' explicit ones are not.
+# Times near the current time belong to this run; the explicit times in the programs are far from it.
 NOW = range(1_740_000_000_000_000_000, 4_000_000_000_000_000_000)
 _ADDRESS = re.compile(r"0x[0-9a-f]{8,}")
 _TRACEBACK_LINE = re.compile(r'  File ".*\n(?:    .*\n)*')
@@ -46,7 +46,7 @@ def native(http_receiver: Any, provider_to: Callable[..., Any]) -> Callable[...,
 
 
 def comparable(request: ExportTraceServiceRequest, link_trace_state: bool = True) -> str:
-    """The request as text, with ids by order of appearance, without the times of this run and traceback lines."""
+    """The request as text: ids become numbers in order of appearance; current times and traceback lines are removed."""
     names: dict[bytes, bytes] = {b"": b""}
 
     def known(id: bytes) -> bytes:
@@ -73,7 +73,7 @@ def comparable(request: ExportTraceServiceRequest, link_trace_state: bool = True
     return _ADDRESS.sub("0x", str(request))
 
 
-# docs/differences.md: the encoder upstream takes str() of keys within mappings, we take the text itself.
+# docs/differences.md: in mappings, upstream's encoder calls str() on keys; we use the text itself.
 DIFFERENT = {"value: mapping of text enums"}
 
 
@@ -81,8 +81,8 @@ DIFFERENT = {"value: mapping of text enums"}
     "program",
     [pytest.param(program, id=name) for name, program in PROGRAMS.items() if name not in DIFFERENT],
 )
-def test_the_wire_is_that_of_the_stock_sdk(program: Program, native: Callable[..., Any]) -> None:
-    # Upstream leaves a link's trace state out.
+def test_the_wire_form_equals_the_stock_sdks(program: Program, native: Callable[..., Any]) -> None:
+    # Upstream does not send a link's trace state.
     expected = comparable(stock(program))
     assert comparable(native(program), link_trace_state=False) == expected
 
@@ -109,12 +109,12 @@ LIMITS = {
 }
 
 
-def much_of_everything(tracer: Any) -> None:
+def large_program(tracer: Any) -> None:
     attributes: dict[Any, Any] = {f"key{number}": f"value {number} é🦀🦀" for number in range(5)}
     attributes["list"] = ["abcdefgh", ["abcdefgh"], {"key longer than that": "abcdefgh"}, b"abcdefgh"]
     attributes["object"] = span_programs.WithStr()
     attributes[""] = "no key"
-    # One Link object each: the stock SDK changes the one it is given.
+    # Each gets its own Link object, because the stock SDK modifies it.
     links = [Link(LOCAL, attributes) for _ in range(5)]
     with tracer.start_as_current_span("much", attributes=attributes, links=links) as span:
         for number in range(5):
@@ -128,8 +128,8 @@ def much_of_everything(tracer: Any) -> None:
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS.keys())
 def test_limits_drop_what_the_stock_sdk_drops(limits: dict[str, int], native: Callable[..., Any]) -> None:
-    expected = comparable(stock(much_of_everything, span_limits=SpanLimits(**limits)))
-    assert comparable(native(much_of_everything, span_limits=SpanLimits(**limits))) == expected
+    expected = comparable(stock(large_program, span_limits=SpanLimits(**limits)))
+    assert comparable(native(large_program, span_limits=SpanLimits(**limits))) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_limits_come_from_the_environment(
     variable: str, native: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "2")
-    assert comparable(native(much_of_everything)) == comparable(stock(much_of_everything))
+    assert comparable(native(large_program)) == comparable(stock(large_program))
 
 
 def test_default_limits_are_128(native: Callable[..., Any]) -> None:
@@ -202,7 +202,7 @@ def test_the_trace_state_of_a_link_is_sent(native: Callable[..., Any]) -> None:
     assert link.trace_state == "a=1,b@c=x y"
 
 
-def test_a_link_that_is_valid_by_its_trace_state_alone_is_sent(native: Callable[..., Any]) -> None:
+def test_a_link_with_only_a_trace_state_is_sent(native: Callable[..., Any]) -> None:
     context = SpanContext(0, 0, False, TraceFlags(0), TraceState([("a", "1")]))
 
     def run(tracer: Any) -> None:
@@ -213,7 +213,7 @@ def test_a_link_that_is_valid_by_its_trace_state_alone_is_sent(native: Callable[
     assert comparable(native(run), link_trace_state=False) == expected
 
 
-def test_the_trace_state_of_a_parent_is_handed_on(native: Callable[..., Any]) -> None:
+def test_children_inherit_the_trace_state_of_the_parent(native: Callable[..., Any]) -> None:
     request = native(span_programs.parents_of_every_kind)
     states = [span.trace_state for span in request.resource_spans[0].scope_spans[0].spans]
     assert states.count("a=1,b@c=x y") == 2

@@ -1,4 +1,4 @@
-"""Python span processors: what they are called with, in which order, and what they may do meanwhile."""
+"""Python span processors: their arguments, the order of calls, and what they may do in a call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CALLS = ["on_start", "_on_ending", "on_end"]
 
 
 class Recording(SpanProcessor):
-    """Notes every call: its own name, the method, the arguments as they came."""
+    """Records every call: the processor's name, the method and the arguments."""
 
     def __init__(self, calls: list[Any], name: str = "") -> None:
         self.calls, self.name = calls, name
@@ -47,7 +47,7 @@ class Recording(SpanProcessor):
 
 
 class Calling(SpanProcessor):
-    """Calls a function at the steps it is given for, or at each."""
+    """Calls a function at the given steps, or at every step."""
 
     def __init__(self, function: Callable[[Any], Any], *steps: str) -> None:
         self.function, self.steps = function, steps or CALLS
@@ -74,7 +74,7 @@ def calls() -> list[Any]:
 # --- Arguments and order ---------------------------------------------------------------------------------------------
 
 
-def test_the_arguments_are_upstreams(make_provider_of: Any, calls: list[Any]) -> None:
+def test_processors_get_the_same_arguments_as_in_the_stock_sdk(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
     span = tracer.start_span("span")
     span.end()
@@ -90,15 +90,15 @@ def test_the_arguments_are_upstreams(make_provider_of: Any, calls: list[Any]) ->
     assert isinstance(ended, sdk.ReadableSpan)
 
 
-def test_the_parent_context_is_the_one_given(make_provider_of: Any, calls: list[Any]) -> None:
+def test_on_start_gets_the_parent_context_that_was_passed(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
-    given = context_api.set_value("key", "value", trace.set_span_in_context(trace.NonRecordingSpan(REMOTE)))
-    with tracer.start_as_current_span("root"), tracer.start_as_current_span("block", given):
-        tracer.start_span("span", given)
+    explicit = context_api.set_value("key", "value", trace.set_span_in_context(trace.NonRecordingSpan(REMOTE)))
+    with tracer.start_as_current_span("root"), tracer.start_as_current_span("block", explicit):
+        tracer.start_span("span", explicit)
         tracer.start_span("child")
     contexts = [keywords["parent_context"] for _, method, _, keywords in calls if method == "on_start"]
-    assert contexts == [None, given, given, None]
-    assert contexts[1] is contexts[2] is given
+    assert contexts == [None, explicit, explicit, None]
+    assert contexts[1] is contexts[2] is explicit
 
 
 def test_several_processors_are_called_in_the_order_they_were_added(make_provider_of: Any, calls: list[Any]) -> None:
@@ -113,7 +113,7 @@ def test_a_processor_that_is_added_twice_is_called_twice(make_provider_of: Any, 
     assert [method for _, method, *_ in calls] == [method for method in CALLS for _ in range(2)]
 
 
-def test_what_the_span_says_at_every_step(make_provider_of: Any) -> None:
+def test_the_state_of_the_span_at_every_step(make_provider_of: Any) -> None:
     seen = []
 
     def look(span: Any) -> None:
@@ -131,7 +131,7 @@ def test_what_the_span_says_at_every_step(make_provider_of: Any) -> None:
     assert ended[4] == 7
 
 
-def test_the_span_is_not_current_yet_when_it_starts_and_no_more_when_it_ends(make_provider_of: Any) -> None:
+def test_the_span_is_not_current_in_on_start_and_on_end(make_provider_of: Any) -> None:
     current: list[Any] = []
     tracer = make_provider_of(Calling(lambda span: current.append(trace.get_current_span()))).get_tracer("test")
     with tracer.start_as_current_span("outer") as outer, tracer.start_as_current_span("inner"):
@@ -140,20 +140,20 @@ def test_the_span_is_not_current_yet_when_it_starts_and_no_more_when_it_ends(mak
     assert current == [none, outer, outer, outer, none, none]
 
 
-def test_end_is_told_once(make_provider_of: Any, calls: list[Any]) -> None:
+def test_on_end_is_called_once(make_provider_of: Any, calls: list[Any]) -> None:
     span = make_provider_of(Recording(calls)).get_tracer("test").start_span("span")
     for _ in range(3):
         span.end()
     assert [method for _, method, *_ in calls] == CALLS
 
 
-def test_end_is_told_once_when_threads_end_a_span_at_once(make_provider_of: Any, calls: list[Any]) -> None:
+def test_on_end_is_called_once_when_threads_end_a_span_at_once(make_provider_of: Any, calls: list[Any]) -> None:
     tracer = make_provider_of(Recording(calls)).get_tracer("test")
     for _ in range(50):
-        span, together = tracer.start_span("span"), threading.Barrier(4)
+        span, barrier = tracer.start_span("span"), threading.Barrier(4)
 
-        def end(span: Any = span, together: Any = together) -> None:
-            together.wait(DEADLINE_SECONDS)
+        def end(span: Any = span, barrier: Any = barrier) -> None:
+            barrier.wait(DEADLINE_SECONDS)
             span.end()
 
         threads = [threading.Thread(target=end) for _ in range(4)]
@@ -164,8 +164,8 @@ def test_end_is_told_once_when_threads_end_a_span_at_once(make_provider_of: Any,
     assert [method for _, method, *_ in calls if method == "on_end"] == ["on_end"] * 50
 
 
-def test_a_processor_of_another_kind_is_called(provider: Any) -> None:
-    """One that has the methods and derives from nothing."""
+def test_a_processor_without_the_base_class_is_called(provider: Any) -> None:
+    """It has the methods, but no base class."""
     ended = []
 
     class Plain:
@@ -204,7 +204,9 @@ def test_a_processor_may_write_when_the_span_starts(make_provider_of: Any, memor
     assert [event.name for event in span.events] == ["started"]
 
 
-def test_what_a_processor_writes_is_exported_natively(http_receiver: Any, exporter_to: Any, provider: Any) -> None:
+def test_attributes_that_a_processor_writes_are_exported_natively(
+    http_receiver: Any, exporter_to: Any, provider: Any
+) -> None:
     provider.add_span_processor(BatchSpanProcessor(exporter_to(http_receiver)))
     provider.add_span_processor(Calling(lambda span: span.set_attribute("processor", 1), "on_start"))
     provider.get_tracer("test").start_span("span").end()
@@ -227,7 +229,7 @@ def test_a_processor_may_write_when_the_span_is_ending(make_provider_of: Any, me
 
 
 def test_a_processor_cannot_write_when_the_span_has_ended(make_provider_of: Any, memory: InMemorySpanExporter) -> None:
-    """Upstream gives it a copy without the methods, we give it the span."""
+    """Upstream passes a copy without the write methods; we pass the span itself."""
 
     def write(span: Any) -> None:
         if hasattr(span, "set_attribute"):
@@ -248,14 +250,14 @@ def test_a_processor_may_end_the_span_that_starts(make_provider_of: Any, memory:
 
 
 def values(span: Any) -> dict[str, Any]:
-    """The attributes of a span as it was received."""
+    """The attributes of a received span."""
     return {
         attribute.key: getattr(attribute.value, attribute.value.WhichOneof("value")) for attribute in span.attributes
     }
 
 
 @pytest.mark.parametrize("baggage_first", [True, False])
-def test_the_baggage_processor_puts_the_baggage_on_exported_spans(
+def test_the_baggage_processor_adds_baggage_to_exported_spans(
     make_provider_of: Any, http_receiver: Any, exporter_to: Any, baggage_first: bool
 ) -> None:
     processors = [BaggageSpanProcessor(ALLOW_ALL_BAGGAGE_KEYS), BatchSpanProcessor(exporter_to(http_receiver))]
@@ -276,7 +278,7 @@ def test_the_baggage_processor_puts_the_baggage_on_exported_spans(
     }
 
 
-def test_the_baggage_processor_takes_the_keys_that_it_is_told(
+def test_the_baggage_processor_copies_only_the_selected_keys(
     make_provider_of: Any, memory: InMemorySpanExporter
 ) -> None:
     processor = BaggageSpanProcessor(lambda key: key.startswith("public."))
@@ -286,8 +288,8 @@ def test_the_baggage_processor_takes_the_keys_that_it_is_told(
     assert dict(memory.get_finished_spans()[0].attributes) == {"public.tenant": "y"}
 
 
-def test_what_a_processor_writes_too_late_is_reported_as_by_the_stock_sdk(make_provider_of: Any, log: Any) -> None:
-    """Upstream has set the end time before it calls `_on_ending`."""
+def test_a_write_in_on_ending_is_logged_as_in_the_stock_sdk(make_provider_of: Any, log: Any) -> None:
+    """Upstream sets the end time before it calls `_on_ending`."""
 
     def write(span: Any) -> None:
         span.set_attribute("a", 1)
@@ -344,7 +346,7 @@ def test_a_processor_may_measure_spans_as_they_end(make_provider_of: Any) -> Non
 
 
 class Filtering(SpanProcessor):
-    """Hands on to another processor what it likes."""
+    """Passes only some spans to another processor."""
 
     def __init__(self, inner: SpanProcessor) -> None:
         self.inner = inner
@@ -381,7 +383,7 @@ def test_a_processor_may_filter_before_another(
 def test_a_processor_may_end_other_spans(
     make_provider_of: Any, http_receiver: Any, exporter_to: Any, step: str
 ) -> None:
-    """Each that ends has another one ended, within its own step."""
+    """Inside its own call, each ending span ends another span."""
 
     def end_another(span: Any) -> None:
         if others:
@@ -449,7 +451,7 @@ def test_a_processor_may_start_spans(make_provider_of: Any, memory: InMemorySpan
 
 
 @pytest.mark.parametrize("step", CALLS)
-def test_a_processor_that_raises_keeps_the_span_from_nobody(
+def test_the_other_processors_get_the_span_when_one_raises(
     provider: Any, memory: InMemorySpanExporter, calls: list[Any], log: Any, step: str
 ) -> None:
     def fail(span: Any) -> None:
@@ -498,7 +500,7 @@ def test_an_interrupt_in_a_processor_leaves_the_span_ended_and_exported(
     assert len(memory.get_finished_spans()) == 1
 
 
-def test_an_exception_of_a_processor_does_not_replace_the_applications(provider: Any) -> None:
+def test_an_exception_in_a_processor_does_not_replace_the_applications(provider: Any) -> None:
     def fail(span: Any) -> None:
         raise RuntimeError("of the processor")
 
@@ -514,7 +516,7 @@ def test_an_exception_of_a_processor_does_not_replace_the_applications(provider:
 
 
 class CountingState(TraceState):
-    """Counts how often it is encoded, which happens when a span is."""
+    """Counts how often it is encoded, which happens once each time the span is encoded."""
 
     encoded = 0
 
@@ -553,11 +555,11 @@ def test_several_native_processors_encode_a_span_once(
 def test_processors_that_are_called_at_once_may_write_the_same_span(
     make_provider_of: Any, http_receiver: Any, exporter_to: Any
 ) -> None:
-    together = threading.Barrier(3)
+    barrier = threading.Barrier(3)
 
     def write(number: int) -> Callable[[Any], None]:
         def step(span: Any) -> None:
-            together.wait(DEADLINE_SECONDS)
+            barrier.wait(DEADLINE_SECONDS)
             for key in range(20):
                 span.set_attribute(f"{number}.{key}", number)
 
@@ -575,7 +577,7 @@ def test_processors_that_are_called_at_once_may_write_the_same_span(
 
 
 @pytest.mark.parametrize("step", CALLS)
-def test_a_processor_that_raises_among_concurrent_ones_keeps_the_span_from_nobody(
+def test_the_other_concurrent_processors_get_the_span_when_one_raises(
     memory: InMemorySpanExporter, log: Any, step: str
 ) -> None:
     def fail(span: Any) -> None:
@@ -601,13 +603,13 @@ def test_processors_are_added_and_replaced_while_threads_make_spans(provider: An
     from otel_rs.exporter.otlp.http import OTLPSpanExporter
 
     native = BatchSpanProcessor(OTLPSpanExporter(http_receiver.endpoint), max_queue_size=200_000)
-    holder = provider._active_span_processor
+    multi_processor = provider._active_span_processor
     counts = [0] * 4
     failures: list[BaseException] = []
     stop = threading.Event()
     ended: list[int] = []
     constant = Calling(lambda span: ended.append(1), "on_end")
-    holder._span_processors = (constant,)
+    multi_processor._span_processors = (constant,)
 
     def work(thread: int) -> None:
         tracer = provider.get_tracer("test")
@@ -624,8 +626,8 @@ def test_processors_are_added_and_replaced_while_threads_make_spans(provider: An
         thread.start()
     for _ in range(300):
         provider.add_span_processor(Calling(lambda span: None))
-        holder._span_processors = (native, constant)
-        holder._span_processors = (constant,)
+        multi_processor._span_processors = (native, constant)
+        multi_processor._span_processors = (constant,)
     stop.set()
     for thread in threads:
         thread.join(DEADLINE_SECONDS)
@@ -669,9 +671,7 @@ def test_a_subclass_of_the_batch_processor_sees_every_step(http_receiver: Any, e
     assert len(http_receiver.spans()) == 1
 
 
-def test_a_batch_processor_whose_method_is_replaced_on_the_object(
-    http_receiver: Any, exporter_to: Any, provider: Any
-) -> None:
+def test_a_method_replaced_on_a_batch_processor_is_called(http_receiver: Any, exporter_to: Any, provider: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(http_receiver))
     seen = []
     processor.on_end = lambda span: seen.append(span.name)
@@ -696,7 +696,7 @@ class Exporter(SpanExporter):
         self.notes.append("shutdown")
 
 
-def test_the_simple_processor_is_one_of_upstreams() -> None:
+def test_the_simple_processor_derives_from_upstreams() -> None:
     assert issubclass(otel_rs.SimpleSpanProcessor, SimpleSpanProcessor)
     assert otel_rs.SimpleSpanProcessor is otel_rs.trace.export.SimpleSpanProcessor
 

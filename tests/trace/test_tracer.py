@@ -1,4 +1,4 @@
-"""Starting spans: every parameter of start_span and start_as_current_span, and how blocks end."""
+"""Starting spans: every parameter of start_span and start_as_current_span, and the end of `with` blocks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def only(memory: InMemorySpanExporter) -> Any:
     return span
 
 
-# Both ways to start a span: as a function that takes start_span's arguments and returns the ended span.
+# The two ways to start a span, as functions that take start_span's arguments and return the ended span.
 def by_start_span(tracer: Any, *arguments: Any, **keywords: Any) -> Any:
     span = tracer.start_span(*arguments, **keywords)
     span.end()
@@ -105,7 +105,7 @@ def test_wrong_arguments_are_type_errors(tracer: Any, method: str, keywords: dic
 # --- What each parameter does ----------------------------------------------------------------------------------------
 
 
-def test_a_span_of_a_name_alone(started: Any) -> None:
+def test_a_span_with_only_a_name(started: Any) -> None:
     before = time.time_ns()
     span = started("span")
     assert before <= span.start_time <= span.end_time <= time.time_ns()
@@ -126,7 +126,7 @@ def test_initial_attributes(started: Any, attributes: Any) -> None:
     assert dict(started("span", attributes=attributes).attributes) == dict(expected.attributes)
 
 
-def test_the_attributes_given_are_copied(started: Any) -> None:
+def test_attributes_arguments_are_copied(started: Any) -> None:
     attributes = {"a": 1}
     span = started("span", attributes=attributes)
     attributes["b"] = 2
@@ -138,7 +138,7 @@ def test_no_links(started: Any, links: Any) -> None:
     assert tuple(started("span", links=links).links) == ()
 
 
-def test_links_of_an_invalid_context_are_left_out_unless_they_say_something(started: Any) -> None:
+def test_empty_links_to_an_invalid_context_are_left_out(started: Any) -> None:
     span = started("span", links=[Link(INVALID), Link(LOCAL), Link(INVALID, {"a": 1})])
     assert [(link.context, dict(link.attributes)) for link in span.links] == [(LOCAL, {}), (INVALID, {"a": 1})]
 
@@ -165,7 +165,7 @@ def test_the_parent_is_the_current_span(tracer: Any, started: Any) -> None:
 
 
 @pytest.mark.parametrize("parent", [REMOTE, LOCAL, WITH_STATE], ids=["remote", "local", "with state"])
-def test_the_parent_is_that_of_an_explicit_context(tracer: Any, started: Any, parent: Any) -> None:
+def test_the_parent_comes_from_an_explicit_context(tracer: Any, started: Any, parent: Any) -> None:
     context = trace.set_span_in_context(trace.NonRecordingSpan(parent), context_api.Context())
     with tracer.start_as_current_span("other"):
         span = started("span", context=context)
@@ -192,8 +192,8 @@ def test_an_ended_span_can_be_a_parent(tracer: Any) -> None:
     assert span.parent == parent.get_span_context()
 
 
-def test_a_block_with_an_explicit_context_keeps_what_else_is_current(tracer: Any) -> None:
-    """The context names the parent; the span is put into the current one."""
+def test_a_block_with_an_explicit_context_keeps_the_other_current_values(tracer: Any) -> None:
+    """The explicit context gives the parent, but the span is added to the current context."""
     token = context_api.attach(context_api.set_value("here", 1))
     explicit = context_api.set_value("there", 2, trace.set_span_in_context(trace.NonRecordingSpan(REMOTE)))
     with tracer.start_as_current_span("span", explicit):
@@ -201,7 +201,7 @@ def test_a_block_with_an_explicit_context_keeps_what_else_is_current(tracer: Any
     context_api.detach(token)
 
 
-def test_a_parent_that_answers_no_span_context_is_a_type_error(started: Any) -> None:
+def test_a_parent_with_a_wrong_span_context_type_raises_a_type_error(started: Any) -> None:
     class Odd(trace.NonRecordingSpan):
         def get_span_context(self) -> Any:
             return "no context"
@@ -289,7 +289,7 @@ FLAGS = [(record, status) for record in (True, False) for status in (True, False
 @pytest.mark.parametrize("make", EXCEPTIONS.values(), ids=EXCEPTIONS.keys())
 @pytest.mark.parametrize(("record", "set_status"), FLAGS)
 @pytest.mark.parametrize("way", ["start_as_current_span", "start_span", "use_span"])
-def test_an_exception_leaves_on_the_span_what_the_stock_sdk_leaves(
+def test_an_exception_is_recorded_as_in_the_stock_sdk(
     make: Callable[[], BaseException], record: bool, set_status: bool, way: str
 ) -> None:
     error = make()
@@ -355,7 +355,7 @@ def test_nothing_starts_before_the_block_is_entered(tracer: Any) -> None:
         assert span.start_time >= before
 
 
-def test_the_parent_is_that_of_the_entry(tracer: Any) -> None:
+def test_the_parent_is_the_current_span_at_entry(tracer: Any) -> None:
     block = tracer.start_as_current_span("span")
     with tracer.start_as_current_span("outer") as outer, block as span:
         pass
@@ -375,7 +375,7 @@ def test_a_block_in_an_exit_stack(tracer: Any, memory: InMemorySpanExporter) -> 
     ]
 
 
-def test_a_block_that_is_never_entered_costs_nothing(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_a_block_that_is_never_entered_starts_no_span(tracer: Any, memory: InMemorySpanExporter) -> None:
     tracer.start_as_current_span("span")
     assert memory.get_finished_spans() == ()
 
@@ -435,10 +435,10 @@ def test_a_tracer_serves_eight_threads(tracer: Any, memory: InMemorySpanExporter
     assert all(span.parent is None and len(span.links) == 1 for span in spans)
 
 
-# --- What others do with a tracer ------------------------------------------------------------------------------------
+# --- Private attributes of a tracer that other packages use ----------------------------------------------------------
 
 
-def test_its_scope_and_parts_are_at_hand(make_provider_of: Any) -> None:
+def test_a_tracer_exposes_its_scope_and_parts(make_provider_of: Any) -> None:
     tracer = make_provider_of().get_tracer("library", "1.0", "https://schema")
     info, scope = tracer.instrumentation_info, tracer._instrumentation_scope
     assert (info.name, info.version, info.schema_url) == ("library", "1.0", "https://schema")
@@ -447,14 +447,14 @@ def test_its_scope_and_parts_are_at_hand(make_provider_of: Any) -> None:
         assert getattr(tracer, name) is not None
 
 
-def test_its_processor_can_be_replaced(make_provider_of: Any, memory: InMemorySpanExporter) -> None:
+def test_the_processor_of_a_tracer_can_be_replaced(make_provider_of: Any, memory: InMemorySpanExporter) -> None:
     tracer = make_provider_of().get_tracer("test")
     tracer.span_processor = SimpleSpanProcessor(memory)
     tracer.start_span("span").end()
     assert len(memory.get_finished_spans()) == 1
 
 
-def test_its_methods_can_be_wrapped_on_the_object(tracer: Any, memory: InMemorySpanExporter) -> None:
+def test_the_methods_of_a_tracer_can_be_wrapped(tracer: Any, memory: InMemorySpanExporter) -> None:
     original = tracer.start_span
     tracer.start_span = lambda name, *a, **k: original(f"wrapped {name}", *a, **k)
     tracer.start_span("span").end()

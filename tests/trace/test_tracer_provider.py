@@ -1,4 +1,4 @@
-"""The provider: tracers by scope, processors, resource, shutdown, and what others do with its insides."""
+"""The provider: tracers by scope, processors, resource, shutdown, private attributes that others use."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def names(memory: InMemorySpanExporter) -> list[str]:
 
 
 class Steps(SpanProcessor):
-    """Notes what it is told, with its own name before it."""
+    """Records its calls, each with the processor's name as prefix."""
 
     def __init__(self, name: str = "", steps: list[str] | None = None) -> None:
         self.name = name
@@ -81,7 +81,7 @@ SCOPES: list[dict[str, Any]] = [
 ]
 
 
-def test_tracers_are_the_same_for_the_scopes_that_are_the_same_to_the_stock_sdk() -> None:
+def test_equal_scopes_share_a_tracer_as_in_the_stock_sdk() -> None:
     def groups(kind: type[Any]) -> list[int]:
         provider = kind(shutdown_on_exit=False)
         tracers: list[Any] = []
@@ -92,7 +92,7 @@ def test_tracers_are_the_same_for_the_scopes_that_are_the_same_to_the_stock_sdk(
     assert groups(TracerProvider) == groups(sdk.TracerProvider)
 
 
-def test_a_version_that_is_left_out_is_an_empty_one(make_provider_of: Any) -> None:
+def test_a_missing_version_is_an_empty_string(make_provider_of: Any) -> None:
     provider = make_provider_of()
     tracer = provider.get_tracer("a")
     assert provider.get_tracer("a", "") is tracer
@@ -115,7 +115,7 @@ def test_tracers_of_two_providers_differ(make_provider_of: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", None])
-def test_a_tracer_without_a_name_works_and_is_reported_every_time(make_provider_of: Any, log: Any, name: Any) -> None:
+def test_a_tracer_without_a_name_works_and_is_logged_every_time(make_provider_of: Any, log: Any, name: Any) -> None:
     provider = make_provider_of()
     first = provider.get_tracer(name)
     assert provider.get_tracer(name) is first
@@ -123,7 +123,7 @@ def test_a_tracer_without_a_name_works_and_is_reported_every_time(make_provider_
     assert first.start_span("span").instrumentation_scope.name == ""
 
 
-def test_threads_that_ask_at_once_get_the_same_tracer(provider: Any) -> None:
+def test_threads_that_call_get_tracer_at_once_get_the_same_tracer(provider: Any) -> None:
     start = threading.Barrier(8)
     tracers: list[Any] = []
 
@@ -141,7 +141,7 @@ def test_threads_that_ask_at_once_get_the_same_tracer(provider: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["true", "TRUE", " true ", "false", "1", ""])
-def test_the_disabled_sdk_hands_out_tracers_that_do_nothing(
+def test_the_disabled_sdk_returns_tracers_that_do_nothing(
     make_provider_of: Any, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", value)
@@ -154,7 +154,9 @@ def test_the_disabled_sdk_hands_out_tracers_that_do_nothing(
     assert bool(steps.steps) is not disabled
 
 
-def test_the_sdk_is_disabled_when_the_provider_is_made(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sdk_is_disabled_when_the_provider_is_created(
+    make_provider_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     provider = make_provider_of()
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     assert provider.get_tracer("a").start_span("span").is_recording()
@@ -216,7 +218,7 @@ ACTIVE = {
 
 
 @pytest.mark.parametrize("make", ACTIVE.values(), ids=ACTIVE.keys())
-def test_the_processor_that_holds_the_others_can_be_given(
+def test_the_multi_processor_can_be_passed(
     make: Callable[[], Any], make_provider_of: Any, memory: InMemorySpanExporter
 ) -> None:
     active = make()
@@ -234,7 +236,7 @@ def test_the_processor_that_holds_the_others_can_be_given(
     assert steps.steps[-1] == "shutdown"
 
 
-def test_processors_that_were_there_before_the_provider_count(make_provider_of: Any) -> None:
+def test_processors_added_to_the_multi_processor_before_the_provider_exists_are_called(make_provider_of: Any) -> None:
     steps = Steps()
     for kind in (sdk.SynchronousMultiSpanProcessor, otel_rs.trace.SynchronousMultiSpanProcessor):
         active = kind()
@@ -243,29 +245,29 @@ def test_processors_that_were_there_before_the_provider_count(make_provider_of: 
     assert steps.steps == ["start span", "end span"] * 2
 
 
-def test_a_holder_of_the_users_own_is_called(make_provider_of: Any) -> None:
-    class Holder(sdk.SynchronousMultiSpanProcessor):
+def test_a_custom_multi_processor_is_called(make_provider_of: Any) -> None:
+    class MultiProcessor(sdk.SynchronousMultiSpanProcessor):
         ended = 0
 
         def on_end(self, span: Any) -> None:
-            Holder.ended += 1
+            MultiProcessor.ended += 1
             super().on_end(span)
 
-    Holder.ended = 0
+    MultiProcessor.ended = 0
     steps = Steps()
-    make_provider_of(steps, active_span_processor=Holder()).get_tracer("a").start_span("span").end()
-    assert (Holder.ended, steps.steps) == (1, ["start span", "end span"])
+    make_provider_of(steps, active_span_processor=MultiProcessor()).get_tracer("a").start_span("span").end()
+    assert (MultiProcessor.ended, steps.steps) == (1, ["start span", "end span"])
 
 
-def test_a_holder_that_derives_from_ours_is_called() -> None:
+def test_a_subclass_of_our_multi_processor_is_called() -> None:
     ended = []
 
-    class Holder(otel_rs.trace.SynchronousMultiSpanProcessor):
+    class MultiProcessor(otel_rs.trace.SynchronousMultiSpanProcessor):
         def on_end(self, span: Any) -> None:
             ended.append(span.name)
             super().on_end(span)
 
-    provider = TracerProvider(shutdown_on_exit=False, active_span_processor=Holder())
+    provider = TracerProvider(shutdown_on_exit=False, active_span_processor=MultiProcessor())
     steps = Steps()
     provider.add_span_processor(steps)
     provider.get_tracer("a").start_span("span").end()
@@ -273,7 +275,7 @@ def test_a_holder_that_derives_from_ours_is_called() -> None:
     assert ended == ["span"]
 
 
-def test_two_providers_may_share_a_holder(make_provider_of: Any) -> None:
+def test_two_providers_may_share_a_multi_processor(make_provider_of: Any) -> None:
     active, steps = otel_rs.trace.SynchronousMultiSpanProcessor(), Steps()
     first, second = (make_provider_of(active_span_processor=active) for _ in range(2))
     first.add_span_processor(steps)
@@ -281,7 +283,7 @@ def test_two_providers_may_share_a_holder(make_provider_of: Any) -> None:
     assert steps.steps == ["start span", "end span"]
 
 
-# --- What others do with a provider's insides ------------------------------------------------------------------------
+# --- Private attributes of a provider that other packages use --------------------------------------------------------
 
 
 def test_the_processors_can_be_listed(make_provider_of: Any) -> None:
@@ -291,7 +293,7 @@ def test_the_processors_can_be_listed(make_provider_of: Any) -> None:
 
 
 def test_the_processors_can_be_replaced(make_provider_of: Any) -> None:
-    """As tests and other distributions do that take the exporters of a running program away."""
+    """Tests and other distributions do this to remove the exporters of a running program."""
     old, new = Steps(), Steps()
     provider = make_provider_of(old)
     tracer = provider.get_tracer("a")
@@ -304,7 +306,7 @@ def test_the_processors_can_be_replaced(make_provider_of: Any) -> None:
     assert (old.steps, new.steps) == (["start open"], ["start span", "end span", "end open"])
 
 
-def test_a_native_processor_can_be_taken_away(http_receiver: Any, provider_to: Any) -> None:
+def test_a_native_processor_can_be_removed(http_receiver: Any, provider_to: Any) -> None:
     provider = provider_to(http_receiver)
     (processor,) = provider._active_span_processor._span_processors
     tracer = provider.get_tracer("a")
@@ -316,7 +318,7 @@ def test_a_native_processor_can_be_taken_away(http_receiver: Any, provider_to: A
     provider._active_span_processor._span_processors = (processor,)
 
 
-def test_the_holder_can_be_replaced_for_later_tracers(make_provider_of: Any) -> None:
+def test_the_multi_processor_can_be_replaced_for_later_tracers(make_provider_of: Any) -> None:
     old, new = Steps(), Steps()
     provider = make_provider_of(old)
     earlier = provider.get_tracer("earlier")
@@ -328,12 +330,12 @@ def test_the_holder_can_be_replaced_for_later_tracers(make_provider_of: Any) -> 
 
 
 @pytest.mark.parametrize("attribute", ["sampler", "id_generator", "resource"])
-def test_its_parts_are_at_hand(make_provider_of: Any, attribute: str) -> None:
+def test_a_provider_exposes_its_parts(make_provider_of: Any, attribute: str) -> None:
     provider = make_provider_of()
     assert getattr(provider.get_tracer("a"), attribute) is getattr(provider, attribute)
 
 
-def test_it_is_what_the_api_and_the_sdk_call_a_provider(provider: Any) -> None:
+def test_it_is_an_instance_of_the_api_and_sdk_provider_classes(provider: Any) -> None:
     for kind in (trace.TracerProvider, sdk.TracerProvider, otel_rs.trace.TracerProvider):
         assert isinstance(provider, kind)
     for kind in (trace.Tracer, sdk.Tracer, otel_rs.trace.Tracer):
@@ -380,7 +382,7 @@ for span in (outer, inner, late):
 """
 
 
-def test_as_the_global_provider_it_serves_tracers_of_before(kind: type[Any]) -> None:
+def test_as_the_global_provider_it_serves_tracers_created_before_it(kind: type[Any]) -> None:
     done = run(GLOBAL, f"{kind.__module__}.{kind.__name__}")
     module = {sdk.TracerProvider: "opentelemetry", TracerProvider: "otel_rs"}[kind]
     assert done.stdout.splitlines() == [
@@ -434,7 +436,7 @@ def test_a_disabled_tracer_passes_the_parent_on(make_provider_of: Any, parent: A
         span.set_attribute("a", 1)
 
 
-def test_rules_that_change_take_effect_when_they_are_set_again(
+def test_changed_rules_apply_once_the_configurator_is_set_again(
     make_provider_of: Any, memory: InMemorySpanExporter
 ) -> None:
     off = sdk._TracerConfig(is_enabled=False)
@@ -527,7 +529,7 @@ def test_a_configurator_that_raises_disables_nothing(make_provider_of: Any, log:
     ],
     ids=["nothing set", "service name", "attributes", "both"],
 )
-def test_the_resource_without_one_given_is_that_of_the_stock_sdk(
+def test_the_default_resource_is_that_of_the_stock_sdk(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], memory: InMemorySpanExporter
 ) -> None:
     for variable, value in environment.items():
@@ -541,7 +543,7 @@ def test_the_resource_without_one_given_is_that_of_the_stock_sdk(
     assert provider.resource.attributes["telemetry.sdk.language"] == "python"
 
 
-def test_a_resource_that_is_given_is_used_as_it_is(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resource_argument_is_used_unchanged(make_provider_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "shop")
     resource = Resource({"a": 1})
     provider = make_provider_of(resource=resource)
@@ -603,7 +605,7 @@ def test_detectors_named_by_the_environment_are_asked(
 
 
 def test_a_changed_resource_is_on_later_spans(make_provider_of: Any) -> None:
-    """Upstream changes it in a forked child."""
+    """Upstream changes the resource in a forked child."""
     provider = make_provider_of(resource=Resource({"a": 1}))
     tracer = provider.get_tracer("a")
     tracer.start_span("before").end()
@@ -633,12 +635,12 @@ def test_a_tracer_can_be_used_after_shutdown(make_provider_of: Any, memory: InMe
 EXIT = """
 import importlib, sys
 from opentelemetry.sdk.trace import SpanProcessor
-class Says(SpanProcessor):
+class PrintsShutdown(SpanProcessor):
     def shutdown(self):
         print("shut down")
 module, name = sys.argv[1].rsplit(".", 1)
 provider = getattr(importlib.import_module(module), name)({argument})
-provider.add_span_processor(Says())
+provider.add_span_processor(PrintsShutdown())
 provider.get_tracer("a").start_span("span").end()
 {statement}
 print("end of the program")

@@ -1,7 +1,7 @@
-"""A pytest plugin: the tests of an exclusions file have to fail, all others have to pass.
+"""A pytest plugin: the tests in an exclusions file must fail, all others must pass.
 
-A line of the file is a test's id, ``#`` and the reason. Excluded tests are run: one that passes is an error, so that
-the file cannot outlive its reasons. What was found goes to ``--conformance-report``.
+Each line of the file has a test id, ``#`` and the reason. Excluded tests run, too: one that passes is an error, so
+that outdated exclusions are found. The results go to ``--conformance-report``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Exclusions:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         self._collected = [item.nodeid for item in items]
 
-    # Not pytest's xfail, which asks every subtest to fail.
+    # Not pytest's xfail, which requires every subtest to fail.
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
         report = yield
@@ -64,7 +64,7 @@ class Exclusions:
     def pytest_runtest_logreport(self, report: Any) -> None:
         outcome = "excluded" if hasattr(report, "wasxfail") else report.outcome
         known = self._outcomes.get(report.nodeid, "passed")
-        # A test has a report for each phase and subtest: the gravest counts.
+        # A test has a report for each phase and subtest; the worst one counts.
         self._outcomes[report.nodeid] = max(known, outcome, key=GRAVITY.index)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

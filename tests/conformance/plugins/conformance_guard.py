@@ -1,6 +1,6 @@
-"""A pytest plugin: the session fails unless the native classes were under test, from its start to its end.
+"""A pytest plugin: the session fails unless it tests the native classes from its start to its end.
 
-``--least-native-spans`` says how many native spans the session has to make at least.
+``--least-native-spans`` is the minimum number of native spans that the session must create.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Guard:
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self._modules.add(item.getparent(pytest.Module).obj)
 
-    # Last, so that nothing of the suite's own puts the names back for us.
+    # Runs last, so that the suite itself cannot restore the names before.
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._faults = stock_names() + stock_imports(self._modules)
@@ -66,8 +66,8 @@ class Guard:
 
 
 class NativeSpanCount:
-    """Counts the native spans of this process: those that go, for which their class gets a finalizer, and those that
-    are left. No call of a test's is wrapped, and a stock span cannot be counted by mistake: it has another class."""
+    """Counts the native spans of this process: the destroyed ones by a finalizer on their class, and the living ones.
+    It wraps no call of a test, and cannot count a stock span by mistake, because that has another class."""
 
     def __init__(self) -> None:
         self._gone = 0
@@ -91,7 +91,7 @@ class NativeSpanCount:
 
 
 def stock_names() -> list[str]:
-    """The names that do not lead to a class of otel-rs."""
+    """The names that do not refer to a class of otel-rs."""
     return [
         f"{module}.{name} is {found.__module__}.{found.__qualname__}"
         for module, names in NATIVE.items()
@@ -101,7 +101,7 @@ def stock_names() -> list[str]:
 
 
 def stock_imports(modules: set[Any]) -> list[str]:
-    """The names in test modules that lead to a stock class which has a native one: imported too early, or put back."""
+    """The names in test modules for a stock class that has a native version: imported too early, or restored."""
     stock = {
         base
         for module, names in NATIVE.items()

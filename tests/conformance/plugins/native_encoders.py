@@ -1,6 +1,6 @@
-"""A pytest plugin: the native encoders take the place of upstream's, whose tests have test data of all signals.
+"""A pytest plugin: the native encoders replace upstream's, whose tests have data of all signals.
 
-What they make is caught where a receiver would get it, and is decoded by google's protobuf.
+A receiver gets the encoded requests, and google's protobuf decodes them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def native(exporter: Any, message: Any) -> Any:
-    """An encoder that exports to a receiver of its own and returns what it got."""
+    """Returns an encoder that exports to its own receiver and returns what arrives."""
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     exporter = exporter(endpoint=f"http://127.0.0.1:{server.server_address[1]}")

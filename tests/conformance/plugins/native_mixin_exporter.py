@@ -1,5 +1,5 @@
-"""A pytest plugin: test_otlp_exporter_mixin.py tests an exporter that it makes itself of upstream's mixin; the native
-exporter takes that one's place."""
+"""A pytest plugin: test_otlp_exporter_mixin.py tests an exporter that it defines with upstream's mixin; the native
+exporter replaces that exporter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ASGI application, on FastAPI, whose own instrumentation traces the requests too."""
+"""The ASGI application with FastAPI, whose instrumentation traces the requests, too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from opentelemetry import trace  # noqa: E402
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
-    if "FLUSH_AT_SHUTDOWN" in os.environ:  # as programs do for other SDKs
+    if "FLUSH_AT_SHUTDOWN" in os.environ:  # as programs do with other SDKs
         await asyncio.to_thread(trace.get_tracer_provider().force_flush, 5_000)
 
 
@@ -27,7 +27,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 @app.get("/")
-def answer() -> Response:  # on a thread of the server's pool
+def answer() -> Response:  # runs in a thread of the server's pool
     return Response(work.answer(), media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""Forks in C, as uWSGI does; in the child a thread starts its first span while another makes the Resource anew."""
+"""Forks in C, as uWSGI does; in the child a thread starts its first span while another creates the new Resource."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ detecting, go_on = threading.Event(), threading.Event()
 
 def detect_slowly() -> sdk.Resource:
     detecting.set()
-    go_on.wait(0.5)  # this long if the second thread waits for the first, as it should
+    go_on.wait(0.5)  # reaches the timeout if the second thread waits for the first, as it should
     return detect()
 
 

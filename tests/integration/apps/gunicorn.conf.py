@@ -1,4 +1,4 @@
-"""Gunicorn's own configuration. It is loaded in the master."""
+"""Gunicorn's configuration file. The master process loads it."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """A worker that is told to stop before this loses the signal, and Gunicorn kills it 30 seconds later."""
+    """A worker loses a stop signal that arrives before this call, and Gunicorn kills it 30 seconds later."""
     worker.log.info("Worker takes signals")

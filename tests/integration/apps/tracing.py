@@ -1,4 +1,4 @@
-"""Sets up tracing as a service does that uses the package's own names. The tests vary who calls it, and when."""
+"""Sets up tracing with the package's own names, as a service does. The tests vary where and when it is called."""
 
 import os
 
@@ -15,7 +15,7 @@ def instrument() -> None:
 
 
 def configured(moment: str) -> bool:
-    """Whether this run sets up its tracing at that moment, rather than at another or by `opentelemetry-instrument`."""
+    """Whether this run sets up tracing at this moment, not at another one or with `opentelemetry-instrument`."""
     return os.environ.get("CONFIGURED") == moment
 
 

@@ -1,4 +1,4 @@
-"""What the programs do: one request makes four spans, one of them in a thread, and tells who ended which."""
+"""The work of the programs: a request creates four spans, one of them in a thread, and answers with their ids."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def answer() -> bytes:
         thread.start()
         thread.join()
         step("after")
-    return told(spans)
+    return as_json(spans)
 
 
-def told(spans: list[Any]) -> bytes:
+def as_json(spans: list[Any]) -> bytes:
     ids = [(f"{span.context.trace_id:032x}", f"{span.context.span_id:016x}") for span in spans]
     instance = spans[0].resource.attributes["service.instance.id"]
     return json.dumps({"pid": os.getpid(), "instance": instance, "spans": ids}).encode()
 
 
 class Busy:
-    """Threads that make spans for as long as this process runs, so that it forks while they do. Writes down what they
-    ended: a line a thread, when the program ends."""
+    """Threads that create spans as long as this process runs, so that it forks meanwhile. At exit it writes the ids of
+    the ended spans, one line per thread."""
 
     def __init__(self, threads: int = 4) -> None:
         self._pid = os.getpid()
@@ -46,7 +46,7 @@ class Busy:
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
-        atexit.register(self._end)  # before the provider's own handler, which was registered earlier
+        atexit.register(self._end)  # runs before the provider's own hook, which was registered earlier
 
     def _work(self) -> None:
         spans = []
@@ -54,10 +54,10 @@ class Busy:
             with tracer.start_as_current_span("busy") as span:
                 spans.append(span)
         with open(os.environ["BUSY"], "ab", buffering=0) as file:
-            file.write(told(spans) + b"\n")
+            file.write(as_json(spans) + b"\n")
 
     def _end(self) -> None:
-        if os.getpid() == self._pid:  # a forked child has inherited the handler, and has none of the threads
+        if os.getpid() == self._pid:  # a forked child inherits the hook, but not the threads
             self._stop.set()
             for thread in self._threads:
                 thread.join()

@@ -1,4 +1,4 @@
-"""The WSGI application. Tracing may be set up here, where the server loads it: before or after it forks."""
+"""The WSGI application. It may set up tracing when the server loads it, before or after the fork."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ tracing.instrument_if("in the application")
 import work  # noqa: E402
 
 if os.environ.get("CONFIGURED") == "after the fork" and "uwsgi" in sys.modules:
-    from uwsgidecorators import postfork  # wants uWSGI's master, and is never called with --lazy-apps
+    from uwsgidecorators import postfork  # needs uWSGI's master process, and is never called with --lazy-apps
 
     postfork(tracing.instrument)
 

@@ -1,5 +1,5 @@
-"""A Celery application, by CONFIGURED instrumented at its import (before the workers are forked), or by the signal
-`worker_process_init` in each worker. With LOAD, its main process ends spans on four threads."""
+"""A Celery application. CONFIGURED selects whether it is instrumented at import (before the workers fork), or in each
+worker by the signal `worker_process_init`. With LOAD, its main process ends spans in four threads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def child_begins(**_: object) -> None:
 @signals.worker_init.connect
 def main_begins(**_: object) -> None:
     global load
-    telemetry.tell_children()
+    telemetry.note_connections_for_children()
     if "LOAD" in os.environ:
         load = telemetry.Load()
 

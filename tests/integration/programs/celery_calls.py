@@ -1,4 +1,4 @@
-"""Calls the task of celery_app.py as often as its argument says, and waits for the answers."""
+"""Calls the task of celery_app.py; the argument is the number of calls. Waits for the answers."""
 
 import sys
 

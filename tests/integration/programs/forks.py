@@ -1,5 +1,5 @@
-"""Run by test_processes.py: children by one form of fork, while four threads end spans. Arguments: the form, and when
-the children are configured: before the fork, or after it by themselves."""
+"""test_processes.py runs this: it creates children with one form of fork, while four threads end spans. Arguments: the
+form, and when tracing is configured: before the fork, or after it in each child."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fork(function: Callable[[], None]) -> int:
     pid = os.fork()
     if pid == 0:
         function()
-        sys.exit()  # the end of an ordinary program: nobody flushes
+        sys.exit()  # a normal exit, without a flush
     return pid
 
 
@@ -46,7 +46,7 @@ def fork_to_os_exit(function: Callable[[], None]) -> int:
         status = 1
         try:
             function()
-            telemetry.flush()  # after os._exit nothing can be done for what waits
+            telemetry.flush()  # os._exit drops the queue
             status = 0
         finally:
             os._exit(status)
@@ -67,8 +67,8 @@ def os_fork_and_exec() -> None:
 
     def later() -> None:
         child()
-        telemetry.flush()  # exec, too, leaves nothing behind
-        telemetry.tell_children()
+        telemetry.flush()  # exec drops the queue, too
+        telemetry.note_connections_for_children()
         os.execv(PROGRAM[0], PROGRAM)
 
     telemetry.wait_for([fork(at_once), fork(later)])
@@ -84,24 +84,24 @@ def os_fork_in_a_thread() -> None:
 
 
 def os_fork_of_a_fork() -> None:
-    """Five generations, each of which holds a connection when it forks the next."""
+    """Five generations, each of which has a connection when it forks the next one."""
 
     def generation(number: int) -> None:
         child()
         telemetry.flush()
         held = telemetry.connections()
-        telemetry.record("generation", number=number, connections=len(held), held=telemetry.descriptors_that_last())
+        telemetry.record("generation", number=number, connections=len(held), held=telemetry.lasting_descriptors())
         if number < 5:
             os.environ["CONNECTIONS"] += " " + " ".join(held)
             telemetry.wait_for([fork(lambda: generation(number + 1))])
-            assert held == telemetry.connections(), "a child's fork cost it its connection"
+            assert held == telemetry.connections(), "a child lost its connection by its fork"
             telemetry.end_spans(2)
 
     telemetry.wait_for([fork(lambda: generation(1))])
 
 
 def os_fork_in_a_signal_handler() -> None:
-    """The signal comes while the main thread flushes; every second child goes on with what was interrupted."""
+    """The signal arrives while the main thread flushes; every second child continues the interrupted code."""
     pids: list[int] = []
     here = os.getpid()
 
@@ -114,7 +114,7 @@ def os_fork_in_a_signal_handler() -> None:
     def interrupt() -> None:
         for number in range(2 * CHILDREN):
             os.kill(here, signal.SIGUSR1)
-            while len(pids) <= number:  # one at a time: a handler may be interrupted, too
+            while len(pids) <= number:  # one at a time, because a handler may be interrupted, too
                 time.sleep(0.005)
             time.sleep(0.03)
 
@@ -129,7 +129,7 @@ def os_fork_in_a_signal_handler() -> None:
 
 
 def double_fork() -> None:
-    """A daemon as the books describe it: a session of its own, no parent, and no descriptor that it has inherited."""
+    """A classic daemon: its own session, no parent, and no inherited descriptors."""
     reading, writing = os.pipe()
 
     def daemon() -> None:
@@ -137,12 +137,12 @@ def double_fork() -> None:
         highest = max(map(int, os.listdir("/proc/self/fd")))
         os.closerange(3, writing)
         os.closerange(writing + 1, highest + 1)
-        # Its own files now have the numbers that the parent's connections had.
+        # The daemon's own files now have the descriptor numbers of the parent's connections.
         files = [open("/dev/zero", "rb", buffering=0) for _ in range(highest)]  # noqa: SIM115
         child()
         telemetry.flush()
         telemetry.end_spans(2)
-        assert all(file.read(1) == b"\0" for file in files), "something of the daemon's own was closed"
+        assert all(file.read(1) == b"\0" for file in files), "one of the daemon's own files was closed"
 
     def leader() -> None:
         os.setsid()
@@ -153,7 +153,7 @@ def double_fork() -> None:
     telemetry.wait_for([fork(leader)])
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        pipe.read()  # until the daemon, which nobody can wait for, has ended
+        pipe.read()  # waits for the end of the daemon, for which waitpid does not work
 
 
 def subprocess_forms() -> None:
@@ -195,7 +195,7 @@ def process_in_a_thread() -> None:
 
 
 def process_with_threads() -> None:
-    """The child's function returns while its threads still end spans: multiprocessing waits for them."""
+    """The child's function returns while its threads still end spans; multiprocessing waits for the threads."""
     each = multiprocessing.get_context("fork").Process(target=child_with_threads)
     each.start()
     each.join()
@@ -227,7 +227,7 @@ def child_that_raises(how: type[BaseException]) -> None:
     raise how(3)
 
 
-# What is raised in a child, and its exit code then.
+# The exception raised in a child, and the child's exit code.
 ENDS = {SystemExit: 3, ValueError: 1, KeyboardInterrupt: 1}
 
 
@@ -239,7 +239,7 @@ def pool(method: str) -> None:
 
 
 def pool_that_is_terminated() -> None:
-    """As it is in most programs: leaving the block sends SIGTERM to the workers."""
+    """As in most programs, the end of the block sends SIGTERM to the workers."""
     with multiprocessing.get_context("fork").Pool(2) as pool:
         pool.map(pool_child, range(8), chunksize=1)
 

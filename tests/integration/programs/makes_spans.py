@@ -1,4 +1,4 @@
-"""Run in the place of a child: a program of its own that ends five spans, and ends."""
+"""A separate program that runs as a child: it ends five spans, and exits."""
 
 import telemetry
 

@@ -1,4 +1,4 @@
-"""Run by test_many_forks.py: forks 500 children, some at a time, while four threads end spans."""
+"""test_many_forks.py runs this: it forks 500 children, some at a time, while four threads end spans."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ for first in range(0, CHILDREN, AT_A_TIME):
             child(number)
         pids.append(pid)
     telemetry.wait_for(pids)
-    telemetry.record("wave", held=telemetry.descriptors_that_last())
+    telemetry.record("wave", held=telemetry.lasting_descriptors())
 load.end()

@@ -1,4 +1,4 @@
-"""Preloaded by multiprocessing's fork server: it is configured before it forks."""
+"""multiprocessing's fork server preloads this: it configures tracing before the fork."""
 
 import telemetry
 

@@ -1,6 +1,6 @@
-"""What the programs beside this one share: a provider, spans that are written down when they have ended, descriptors.
+"""Shared by the programs in this folder: a provider, a record of ended spans, and file descriptors.
 
-Every process appends to the file named by ENDED_SPANS: what it ended, and what it found in itself when it began.
+Every process appends to the file named by ENDED_SPANS: the spans that it ended, and its state at its start.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext
 
 PROTOCOL = os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"]
-# What hangs dies, each process for itself, and is missed by the test.
+# Kills each process that hangs, and the test then misses its spans.
 PROCESS_SECONDS = 30
 
 _provider = None
@@ -25,9 +25,9 @@ _configured_in = None
 
 
 def configure(records: bool = False) -> None:
-    """A new provider for this process, as a user's own start-up code makes it.
+    """Creates a new provider for this process, as a user's start-up code does.
 
-    With `records` it writes down by itself what has ended, as is needed where others end the spans.
+    With `records` a processor records the ended spans, which is needed where other code ends them.
     """
     global _provider, _configured_in
     if os.environ.get("IMPLEMENTATION") == "stock":
@@ -57,12 +57,12 @@ def configured_here() -> bool:
 
 
 def flush() -> None:
-    assert _provider.force_flush(15_000), "the flush came to nothing"
+    assert _provider.force_flush(15_000), "the flush failed"
 
 
 def record(kind: str, **what: object) -> None:
     line = json.dumps({"kind": kind, "pid": os.getpid(), **what}) + "\n"
-    # Opened anew: a daemon closes what it has inherited.
+    # Opens the file each time, because a daemon closes its inherited descriptors.
     file = os.open(os.environ["ENDED_SPANS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, line.encode())
     os.close(file)
@@ -89,7 +89,7 @@ def end_spans(count: int, name: str = "work") -> None:
 
 
 def sockets() -> set[str]:
-    """The sockets that this process holds, as /proc names them."""
+    """The open sockets of this process, by their names in /proc."""
     return {target for target in _descriptors() if target.startswith("socket:")}
 
 
@@ -99,36 +99,36 @@ def _descriptors() -> list[str]:
         try:
             targets.append(os.readlink(f"/proc/self/fd/{name}"))
         except OSError:
-            continue  # it was that of the folder itself
+            continue  # it was the descriptor of the folder itself
     return targets
 
 
-def descriptors_that_last() -> list[str]:
-    """The kinds of its descriptors, without the files and folders that are open for a moment only."""
+def lasting_descriptors() -> list[str]:
+    """The kinds of the open descriptors, without files and folders that are open only for a moment."""
     return sorted(target.partition("[")[0] for target in _descriptors() if not target.startswith("/"))
 
 
 def connections() -> set[str]:
-    """Those of its sockets that are connected to where the spans go."""
+    """The sockets that are connected to the receiver of the spans."""
     port = f":{int(os.environ['OTEL_EXPORTER_OTLP_ENDPOINT'].rpartition(':')[2]):04X}"
     lines = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
     return sockets() & {f"socket:[{fields[9]}]" for fields in lines if fields[2].endswith(port)}
 
 
-def tell_children() -> None:
-    """Notes the connections that no child may hold; in the environment, so that it outlives exec."""
+def note_connections_for_children() -> None:
+    """Stores the connections that no child may have open; in the environment, so that exec keeps it."""
     os.environ["CONNECTIONS"] = " ".join(connections())
 
 
 def begin_child() -> None:
-    """What a child looks at before anything else in it has run."""
+    """Records the state of a child before any other code runs in it."""
     signal.alarm(PROCESS_SECONDS)
     of_the_parent = set(os.environ["CONNECTIONS"].split())
     record("child", parent=os.getppid(), inherited=sorted(sockets() & of_the_parent))
 
 
 class Load:
-    """Four threads that end spans, so that whenever the process forks an export is on its way."""
+    """Four threads that end spans, so that an export runs at every fork."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -138,15 +138,15 @@ class Load:
         while not connections():
             time.sleep(0.005)
         self._before = connections()
-        tell_children()
+        note_connections_for_children()
 
     def _run(self) -> None:
         while not self._stop.wait(0.005):
             end_span("load")
 
     def end(self) -> None:
-        """Ends it, and says whether the parent still sends by the connection of the beginning."""
-        # It works after all the forks, too.
+        """Ends the threads, and records whether the parent still has its first connection."""
+        # Spans are still exported after all the forks.
         end_spans(3, "afterwards")
         self._stop.set()
         for thread in self._threads:
@@ -156,7 +156,7 @@ class Load:
 
 
 def wait_for(pids: list[int]) -> None:
-    """Reaps the children; one that hangs is killed, and fails the program."""
+    """Waits for the children; kills one that hangs, which fails the program."""
     deadline = time.monotonic() + PROCESS_SECONDS / 2
     left = list(pids)
     while left:

@@ -1,4 +1,4 @@
-"""Batching: with native exporters on the pipeline's thread, with Python ones on a Python thread."""
+"""The batch processor: native exporters run on the export thread, Python exporters on a Python thread."""
 
 from __future__ import annotations
 
@@ -62,23 +62,25 @@ def batches(receiver: Any) -> list[int]:
     ]
 
 
-# --- When batches go -------------------------------------------------------------------------------------------------
+# --- When batches are exported ---------------------------------------------------------------------------------------
 
 
-def test_a_full_batch_goes_at_once(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_full_batch_is_exported_at_once(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=HOUR_MILLIS, max_export_batch_size=10)
     end_spans(make_provider(processor), 10)
     receiver.wait_for_spans(10)
     assert batches(receiver) == [10]
 
 
-def test_what_is_not_full_goes_after_the_delay(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_partial_batch_is_exported_after_the_delay(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=20)
     end_spans(make_provider(processor), 3)
     receiver.wait_for_spans(3)
 
 
-def test_what_is_not_full_waits_for_the_delay(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_partial_batch_is_not_exported_before_the_delay(
+    http_receiver: Any, exporter_to: Any, make_provider: Any
+) -> None:
     processor = BatchSpanProcessor(exporter_to(http_receiver), schedule_delay_millis=HOUR_MILLIS)
     provider = make_provider(processor)
     end_spans(provider, 3)
@@ -88,7 +90,7 @@ def test_what_is_not_full_waits_for_the_delay(http_receiver: Any, exporter_to: A
     assert batches(http_receiver) == [3]
 
 
-def test_flushing_sends_batches_of_at_most_the_size(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_flush_sends_batches_up_to_the_maximum_size(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     processor = BatchSpanProcessor(
         exporter_to(http_receiver), max_queue_size=1000, schedule_delay_millis=HOUR_MILLIS, max_export_batch_size=100
     )
@@ -141,7 +143,7 @@ def test_only_sampled_spans_are_exported(http_receiver: Any, exporter_to: Any, m
 
 @pytest.mark.parametrize("threads", [1, 8])
 def test_nothing_of_100_000_spans_is_lost(receiver: Any, exporter_to: Any, make_provider: Any, threads: int) -> None:
-    """The queue holds 10,000: the application is held back by what has arrived, as by any receiver that keeps up."""
+    """The queue holds 10,000 spans. The application waits for the receiver, so that the queue never overflows."""
     processor = BatchSpanProcessor(exporter_to(receiver), max_queue_size=10_000, schedule_delay_millis=100)
     provider = make_provider(processor)
     tracer = provider.get_tracer("test")
@@ -184,7 +186,7 @@ def test_a_full_queue_drops_and_counts_exactly(
     provider = make_provider(processor)
     for batch in range(concurrent):
         end_spans(provider, 10)
-        wait_until(lambda expected=batch + 1: len(http_receiver.requests) == expected, "the batch is under way")
+        wait_until(lambda expected=batch + 1: len(http_receiver.requests) == expected, "the batch is being exported")
     end_spans(provider, 35)
     under_way = 10 * concurrent
     assert processor.counts() == {
@@ -220,7 +222,7 @@ def test_a_full_queue_drops_by_bytes(
     "variable",
     ["OTEL_RS_BSP_MAX_QUEUE_BYTES", "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES", "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS"],
 )
-def test_a_limit_that_is_none_is_reported_and_not_used(
+def test_an_invalid_limit_is_logged_and_ignored(
     http_receiver: Any, exporter_to: Any, make_provider: Any, monkeypatch: Any, caplog: Any, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -231,7 +233,7 @@ def test_a_limit_that_is_none_is_reported_and_not_used(
     assert len(http_receiver.spans()) == 3
 
 
-def test_the_largest_limits_are_taken(
+def test_the_largest_limits_are_accepted(
     http_receiver: Any, exporter_to: Any, make_provider: Any, monkeypatch: Any, caplog: Any
 ) -> None:
     for variable in (
@@ -278,7 +280,7 @@ def test_counts_add_up_at_any_time(http_receiver: Any, exporter_to: Any, make_pr
     assert counts["exported"] + counts["failed"] == len(http_receiver.spans())
 
 
-def test_partial_success_counts_what_was_rejected(
+def test_partial_success_counts_the_rejected_spans(
     http_receiver: Any, exporter_to: Any, make_provider: Any, caplog: Any
 ) -> None:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -319,11 +321,11 @@ def test_shutdown_keeps_its_deadline_with_a_receiver_that_never_answers(receiver
     started = time.monotonic()
     processor.shutdown(200)
     assert 0.1 < time.monotonic() - started < 5
-    counts = wait_until(lambda: (counts := processor.counts())["pending"] == 0 and counts, "what is left is given up")
+    counts = wait_until(lambda: (counts := processor.counts())["pending"] == 0 and counts, "nothing is pending")
     assert counts["failed"] + counts["dropped"] == 5
 
 
-def test_the_export_timeout_gives_a_batch_up(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_batch_fails_after_the_export_timeout(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     http_receiver.fall_silent()
     processor = BatchSpanProcessor(exporter_to(http_receiver), export_timeout_millis=50)
     provider = make_provider(processor)
@@ -381,7 +383,7 @@ except KeyboardInterrupt:
 # --- Shutdown --------------------------------------------------------------------------------------------------------
 
 
-def test_shutdown_exports_what_is_left_and_takes_nothing_more(receiver: Any, exporter_to: Any) -> None:
+def test_shutdown_exports_queued_spans_and_later_spans_are_dropped(receiver: Any, exporter_to: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(receiver), schedule_delay_millis=HOUR_MILLIS)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
@@ -409,7 +411,7 @@ def test_many_threads_may_shut_down_at_once(http_receiver: Any, exporter_to: Any
     assert len(http_receiver.spans()) == 10
 
 
-def test_a_processor_that_is_forgotten_delivers_and_is_collected(http_receiver: Any, exporter_to: Any) -> None:
+def test_a_processor_without_references_delivers_and_is_collected(http_receiver: Any, exporter_to: Any) -> None:
     processor = BatchSpanProcessor(exporter_to(http_receiver), schedule_delay_millis=HOUR_MILLIS)
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
@@ -468,7 +470,7 @@ def test_everything_is_delivered_at_exit(receiver: Any, ending: str) -> None:
     assert Counter(span.name for span in receiver.spans())["main"] == 700
 
 
-def test_exit_with_nobody_listening_is_prompt_and_one_line() -> None:
+def test_exit_without_a_receiver_is_prompt_and_logs_one_line() -> None:
     program = EXIT.format(protocol="http", ending="")
     started = time.monotonic()
     done = subprocess.run(
@@ -479,7 +481,7 @@ def test_exit_with_nobody_listening_is_prompt_and_one_line() -> None:
     assert len(done.stderr.splitlines()) <= 1, done.stderr
 
 
-# --- What is said ----------------------------------------------------------------------------------------------------
+# --- Log lines -------------------------------------------------------------------------------------------------------
 
 
 PROGRAM_ONE_WARNING = """
@@ -500,7 +502,7 @@ tracer.start_span("s").end()
 """
 
 
-def test_a_queue_that_is_full_and_exports_that_fail_cost_one_line_each(http_receiver: Any) -> None:
+def test_a_full_queue_and_failing_exports_log_one_line_each(http_receiver: Any) -> None:
     http_receiver.answers = [Answer(400, body=b"Bearer s3cret is no good")] * 100
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM_ONE_WARNING, http_receiver.endpoint],
@@ -526,9 +528,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in INVALID.items() for value in values])
-def test_invalid_sizes_are_refused_in_upstreams_words(
-    http_receiver: Any, exporter_to: Any, name: str, value: Any
-) -> None:
+def test_invalid_sizes_raise_upstreams_error(http_receiver: Any, exporter_to: Any, name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name) as expected:
         StockBatchSpanProcessor(InMemorySpanExporter(), **{name: value})
     for exporter in (exporter_to(http_receiver), InMemorySpanExporter()):
@@ -538,9 +538,7 @@ def test_invalid_sizes_are_refused_in_upstreams_words(
 
 
 @pytest.mark.parametrize("value", [0, -1])
-def test_a_number_of_concurrent_exports_that_is_none_is_refused(
-    http_receiver: Any, exporter_to: Any, value: int
-) -> None:
+def test_an_invalid_number_of_concurrent_exports_raises(http_receiver: Any, exporter_to: Any, value: int) -> None:
     with pytest.raises(ValueError, match="max_concurrent_exports must be a positive integer"):
         BatchSpanProcessor(exporter_to(http_receiver), max_concurrent_exports=value)
 
@@ -565,7 +563,7 @@ def test_sizes_come_from_the_environment(
     "variable",
     ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT"],
 )
-def test_a_variable_that_is_no_number_is_reported_and_not_used(
+def test_a_variable_that_is_not_a_number_is_logged_and_ignored(
     http_receiver: Any, exporter_to: Any, monkeypatch: Any, caplog: Any, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "x")
@@ -574,7 +572,7 @@ def test_a_variable_that_is_no_number_is_reported_and_not_used(
     assert "Traceback" not in caplog.text
 
 
-def test_extreme_but_valid_arguments_are_taken(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_extreme_but_valid_arguments_are_accepted(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     for arguments in (
         {"max_queue_size": 2**62, "max_export_batch_size": 2**62},
         {"schedule_delay_millis": 1e300},
@@ -588,7 +586,7 @@ def test_extreme_but_valid_arguments_are_taken(http_receiver: Any, exporter_to: 
     assert len(http_receiver.spans()) == 5
 
 
-def test_the_exporter_is_at_hand(http_receiver: Any, exporter_to: Any) -> None:
+def test_the_exporter_is_an_attribute_of_the_processor(http_receiver: Any, exporter_to: Any) -> None:
     exporter = exporter_to(http_receiver)
     processor = BatchSpanProcessor(exporter)
     assert processor.span_exporter is exporter
@@ -659,7 +657,7 @@ def test_a_full_queue_before_a_python_exporter_counts_exactly(make_provider: Any
     )
     provider = make_provider(processor)
     end_spans(provider, 10)
-    wait_until(lambda: exporter.batches, "the first batch is under way")
+    wait_until(lambda: exporter.batches, "the first batch is being exported")
     end_spans(provider, 35)
     assert processor.counts() == {"dropped": 15, "pending": 20}
     exporter.hold.set()
@@ -738,7 +736,7 @@ def test_a_native_processor_within_another_works(
     provider = make_provider(processor, active_span_processor=inner)
     end_spans(provider, 3)
     assert provider.force_flush()
-    # The fixture added it as well, so that every span comes twice.
+    # The fixture adds it, too, so every span arrives twice.
     assert len(http_receiver.spans()) == 6
 
 
@@ -812,7 +810,7 @@ def test_one_exporter_may_serve_two_processors(http_receiver: Any, exporter_to: 
     assert len(http_receiver.spans()) == 4
 
 
-def test_a_receiver_that_goes_away_and_comes_back(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
+def test_a_receiver_that_stops_and_starts_again(receiver: Any, exporter_to: Any, make_provider: Any) -> None:
     unavailable = 503 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.UNAVAILABLE
     receiver.answers = [Answer(unavailable)]
     processor = BatchSpanProcessor(exporter_to(receiver))
@@ -824,7 +822,7 @@ def test_a_receiver_that_goes_away_and_comes_back(receiver: Any, exporter_to: An
 
 
 def test_logging_handlers_may_make_spans(http_receiver: Any, exporter_to: Any, make_provider: Any) -> None:
-    """A report of the pipeline is logged when a span ends: a handler that makes spans must not go on for ever."""
+    """Reports of the export thread are logged when a span ends: a handler that creates spans must not loop for ever."""
     http_receiver.answers = [Answer(400)] * 1000
     provider = make_provider(BatchSpanProcessor(exporter_to(http_receiver), max_queue_size=4, max_export_batch_size=2))
     tracer = provider.get_tracer("test")

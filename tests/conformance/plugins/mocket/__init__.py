@@ -1,7 +1,7 @@
-"""Stands in for the package of this name, which replaces Python's sockets: native code has its own. Here a real server
-answers on the port, and what it received is what the tests see.
+"""Replaces the package of this name, which patches Python's sockets and so has no effect on native code. Here a real
+server answers on the port, and the tests see what it receives.
 
-It has what upstream's exporter tests use, and refuses hosts other than this one.
+It has what upstream's exporter tests use, and accepts only this host.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Request(NamedTuple):
 
 
 class Mocket:
-    """What was received since the latest ``Mocketizer`` began."""
+    """The requests received since the latest ``Mocketizer`` was entered."""
 
     _requests: list[Request] = []  # noqa: RUF012  # the class is what the tests ask
 
@@ -40,8 +40,8 @@ class Mocket:
 
 
 class Mocketizer:
-    """While it is entered, what is registered is served on ``PORT``, and 404 for the rest: a request that ought not to
-    be sent is seen."""
+    """While entered, serves the registered responses on ``PORT``, and 404 for all other requests, so that an unwanted
+    request is detected."""
 
     _entered: Mocketizer | None = None
 
@@ -50,7 +50,7 @@ class Mocketizer:
         self._waiting: dict[str, list[Any]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", PORT), self._handler())
         self._server.daemon_threads = True
-        # Connections that are kept alive end with the client.
+        # Keep-alive connections end with the client.
         self._server.block_on_close = False
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         Mocketizer._entered = self
@@ -62,7 +62,7 @@ class Mocketizer:
         self._server.server_close()
 
     def register(self, url: str, responses: list[Any]) -> None:
-        """One response after the other; the last one from then on. An exception stands for a lost connection."""
+        """Registers responses to use in order; the last one repeats. An exception means a lost connection."""
         parts = urlsplit(url)
         if (parts.hostname, parts.port) != ("localhost", PORT):
             raise ValueError(f"no server can stand in for {url}")
@@ -101,7 +101,7 @@ class Mocketizer:
 
 
 def mocketize(test: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a test that runs within a ``Mocketizer``."""
+    """Decorator: runs a test inside a ``Mocketizer``."""
 
     @functools.wraps(test)
     def within(*args: Any, **kwargs: Any) -> Any:

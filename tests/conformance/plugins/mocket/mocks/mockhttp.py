@@ -1,4 +1,4 @@
-"""What a test registers, as in the package of this name."""
+"""The API to register responses, as in the package of this name."""
 
 from __future__ import annotations
 
