@@ -130,7 +130,7 @@ def run(collectors: Collectors, settings: Settings, inject_fault: Callable[[], N
 def check_latency(baseline: dict[str, float] | None, healthy: dict[str, float], faulty: dict[str, float]) -> None:
     """Compares latencies in nanoseconds. Healthy and faulty operations take turns, so that both see the same machine. A
     slowdown of both shows against the baseline, a run without faults at another time."""
-    shown = f"faulty {faulty}, healthy {healthy}, usual {baseline}"
+    shown = f"faulty {faulty}, healthy {healthy}, baseline {baseline}"
     print(shown)
     assert faulty["median"] < 1.5 * healthy["median"] + 500, shown
     assert faulty["p99"] < 3 * healthy["p99"] + 50_000, shown
