@@ -1,7 +1,7 @@
 """OpenTelemetry for Python at native cost.
 
 The names here are those of ``opentelemetry.sdk.trace`` and ``opentelemetry.sdk.trace.export``; see ``otel_rs.trace``,
-``otel_rs.trace.export`` and ``otel_rs.exporter.otlp``. LazyClass the package changes nothing in other packages;
+``otel_rs.trace.export`` and ``otel_rs.exporter.otlp``. Importing the package changes nothing in other packages;
 ``install`` does.
 """
 

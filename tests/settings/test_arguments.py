@@ -22,6 +22,7 @@ from otel_rs.exporter.otlp.http import OTLPSpanExporter as Http
 
 CASES = [
     (Http, StockHttp, {"endpoint": "localhost:4318"}),
+    (Http, StockHttp, {"endpoint": b"http://user:secret@localhost:4318"}),
     (Http, StockHttp, {"endpoint": "https://localhost:1", "certificate_file": "/no/such/file.pem"}),
     (Http, StockHttp, {"timeout": -1}),
     (Http, StockHttp, {"timeout": 0}),

@@ -335,3 +335,12 @@ def test_what_the_program_sets_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) 
     with corrected_environment():
         os.environ["OTEL_BLRP_SCHEDULE_DELAY"] = "3000"
     assert os.environ["OTEL_BLRP_SCHEDULE_DELAY"] == "3000"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_meanwhile_has_what_the_user_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BLRP_SCHEDULE_DELAY", "5s")
+    with corrected_environment():
+        if not (child := os.fork()):
+            os._exit(0 if os.environ["OTEL_BLRP_SCHEDULE_DELAY"] == "5s" else 1)
+    assert os.waitpid(child, 0)[1] == 0

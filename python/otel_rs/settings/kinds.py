@@ -47,6 +47,14 @@ class Kind:
     def shown_value(self, value: Any) -> str:
         return self.text(value)
 
+    def shown_argument(self, argument: Any) -> str:
+        """An argument as log lines and errors may show it: of what is no plain value, its type alone."""
+        if isinstance(argument, str):
+            return self.shown(argument)
+        if argument is None or isinstance(argument, (bool, int, float)):
+            return shortened(repr(argument))
+        return f"of the type {type(argument).__qualname__}"
+
 
 def shortened(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from otel_rs.settings.kinds import Kind, NotAcceptedError, is_header, shortened
+from otel_rs.settings.kinds import Kind, NotAcceptedError, is_header
 from otel_rs.settings.table import OTLP_HEADERS, Setting, Signal
 
 _logger = logging.getLogger("otel_rs.settings")
@@ -176,11 +176,11 @@ def check_argument(kind: Kind, name: str, argument: object, default: Any = None)
 
 
 def _refusal(name: str, argument: object, kind: Kind) -> str:
-    return f"{name} is {shortened(repr(argument))}; accepted: {kind.accepted}"
+    return f"{name} is {kind.shown_argument(argument)}; accepted: {kind.accepted}"
 
 
 def _report_not_accepted_argument(name: str, argument: object, kind: Kind, instead: str) -> None:
-    shown = shortened(repr(argument))
+    shown = kind.shown_argument(argument)
     report_bad(f"argument {name}", shown, shown, f"; accepted: {kind.accepted}", instead)
 
 

@@ -33,32 +33,45 @@ class _Correction:
 
 
 _corrections: dict[str, _Correction] = {}
-# By process: another thread may hold its parent's when a child is forked.
-_locks: dict[int, threading.RLock] = {}
+_lock = threading.Lock()
+
+
+def _in_child() -> None:
+    """The threads that would put the originals back are the parent's, and so is the thread that may hold the lock."""
+    global _lock
+    _lock = threading.Lock()
+    for variable, correction in _corrections.items():
+        if os.environ.get(variable) == correction.replacement:
+            _set(variable, correction.original)
+    _corrections.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 @contextmanager
 def corrected_environment(settings: Iterable[Setting] = table.ALL) -> Iterator[None]:
     """What is bad in `os.environ` is replaced for as long as this lasts, in any thread."""
-    lock = _locks.setdefault(os.getpid(), threading.RLock())
-    with lock:
-        used = _correct(settings)
+    # Before the lock: a bad value is logged, and a handler may run any code.
+    replacements = {setting.variable: _corrected(setting) for setting in settings}
+    with _lock:
+        used = _correct(replacements)
     try:
         yield
     finally:
-        with lock:
+        with _lock:
             for variable in used:
                 _put_back(variable)
 
 
-def _correct(settings: Iterable[Setting]) -> list[str]:
+def _correct(replacements: dict[str, str | None]) -> list[str]:
     used = []
-    for setting in settings:
-        variable = setting.variable
+    for variable, replacement in replacements.items():
         if variable in _corrections:
             _corrections[variable].users += 1
             used.append(variable)
-        elif (replacement := _corrected(setting)) != os.environ.get(variable):
+        elif replacement != os.environ.get(variable):
             _corrections[variable] = _Correction(os.environ.get(variable), replacement)
             _set(variable, replacement)
             used.append(variable)
@@ -66,7 +79,9 @@ def _correct(settings: Iterable[Setting]) -> list[str]:
 
 
 def _put_back(variable: str) -> None:
-    correction = _corrections[variable]
+    correction = _corrections.get(variable)
+    if correction is None:  # a fork within the block
+        return
     correction.users -= 1
     if not correction.users:
         del _corrections[variable]

@@ -267,7 +267,7 @@ impl Lease {
         let answer = self.known.connection.call(request).await;
         if answer.is_err() && self.known.connection.shared().is_none() {
             // The other idle ones have most likely met the same end, and only one attempt is made at once.
-            self.server.link().connections.clear();
+            self.discard_idle();
         }
         answer
     }
@@ -280,7 +280,14 @@ impl Lease {
     /// To be called when a call got no answer: the peer may be gone without a trace. Other calls that are under way
     /// keep the connection.
     pub fn discard(self) {
-        self.server.link().connections.retain(|known| known.number != self.known.number);
+        match self.known.connection.shared() {
+            None => self.discard_idle(),
+            Some(_) => self.server.link().connections.retain(|known| known.number != self.known.number),
+        }
+    }
+
+    fn discard_idle(&self) {
+        let _closed = std::mem::take(&mut self.server.link().connections);
     }
 
     /// To be called when an answer has been read to its end: HTTP/1.1's connection is there for the next call.

@@ -102,9 +102,12 @@ impl HttpTransport {
     /// user's credentials would go to wherever a stranger says.
     pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
         let mut lease = self.channel.lease(deadline).await?;
-        let answer = deadline.limit(lease.call(self.request(payload))).await;
-        let answer = answer.unwrap_or_else(|| Err(Failure::timed_out())).inspect_err(|_| self.channel.suspect())?;
-        let (head, body) = answer.into_parts();
+        let Some(answer) = deadline.limit(lease.call(self.request(payload))).await else {
+            lease.discard();
+            self.channel.suspect();
+            return Err(Failure::timed_out());
+        };
+        let (head, body) = answer.inspect_err(|_| self.channel.suspect())?.into_parts();
         let body = deadline.limit(read(body)).await.flatten();
         if body.is_some() {
             lease.keep();

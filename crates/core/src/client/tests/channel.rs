@@ -214,6 +214,25 @@ async fn several_idle_connections_that_were_closed_cost_one_attempt() {
 }
 
 #[tokio::test]
+async fn several_idle_connections_whose_server_hangs_cost_one_export() {
+    bounded(async {
+        let protocol = Protocol::HttpProtobuf;
+        let willing = Willing::start(protocol).await;
+        let script = vec![Read, Send(success(protocol, 0)), Read, Hang];
+        let server = FaultServer::start(protocol, vec![script; 2], Some(willing.address())).await;
+        let mut config = config(protocol, server.address);
+        config.timeout = Duration::from_millis(300);
+        let client = Client::new(&config).unwrap();
+        let both = tokio::join!(export(&client), export(&client));
+        assert_eq!(both, (delivered(), delivered()));
+        assert_contains(&reason(export(&client).await), "no answer in time");
+        assert_eq!(export(&client).await, delivered());
+        assert_eq!((willing.count(), server.connections()), (1, 3));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_is_replaced_at_once_even_during_a_shutdown() {
     bounded(async {
         for protocol in PROTOCOLS {

@@ -87,11 +87,11 @@ class GrpcArguments:
             return found  # for the native part to refuse
         if parts.scheme not in ("", "http", "https"):
             return found
-        if path := parts.path.rstrip("/"):
+        if parts.path.rstrip("/"):
             warn_once(
                 found.source,
                 found.text,
-                f"{found.source} is {Url().shown(found.text)}: OTLP/gRPC has no path, so {path!r} is left out.",
+                f"{found.source} is {Url().shown(found.text)}: OTLP/gRPC has no path; its own is left out.",
             )
         insecure = self._insecure(parts.scheme, signal)
         return found._replace(value=f"{'http' if insecure else 'https'}://{parts.netloc}")
