@@ -1,4 +1,4 @@
-//! From the protobuf that the pipeline encodes to OTLP/JSON.
+//! Translates the protobuf requests that `otlp` writes into OTLP/JSON.
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
