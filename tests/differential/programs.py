@@ -253,9 +253,12 @@ SAMPLERS = ["on", "off", "parent", "record only", "every second", "adds attribut
 
 
 def _is_compared(program: Program) -> bool:
+    if {("max_attributes", 0), ("max_span_attributes", 0)}.isdisjoint(program.limits):
+        return True
     # test_findings.py: a value is converted even if the attribute limit is zero.
-    takes_none = {("max_attributes", 0), ("max_span_attributes", 0)}
-    return takes_none.isdisjoint(program.limits) or "starts a span" not in repr(program)
+    # A mapping whose items raise is then counted by its length, as the stock SDK does. But where a link makes the stock
+    # SDK raise, `run` also corrects the mapping, and nothing is counted.
+    return not any(name in repr(program) for name in ("starts a span", "raises in items"))
 
 
 _programs = st.builds(

@@ -37,6 +37,6 @@ PROFILE = os.environ.get("OTEL_RS_TEST_PROFILE", "default")
     ],
 )
 @given(program=programs)
-def test_a_program_arrives_as_the_stock_sdk_has_it(path: Path, native: Native, program: Program) -> None:
+def test_a_program_sends_what_the_stock_sdk_sends(path: Path, native: Native, program: Program) -> None:
     for row in check(program, native, path):
         event(row)
