@@ -46,8 +46,12 @@ HEADER_PACKAGES = (
 
 
 def child(receiver: Receiver, sdk: str, script: str, *arguments: str) -> dict[str, Any]:
-    """Run one measurement in a new process, without the caller's OpenTelemetry configuration."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    """Run one measurement in a new process, without the caller's OpenTelemetry configuration.
+
+    Python keeps byte code there, as for an installed package, whatever the caller's environment says.
+    """
+    left_out = ("OTEL_", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     environment |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     finished = subprocess.run(
         [sys.executable, HERE / script, *arguments],

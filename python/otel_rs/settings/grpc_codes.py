@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from otel_rs.settings.kinds import Kind, NotAcceptedError
@@ -30,12 +29,11 @@ NAMES = (
 )
 
 
-@dataclass(frozen=True)
 class GrpcCodes(Kind):
     """gRPC status codes by name, and in an argument also by number or as ``grpc.StatusCode``."""
 
-    accepted: str = f"gRPC status codes, by their numbers 0 to {len(NAMES) - 1} or names: {', '.join(NAMES)}"
-    unquoted: bool = True
+    accepted = f"gRPC status codes, by their numbers 0 to {len(NAMES) - 1} or names: {', '.join(NAMES)}"
+    unquoted = True
 
     def parse(self, text: str) -> list[int] | None:
         return [self._number(name) for name in text.split(",") if name.strip()] or None

@@ -17,14 +17,19 @@ class NotAcceptedError(ValueError):
     """The value is none that the kind accepts."""
 
 
-@dataclass(frozen=True)
 class Kind:
     """Any text."""
 
-    accepted: str = "a text"
+    accepted = "a text"
     """In words."""
-    unquoted: bool = False
+    unquoted = False
     """No value has quotes around it: those that a shell or a file left there are taken off."""
+
+    def __init__(self, accepted: str = "", *, unquoted: bool = False) -> None:
+        if accepted:
+            self.accepted = accepted
+        if unquoted:
+            self.unquoted = unquoted
 
     def parse(self, text: str) -> Any:
         """The value that a variable's text, without spaces around it, stands for. Raises NotAcceptedError."""
@@ -60,10 +65,12 @@ def shortened(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-@dataclass(frozen=True)
+# Without the methods that nobody uses: to make them would slow down every start.
+@dataclass(eq=False, repr=False)
 class Number(Kind):
     """A number. One that is too large counts as ``maximum``: nobody can tell them apart."""
 
+    accepted: str = ""
     unit: str = ""
     minimum: float = 1
     above_minimum: bool = False
@@ -75,6 +82,7 @@ class Number(Kind):
     """Whether "inf" is accepted."""
     empty_is_no_limit: bool = False
     """Whether an empty variable says that there is no limit. Else it counts as not set."""
+    unquoted = True
 
     def __post_init__(self) -> None:
         of = f" of {self.unit}" if self.unit else ""
@@ -82,9 +90,8 @@ class Number(Kind):
         if not self.too_large:
             limits = f"from {self.minimum} to {self.maximum}"
         words = (", or inf" if self.infinite else "") + (", or nothing: no limit" if self.empty_is_no_limit else "")
-        if self.accepted == Kind.accepted:
-            object.__setattr__(self, "accepted", f"a {'whole ' if self.whole else ''}number{of}, {limits}{words}")
-        object.__setattr__(self, "unquoted", True)
+        if not self.accepted:
+            self.accepted = f"a {'whole ' if self.whole else ''}number{of}, {limits}{words}"
 
     def parse(self, text: str) -> Any:
         try:
@@ -116,15 +123,14 @@ class Number(Kind):
         return f"{self.text(value)} {self.unit}".strip()
 
 
-@dataclass(frozen=True)
 class Choice(Kind):
     """One of some names, whatever their case."""
 
-    names: tuple[str, ...] = ()
+    unquoted = True
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "accepted", ", ".join(self.names))
-        object.__setattr__(self, "unquoted", True)
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.accepted = ", ".join(names)
 
     def parse(self, text: str) -> str:
         if text.lower() in self.names:
@@ -132,15 +138,14 @@ class Choice(Kind):
         raise NotAcceptedError
 
     def without(self, name: str) -> Choice:
-        return Choice(names=tuple(other for other in self.names if other != name))
+        return Choice(*(other for other in self.names if other != name))
 
 
-@dataclass(frozen=True)
 class Boolean(Kind):
     """True or false. The specification wants any other text to count as false."""
 
-    accepted: str = "true, false"
-    unquoted: bool = True
+    accepted = "true, false"
+    unquoted = True
 
     def parse(self, text: str) -> bool:
         if text.lower() in ("true", "false"):
@@ -151,12 +156,11 @@ class Boolean(Kind):
         return str(value).lower()
 
 
-@dataclass(frozen=True)
 class Url(Kind):
     """An address. The exporter's native part decides whether it can be used."""
 
-    accepted: str = "a URL"
-    unquoted: bool = True
+    accepted = "a URL"
+    unquoted = True
 
     def shown(self, text: str) -> str:
         return shortened(repr(without_secrets(text)))
@@ -172,34 +176,32 @@ def without_secrets(url: str) -> str:
     return f"{scheme}{separator}{rest}"
 
 
-@dataclass(frozen=True)
 class File(Kind):
     """A file's path. The exporter's native part decides whether the file can be used."""
 
-    accepted: str = "the path of a PEM file"
-    unquoted: bool = True
+    accepted = "the path of a PEM file"
+    unquoted = True
 
 
-# RFC 9110: a name is a token; a value has no control characters.
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
+# RFC 9110: a name is a token; a value has no control characters. Not compiled before there is a header: that is slow.
+_HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_HEADER_VALUE = r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*"
 
 
 def is_header(name: object, value: object) -> bool:
     return (
         isinstance(name, str)
         and isinstance(value, str)
-        and _HEADER_NAME.fullmatch(name) is not None
-        and _HEADER_VALUE.fullmatch(value) is not None
+        and re.fullmatch(_HEADER_NAME, name) is not None
+        and re.fullmatch(_HEADER_VALUE, value) is not None
     )
 
 
-@dataclass(frozen=True)
 class Headers(Kind):
     """W3C baggage form. Header values are secrets: no message shows one."""
 
-    accepted: str = "name=value, percent-encoded, with commas between headers"
-    unquoted: bool = True
+    accepted = "name=value, percent-encoded, with commas between headers"
+    unquoted = True
 
     def parse(self, text: str) -> tuple[dict[str, str], list[int]]:
         """The headers, names in lower case, and the positions of those that cannot be sent."""
