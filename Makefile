@@ -22,7 +22,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug nightly sanitize races miri fuzz conformance lint bench build collector requirements clean
+.PHONY: help demo test test-debug nightly packages sanitize races miri fuzz conformance lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -149,6 +149,9 @@ miri: ## run the Rust tests that do no input and output under Miri
 
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector, and the long forms of the faults
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py tests/faults
+
+packages: $(VENV)/.dev $(VENV)/.extension ## run third-party packages on otel-rs and on the stock SDK, each in an environment of its own
+	$(BIN)/python -m pytest --timeout=1200 tests/integration/packages/check.py
 
 # Inputs that fail are in fuzz/artifacts; fuzz/corpus grows from run to run.
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and cargo-fuzz

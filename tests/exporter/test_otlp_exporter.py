@@ -28,6 +28,7 @@ from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as Grpc
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as Http
 
 from ..support.receiver import DEADLINE_SECONDS, GRPC_METHOD, Answer, wait_until
+from ..support.values import same_in_every_run
 
 pytestmark = pytest.mark.installed
 
@@ -574,7 +575,7 @@ def test_deflate_over_http(http_receiver: Any, make: Any, value: Any) -> None:
         ("grpc", grpc.Compression.Deflate),
         ("grpc", Compression.Deflate),
     ],
-    ids=str,
+    ids=same_in_every_run,
 )
 def test_an_invalid_compression_argument_raises(protocol: str, value: Any) -> None:
     with pytest.raises(ValueError, match=r"compression is .*accepted"):

@@ -99,7 +99,11 @@ def test_headers_are_the_only_secrets() -> None:
     }
 
 
-@pytest.mark.parametrize("setting", [s for s in ALL if isinstance(s.kind, Number) and s.default is not None], ids=repr)
+@pytest.mark.parametrize(
+    "setting",
+    [setting for setting in ALL if isinstance(setting.kind, Number) and setting.default is not None],
+    ids=lambda setting: setting.variable,
+)
 def test_a_default_is_a_value_that_is_accepted(setting: Setting) -> None:
     assert setting.kind.parse(setting.kind.text(setting.default)) == setting.default
 
