@@ -33,12 +33,10 @@ PACKAGES = {
     "logfire": ("logfire",),
     "phoenix": ("arize-phoenix-otel",),
     "sentry": ("sentry-sdk[opentelemetry]", f"{OTLP}-proto-http"),
-    "traceloop": ("traceloop-sdk",),
+    # It imports httpx, but does not require it.
+    "traceloop": ("traceloop-sdk", "httpx"),
 }
-VARIABLES = {
-    "logfire": {"LOGFIRE_TOKEN": "token", "LOGFIRE_BASE_URL": "{http}"},
-    "traceloop": {"BATCH": "yes"},
-}
+VARIABLES = {"logfire": {"LOGFIRE_TOKEN": "token", "LOGFIRE_BASE_URL": "{http}"}}
 SECONDS = 120
 
 
@@ -49,9 +47,9 @@ def environment_for(package: str) -> Path:
     folder = ROOT / ".cache" / "packages" / f"{package}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"
     python = folder / "bin" / "python"
     if not (folder / ".made").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        subprocess.run([*pip, *requirements], check=True)
+        uv = [sys.executable, "-m", "uv", "--quiet"]
+        subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, folder], check=True)
+        subprocess.run([*uv, "pip", "install", "--python", python, *requirements], check=True)
         site_packages = next((folder / "lib").glob("python*/site-packages"))
         (site_packages / "otel_rs.pth").write_text(f"{ROOT / 'python'}\n")
         (folder / ".made").touch()

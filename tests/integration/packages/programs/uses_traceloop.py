@@ -2,6 +2,7 @@
 
 import os
 
+from opentelemetry import trace
 from traceloop.sdk import Traceloop
 from traceloop.sdk.decorators import task, workflow
 
@@ -9,7 +10,6 @@ Traceloop.init(
     app_name="shop",
     api_endpoint=os.environ["HTTP_ENDPOINT"],
     api_key="key",
-    disable_batch=os.environ["BATCH"] == "no",
     telemetry_enabled=False,
 )
 
@@ -26,4 +26,4 @@ def order() -> int:
 
 
 order()
-Traceloop().flush()
+trace.get_tracer_provider().force_flush()
