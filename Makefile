@@ -15,6 +15,8 @@ COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 SANITIZE := .cache/sanitize
 # The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# Most tests wait: for processes, deadlines, timers. So two at a time take hardly more than half the time.
+TEST_PROCESSES ?= 2
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 
@@ -85,7 +87,8 @@ demo: $(VENV)/.extension ## run an instrumented Flask program against the built-
 test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the Collector if `make collector` was run)
 	$(need_cargo)$(need_cc)
 	cargo test --locked --workspace
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not alone"
+	$(BIN)/python -m pytest -m alone
 	$(BIN)/python tests/conformance/run.py
 
 # A copy of the package, so that the release build stays in place; PYTHONPATH comes before the environment's packages.
@@ -104,7 +107,7 @@ test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Pytho
 	PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -c \
 		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
 		$(DEBUG)/otel_rs
-	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest -m "not installed"
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not installed"
 
 # A debug build of the extension, in a copy of the package, that checks every access to memory.
 $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev

@@ -21,6 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.installed)
+            item.add_marker(pytest.mark.alone)
 
 
 @pytest.fixture(scope="session")
