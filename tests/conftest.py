@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from otel_rs import BatchSpanProcessor, TracerProvider, settings
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
+from .support.environment import environment
 from .support.receiver import GrpcReceiver, HttpReceiver, Receiver, started
 
 
@@ -44,6 +46,16 @@ def grpc_receiver() -> Iterator[GrpcReceiver]:
 def receiver(request: pytest.FixtureRequest) -> Iterator[Receiver]:
     """Runs the test once for each protocol."""
     yield from started({"http": HttpReceiver, "grpc": GrpcReceiver}[request.param])
+
+
+@pytest.fixture(scope="session")
+def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with otel-rs and its requirements, but without stock exporters and distros."""
+    python = environment(tmp_path_factory.mktemp("environment"), "otel-rs")
+    (site_packages,) = python.parents[1].glob("lib/python3*/site-packages")
+    assert not (site_packages / "opentelemetry" / "exporter").exists()
+    assert not (site_packages / "grpc").exists()
+    return python
 
 
 @pytest.fixture

@@ -6,18 +6,14 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
-import venv
 from collections.abc import Callable
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from .support.environment import SITE_PACKAGES
 from .support.receiver import DEADLINE_SECONDS
-
-SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
 
 INSTRUMENT = """
 import sys
@@ -132,38 +128,6 @@ def start(tmp_path: Path) -> Callable[..., Started]:
         return Started(json.loads(output.read_text()), done.stdout, done.stderr)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def only_otel_rs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with otel-rs and its requirements, but without stock exporters and distros."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, symlinks=True)
-    (site_packages,) = folder.glob("lib/python3*/site-packages")
-    waiting, wanted = ["otel-rs"], dict[str, Any]()
-    while waiting:
-        name = waiting.pop()
-        if name not in wanted:
-            wanted[name] = distribution(name)
-            requirements = wanted[name].requires or []
-            waiting += [
-                r.split(";")[0].split()[0].split("=")[0].split("<")[0].split(">")[0].split("~")[0].split("[")[0]
-                for r in requirements
-                if ";" not in r
-            ]
-    for each in wanted.values():
-        for file in each.files or []:
-            # Links the parts of the namespace package one by one; other folders (bin) are not needed.
-            parts = file.parts[: 2 if file.parts[0] == "opentelemetry" else 1]
-            if parts[0] == ".." or parts[0] == "__pycache__":
-                continue
-            link = site_packages.joinpath(*parts)
-            link.parent.mkdir(exist_ok=True)
-            if not link.exists():
-                link.symlink_to(SITE_PACKAGES.joinpath(*parts))
-    assert not (site_packages / "opentelemetry" / "exporter").exists()
-    assert not (site_packages / "grpc").exists()
-    return folder / "bin" / "python"
 
 
 def with_first(folder: Path, name: str) -> str:

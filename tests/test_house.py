@@ -213,7 +213,7 @@ def items_with_unsafe_code(text: str) -> Iterator[str]:
     for allowed in re.finditer(r"allow\(unsafe_code\)\]\n", text):
         following = re.sub(r"^\s*(?://|#\[)[^\n]*\n", "", text[allowed.end() :], flags=re.MULTILINE).lstrip()
         item = re.match(
-            r"(?:pub(?:\(\w+\))? )?(?:extern \"C\" )?(?:unsafe )?(?:fn|mod|impl(?:<[^>]*>)?) (.*)", following
+            r"(?:pub(?:\(\w+\))? )?(?:unsafe )?(?:extern \"C\" )?(?:fn|mod|impl(?:<[^>]*>)?) (.*)", following
         )
         if item and "impl" in item[0]:
             yield re.findall(r"\w+", item[1].split(" for ")[-1])[0]

@@ -1,7 +1,8 @@
 """``install``: the native classes under upstream's names, for programs that import those.
 
 `replacements` says what goes where, `exchange` puts it there and back, `importing` reaches modules that are imported
-later, and `on_demand` keeps the exporters' modules from importing what nobody needs.
+later, `on_demand` keeps the exporters' modules from importing what nobody needs, and `stand_ins` makes those that are
+not installed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from opentelemetry import trace as trace_api
 from otel_rs.installation.exchange import Exchange
 from otel_rs.installation.importing import NativeFinder
 from otel_rs.installation.replacements import DEFERRED_MODULES, replacements
+from otel_rs.installation.stand_ins import StandInFinder
 from otel_rs.settings import tolerate_arguments
 
 _logger = logging.getLogger("otel_rs")
@@ -24,6 +26,7 @@ _logger = logging.getLogger("otel_rs")
 _changing = threading.RLock()
 _exchange: Exchange | None = None
 _finder: NativeFinder | None = None
+_stand_ins = StandInFinder()
 
 
 def install() -> None:
@@ -47,6 +50,7 @@ def install() -> None:
         _finder = NativeFinder(wanted, DEFERRED_MODULES, _put)
         # First, so that none is missed that another thread imports meanwhile.
         sys.meta_path.insert(0, _finder)
+        sys.meta_path.append(_stand_ins)
         _put_in_imported(exchange)
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug(
@@ -67,11 +71,13 @@ def uninstall() -> None:
     with _changing:
         if _exchange is None or _finder is None:
             return
-        if _finder in sys.meta_path:
-            sys.meta_path.remove(_finder)
+        for finder in (_finder, _stand_ins):
+            if finder in sys.meta_path:
+                sys.meta_path.remove(finder)
         # A thread may have found a module before the finder was there, and imported it with native names after.
         _put_in_imported(_exchange)
         _exchange.restore()
+        _stand_ins.remove_modules()
         tolerate_arguments(False)
         _exchange = _finder = None
 

@@ -1,10 +1,16 @@
-"""Methods that native code calls, or leaves out, without looking them up: here it learns that somebody replaced one."""
+"""Methods of native classes that somebody replaces or borrows.
+
+Native code calls some methods, or leaves them out, without looking them up: here it learns that somebody replaced one.
+"""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar
+from types import GetSetDescriptorType, MethodDescriptorType
+from typing import Any, ClassVar, TypeVar
+
+from otel_rs import _native
 
 
 def _notice(cls: Any, name: str) -> None:
@@ -41,3 +47,22 @@ class WithReplaceableMethods(metaclass=ReplaceableMethods):
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
         _notice(type(self), name)
+
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def lends(native: type, upstream: type) -> Callable[[_Class], _Class]:
+    """Lets other classes borrow what a class inherits from the native one, as they may from upstream's.
+
+    With an object of theirs upstream's function or property runs.
+    """
+
+    def lend(cls: _Class) -> _Class:
+        for name, attribute in vars(native).items():
+            if isinstance(attribute, (MethodDescriptorType, GetSetDescriptorType)) and hasattr(upstream, name):
+                # Not by `setattr`: nobody has replaced it.
+                type.__setattr__(cls, name, _native.borrowable(attribute, getattr(upstream, name)))
+        return cls
+
+    return lend

@@ -99,7 +99,11 @@ class TracerProvider(sdk.TracerProvider):
         Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#get-a-tracer
         """
         key = (instrumenting_module_name, instrumenting_library_version, schema_url)
-        if not attributes and (tracer_of_key := self._tracers_by_key.get(key)):
+        try:
+            tracers_by_key = self._tracers_by_key
+        except AttributeError:  # borrowed by another class
+            return sdk.TracerProvider.get_tracer(self, *key, attributes)
+        if not attributes and (tracer_of_key := tracers_by_key.get(key)):
             return tracer_of_key
         if self._disabled:
             return trace_api.NoOpTracer()
@@ -113,7 +117,7 @@ class TracerProvider(sdk.TracerProvider):
             if tracer is None:
                 tracer = self._tracers[scope] = self._make_tracer(scope)
             if not attributes and instrumenting_module_name:
-                self._tracers_by_key[key] = tracer
+                tracers_by_key[key] = tracer
         return tracer
 
     def _make_tracer(self, scope: InstrumentationScope) -> Tracer:

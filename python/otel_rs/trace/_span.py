@@ -16,11 +16,12 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from otel_rs import _native
-from otel_rs.trace._methods import WithReplaceableMethods
+from otel_rs.trace._methods import WithReplaceableMethods, lends
 
 _logger = logging.getLogger(__name__)
 
 
+@lends(_native.Span, sdk.Span)
 class Span(WithReplaceableMethods, _native.Span, sdk.Span):
     """A recorded span. Behaves as ``opentelemetry.sdk.trace.Span``; made by ``Tracer.start_span``.
 
@@ -34,6 +35,9 @@ class Span(WithReplaceableMethods, _native.Span, sdk.Span):
 
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Upstream's tracer calls it; ours has started the span already."""
+        if not isinstance(self, _native.Span):  # borrowed by another class
+            sdk.Span.start(self, start_time, parent_context)
+            return
         _logger.warning("Calling start() on a started span.")
 
     def __copy__(self) -> sdk.ReadableSpan:

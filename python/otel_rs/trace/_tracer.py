@@ -16,10 +16,11 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, Instrume
 from otel_rs import _native
 from otel_rs.settings import read
 from otel_rs.settings.table import INTERNAL_METRICS
-from otel_rs.trace._methods import WithReplaceableMethods
+from otel_rs.trace._methods import WithReplaceableMethods, lends
 from otel_rs.trace._processors import native_processors
 
 
+@lends(_native.Tracer, sdk.Tracer)
 class Tracer(WithReplaceableMethods, _native.Tracer, sdk.Tracer):
     """Starts spans. Made by ``TracerProvider.get_tracer``; parameters as ``opentelemetry.sdk.trace.Tracer``.
 

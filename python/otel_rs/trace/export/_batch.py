@@ -186,6 +186,9 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
 
     def shutdown(self, timeout_millis: float = _DEFAULT_FLUSH_TIMEOUT_MILLIS) -> None:
         """Exports what is left, within ``timeout_millis``, and shuts the exporter down. Later spans are dropped."""
+        if not isinstance(self, BatchSpanProcessor):  # borrowed by another class
+            sdk.BatchSpanProcessor.shutdown(self)
+            return
         self._batch_processor.shutdown(timeout_millis)
 
     def force_flush(self, timeout_millis: float | None = None) -> bool:
@@ -197,6 +200,8 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
         Returns:
             False if that was not done in time, or after ``shutdown``.
         """
+        if not isinstance(self, BatchSpanProcessor):  # borrowed by another class
+            return sdk.BatchSpanProcessor.force_flush(self, timeout_millis)
         if timeout_millis is None:
             timeout_millis = _DEFAULT_FLUSH_TIMEOUT_MILLIS
         return self._batch_processor.force_flush(timeout_millis)

@@ -21,7 +21,8 @@ class SimpleSpanProcessor(sdk.SimpleSpanProcessor):
         """Exports the span, if it is sampled."""
         native = native_exporter(self.span_exporter)
         if native is None or self._shutdown:
-            super().on_end(span)
+            # Not by `super()`: another class may have borrowed this.
+            sdk.SimpleSpanProcessor.on_end(self, span)
         elif span.context and span.context.trace_flags.sampled:
             # No instrumentation sees what a native exporter does, so there is none to be suppressed meanwhile.
             self._metrics.finish_items(1)
