@@ -20,8 +20,6 @@ mod _native {
     #[pymodule_export]
     use crate::py::exit::{begin_exit, bounded_by_exit, finish_exit, flush_before_exit, flush_before_sigterm};
     #[pymodule_export]
-    use crate::py::lending::borrowable;
-    #[pymodule_export]
     use crate::trace::current_span::CurrentSpan;
     #[pymodule_export]
     use crate::trace::methods::look_up_methods;

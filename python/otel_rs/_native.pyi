@@ -148,9 +148,6 @@ def flush_before_exit(timeout_millis: int) -> None:
 def finish_exit() -> None:
     """The interpreter's exit ends: waits for what processors that were forgotten still export."""
 
-def borrowable(descriptor: Any, upstream: Any) -> Any:
-    """A descriptor like this one of a native class, which calls upstream's with objects that are not native."""
-
 def look_up_methods() -> None:
     """Makes native code look up on the object what it would call natively: somebody has replaced a method."""
 

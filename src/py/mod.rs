@@ -7,7 +7,6 @@ pub mod exception;
 pub mod exit;
 pub mod interpreter;
 pub mod interrupt;
-pub mod lending;
 pub mod log;
 pub mod once;
 pub mod text;

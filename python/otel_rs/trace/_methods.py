@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from functools import cache, wraps
 from types import GetSetDescriptorType, MethodDescriptorType
-from typing import Any, ClassVar, TypeVar
-
-from otel_rs import _native
+from typing import Any, ClassVar
 
 
 def _notice(cls: Any, name: str) -> None:
@@ -49,20 +48,30 @@ class WithReplaceableMethods(metaclass=ReplaceableMethods):
         _notice(type(self), name)
 
 
-_Class = TypeVar("_Class", bound=type)
+class LendableMethods(ReplaceableMethods):
+    """The class of classes whose methods and properties another class may borrow: ``class Mine: end = Span.end``.
 
-
-def lends(native: type, upstream: type) -> Callable[[_Class], _Class]:
-    """Lets other classes borrow what a class inherits from the native one, as they may from upstream's.
-
-    With an object of theirs upstream's function or property runs.
+    A native method refuses an object of another class. So whoever asks the class for one gets a function that runs
+    upstream's with such an object. Objects find their methods without this class, as fast as ever.
     """
 
-    def lend(cls: _Class) -> _Class:
-        for name, attribute in vars(native).items():
-            if isinstance(attribute, (MethodDescriptorType, GetSetDescriptorType)) and hasattr(upstream, name):
-                # Not by `setattr`: nobody has replaced it.
-                type.__setattr__(cls, name, _native.borrowable(attribute, getattr(upstream, name)))
-        return cls
+    _upstream: type
 
-    return lend
+    def __getattribute__(cls, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if isinstance(found, (MethodDescriptorType, GetSetDescriptorType)):
+            upstream = getattr(super().__getattribute__("_upstream"), name, found)
+            return found if upstream is found else _lent(found, upstream)
+        return found
+
+
+@cache
+def _lent(native: MethodDescriptorType | GetSetDescriptorType, upstream: Any) -> Any:
+    if isinstance(native, GetSetDescriptorType):
+        return property(lambda thing: (native if isinstance(thing, native.__objclass__) else upstream).__get__(thing))
+
+    @wraps(upstream)
+    def method(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        return (native if isinstance(self, native.__objclass__) else upstream)(self, *arguments, **keywords)
+
+    return method

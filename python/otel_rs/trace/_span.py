@@ -16,13 +16,12 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from otel_rs import _native
-from otel_rs.trace._methods import WithReplaceableMethods, lends
+from otel_rs.trace._methods import LendableMethods, WithReplaceableMethods
 
 _logger = logging.getLogger(__name__)
 
 
-@lends(_native.Span, sdk.Span)
-class Span(WithReplaceableMethods, _native.Span, sdk.Span):
+class Span(WithReplaceableMethods, _native.Span, sdk.Span, metaclass=LendableMethods):
     """A recorded span. Behaves as ``opentelemetry.sdk.trace.Span``; made by ``Tracer.start_span``.
 
     Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#span
@@ -31,6 +30,7 @@ class Span(WithReplaceableMethods, _native.Span, sdk.Span):
     __slots__ = ()
 
     _called_natively = frozenset({"end"})
+    _upstream = sdk.Span
     _methods_changed = staticmethod(_native.look_up_methods)
 
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
