@@ -305,7 +305,8 @@ OTLP_INSECURE = Setting(
 OTLP_HEADERS = Setting(
     "OTEL_EXPORTER_OTLP_HEADERS",
     Headers(),
-    "Sent with every request.",
+    "Sent with every request. Percent-encoded bytes need not be UTF-8. Over gRPC, a name that ends with `-bin` is "
+    "of binary metadata.",
     of_signals=True,
     secret=True,
 )
