@@ -13,7 +13,7 @@ pub struct ExporterConfig {
     signal: String,
     protocol: String,
     endpoint: String,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Vec<u8>)>,
     timeout: f64,
     compression: String,
     user_agent: String,

@@ -31,7 +31,7 @@ CASES = [
     (Http, StockHttp, {"timeout": "5"}),
     (Http, StockHttp, {"max_request_size": 5.5}),
     (Http, StockHttp, {"headers": {"a name": "secret"}}),
-    (Http, StockHttp, {"headers": {"name": 5}}),
+    (Http, StockHttp, {"headers": {"name": ["secret"]}}),
     (Grpc, StockGrpc, {"timeout": -1}),
     (Grpc, StockGrpc, {"timeout": math.nan}),
     (Grpc, StockGrpc, {"retryable_error_codes": ["SOON"]}),

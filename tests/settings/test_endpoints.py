@@ -126,10 +126,8 @@ def test_what_is_not_utf8_in_a_variable_does_not_raise(kind: Any, monkeypatch: p
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "key=secret\udcff,other=value")
     monkeypatch.setenv(GENERAL, "http://host\udcff:1")
     kind()
-    headers, endpoint = log()
-    assert "header 1 is left out" in headers
+    (endpoint,) = log()  # header values may be any bytes
     assert endpoint.startswith(GENERAL)
-    assert "secret" not in headers
 
 
 def test_a_certificate_that_is_not_there_costs_the_exporter_alone(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from binascii import b2a_base64
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -185,35 +186,73 @@ class File(Kind):
 
 # RFC 9110: a name is a token; a value has no control characters. Not compiled before there is a header: that is slow.
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_HEADER_VALUE = r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*"
-
-
-def is_header(name: object, value: object) -> bool:
-    return (
-        isinstance(name, str)
-        and isinstance(value, str)
-        and re.fullmatch(_HEADER_NAME, name) is not None
-        and re.fullmatch(_HEADER_VALUE, value) is not None
-    )
+_HEADER_VALUE = rb"[\t\x20-\x7e\x80-\xff]*"
 
 
 class Headers(Kind):
-    """W3C baggage form. Header values are secrets: no message shows one."""
+    """W3C baggage form. Header values are secrets: no message shows one. This protocol sends texts as UTF-8."""
 
     accepted = "name=value, percent-encoded, with commas between headers"
     unquoted = True
 
-    def parse(self, text: str) -> tuple[dict[str, str], list[int]]:
+    def parse(self, text: str) -> tuple[dict[str, bytes | None], list[int]]:
         """The headers, names in lower case, and the positions of those that cannot be sent."""
-        headers: dict[str, str] = {}
+        headers: dict[str, bytes | None] = {}
         malformed = []
         for position, pair in enumerate(text.split(","), 1):
             if not pair.strip():
                 continue
             name, equals, value = pair.partition("=")
-            name, value = unquote(name).strip().lower(), unquote(value.strip())
-            if equals and is_header(name, value):
-                headers[name] = value
-            else:
+            name = unquote(name).strip().lower()
+            try:
+                if not equals:
+                    raise NotAcceptedError
+                # Bytes that are not UTF-8 come through.
+                headers[name] = self.sent(name, unquote(value.strip(), errors="surrogateescape"))
+            except NotAcceptedError:
                 malformed.append(position)
         return headers, malformed
+
+    def sent(self, name: str, value: object) -> bytes | None:
+        """The value as it is sent; None for a header that is left out. Raises NotAcceptedError."""
+        sent = self.encoded(name, value)
+        if re.fullmatch(_HEADER_NAME, name) is None or (sent is not None and not re.fullmatch(_HEADER_VALUE, sent)):
+            raise NotAcceptedError
+        return sent
+
+    def encoded(self, name: str, value: object) -> bytes | None:
+        """The same, even if it must not be sent."""
+        if isinstance(value, (bytes, bytearray)):
+            return bytes(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = str(value)
+        if isinstance(value, str):
+            return self._text(value)
+        raise NotAcceptedError
+
+    def _text(self, value: str) -> bytes:
+        try:
+            return value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise NotAcceptedError from None
+
+
+class HttpHeaders(Headers):
+    """None leaves the header out. Texts are sent as Latin-1, as `requests` does, or else as UTF-8."""
+
+    def encoded(self, name: str, value: object) -> bytes | None:
+        return None if value is None else super().encoded(name, value)
+
+    def _text(self, value: str) -> bytes:
+        try:
+            return value.encode("latin-1")
+        except UnicodeEncodeError:
+            return super()._text(value)
+
+
+class GrpcHeaders(Headers):
+    """None is sent empty. What ends with `-bin` may be any bytes: they are sent as base64."""
+
+    def encoded(self, name: str, value: object) -> bytes | None:
+        encoded = b"" if value is None else super().encoded(name, value)
+        return b2a_base64(encoded, newline=False) if encoded and name.endswith("-bin") else encoded

@@ -13,8 +13,8 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from otel_rs.settings.kinds import Kind, NotAcceptedError, is_header
-from otel_rs.settings.table import OTLP_HEADERS, Setting, Signal
+from otel_rs.settings.kinds import Kind, NotAcceptedError
+from otel_rs.settings.table import Setting, Signal
 
 _logger = logging.getLogger("otel_rs.settings")
 
@@ -182,54 +182,6 @@ def _refusal(name: str, argument: object, kind: Kind) -> str:
 def _report_not_accepted_argument(name: str, argument: object, kind: Kind, instead: str) -> None:
     shown = kind.shown_argument(argument)
     report_bad(f"argument {name}", shown, shown, f"; accepted: {kind.accepted}", instead)
-
-
-def read_headers(signal: Signal) -> dict[str, str]:
-    """The headers in force, names in lower case, without those that cannot be sent."""
-    headers, malformed = {}, []
-    found = read(OTLP_HEADERS, signal)
-    if found.value is not None:
-        headers, malformed = found.value
-    report_headers(found.source, found.text, malformed)
-    return dict(headers)
-
-
-def given_headers(argument: Any) -> dict[str, str]:
-    """Those of the argument `headers`: a text as in the variable, a mapping, or pairs."""
-    if isinstance(argument, str):
-        headers, malformed = OTLP_HEADERS.kind.parse(argument)
-        report_headers("argument headers", argument, malformed)
-        return dict(headers)
-    try:
-        pairs = list(argument.items() if hasattr(argument, "items") else argument)
-        headers = {_decoded(name).lower(): _decoded(value) for name, value in pairs}
-    except (AttributeError, TypeError, ValueError):
-        accepted = "a mapping of texts, pairs of texts, or a text of name=value with commas"
-        if _arguments_raise:
-            raise ValueError(f"headers cannot be read; accepted: {accepted}") from None
-        report_bad("argument headers", "", None, f" cannot be read; accepted: {accepted}", "It counts as not given.")
-        return {}
-    if _arguments_raise:
-        return headers
-    malformed = [position for position, pair in enumerate(headers.items(), 1) if not is_header(*pair)]
-    report_headers("argument headers", repr(sorted(headers.items())), malformed)
-    return {name: value for name, value in headers.items() if is_header(name, value)}
-
-
-def _decoded(text: Any) -> str:
-    if isinstance(text, bytes):
-        return text.decode("latin-1")
-    if isinstance(text, str):
-        return text
-    raise TypeError
-
-
-def report_headers(source: str, text: str, malformed: list[int]) -> None:
-    if malformed:
-        positions = ", ".join(map(str, malformed))
-        left_out = f"header {positions} is left out" if len(malformed) == 1 else f"headers {positions} are left out"
-        # Any part of a header may be a secret, so none is shown.
-        report_bad(source, text, None, f": {left_out}; accepted: {OTLP_HEADERS.kind.accepted}", "The others are sent.")
 
 
 def batch_size(batch: Found, queue: Found) -> int:

@@ -305,7 +305,8 @@ OTLP_INSECURE = Setting(
 OTLP_HEADERS = Setting(
     "OTEL_EXPORTER_OTLP_HEADERS",
     Headers(),
-    "Sent with every request.",
+    "Sent with every request. Percent-encoded bytes need not be UTF-8. Over gRPC, a name that ends with `-bin` is "
+    "of binary metadata.",
     of_signals=True,
     secret=True,
 )
@@ -343,6 +344,33 @@ GRPC_RETRYABLE_CODES = Setting(
     default_in_words="the specification's",
 )
 
+# --- Proxies, which the native part reads --------------------------------------------------------------------------
+
+_PROXY = Url("the address of a proxy, `http://` or `https://`")
+_EXCEPTIONS = Kind("names, addresses and networks, with commas between them")
+
+HTTP_PROXY = Setting(
+    "http_proxy",
+    _PROXY,
+    "The proxy to `http://` endpoints. One that cannot be used fails every export: nothing goes around it. Of this and "
+    "the next three, the upper case is read if the lower case is not set; in CGI, `HTTP_PROXY` is not.",
+)
+HTTPS_PROXY = Setting("https_proxy", _PROXY, "The proxy to `https://` endpoints.")
+ALL_PROXY = Setting("all_proxy", _PROXY, "OTLP/HTTP: the proxy where neither of the two above names one.")
+NO_PROXY = Setting(
+    "no_proxy",
+    _EXCEPTIONS,
+    "Receivers that are reached without the proxy: a name, which stands for all below it as well, an IP address, a "
+    "network such as `10.0.0.0/8`, the first two also as `host:port`, or `*` for all.",
+)
+GRPC_PROXY = Setting(
+    "grpc_proxy",
+    _PROXY,
+    "OTLP/gRPC: the proxy, with and without TLS. If it is not set, the first of `https_proxy`, `http_proxy`, "
+    "`HTTPS_PROXY` and `HTTP_PROXY` that is; an empty one means none.",
+)
+NO_GRPC_PROXY = Setting("no_grpc_proxy", _EXCEPTIONS, "OTLP/gRPC: takes the place of `no_proxy`, even if it is empty.")
+
 # --- The end of the process ------------------------------------------------------------------------------------------
 
 EXIT_TIMEOUT = Setting(
@@ -378,6 +406,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         OTLP_CLIENT_CERTIFICATE,
         GRPC_RETRYABLE_CODES,
     ),
+    "Proxies": (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, GRPC_PROXY, NO_GRPC_PROXY),
     "Sampling and limits": (
         SAMPLER,
         SAMPLER_ARGUMENT,

@@ -19,7 +19,7 @@ use super::config_error::ConfigError;
 use super::connection::HttpVersion;
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
-use super::proxy::{Proxy, ProxyTask};
+use super::proxy::{Proxy, ProxyServer, ProxyTask};
 use super::read_first::ReadFirst;
 use super::resolver;
 use super::retry::Retry;
@@ -55,9 +55,9 @@ enum FirstHop {
         port: u16,
     },
     Unix(UnixSocket),
-    /// A proxy of a kind that we do not speak to. The request must not go around it.
-    OtherProxy {
-        scheme: String,
+    /// A proxy that cannot be used. The request must not go around it.
+    Nowhere {
+        problem: String,
     },
 }
 
@@ -84,15 +84,17 @@ impl Dialer {
         if endpoint.is_tls() {
             dialer.tls = Some(NamedTls::new(&config.tls, alpn, host(url))?);
         }
-        if let Some(Proxy { intercept, task }) = proxy {
-            let uri = intercept.uri();
-            dialer.first = FirstHop::of_proxy(uri);
-            if uri.scheme() == Some(&http::uri::Scheme::HTTPS) {
-                let alpn = HttpVersion::Http1.alpn();
-                dialer.proxy_tls = Some(NamedTls::new(&config.tls, alpn, uri.host().unwrap_or_default())?);
+        match proxy {
+            None => {}
+            Some(Proxy { server: Err(problem), .. }) => dialer.first = FirstHop::Nowhere { problem: problem.clone() },
+            Some(Proxy { server: Ok(server), task }) => {
+                dialer.first = FirstHop::of_proxy(server);
+                if server.is_tls {
+                    dialer.proxy_tls = Some(NamedTls::new(&config.tls, HttpVersion::Http1.alpn(), &server.host)?);
+                }
+                dialer.tunnel = (*task == ProxyTask::Tunnel)
+                    .then(|| TunnelTo { target: authority(url), credentials: server.credentials.clone() });
             }
-            dialer.tunnel = (*task == ProxyTask::Tunnel)
-                .then(|| TunnelTo { target: authority(url), credentials: intercept.basic_auth().cloned() });
         }
         Ok(dialer)
     }
@@ -102,8 +104,7 @@ impl Dialer {
         let (name, port) = match &self.first {
             FirstHop::Host { name, port } => (name, *port),
             FirstHop::Unix(socket) => return Ok(vec![Address::Unix(socket.clone())]),
-            FirstHop::OtherProxy { scheme } => {
-                let problem = format!("the proxy is {scheme}, only http and https proxies are supported");
+            FirstHop::Nowhere { problem } => {
                 return Err(Failure::new("cannot connect", problem, Retry::Never).of(Cause::Connection));
             }
         };
@@ -207,14 +208,8 @@ impl FirstHop {
         }
     }
 
-    fn of_proxy(uri: &Uri) -> FirstHop {
-        let default = match uri.scheme_str() {
-            Some("https") => 443,
-            Some("http") | None => 80,
-            Some(other) => return FirstHop::OtherProxy { scheme: other.to_owned() },
-        };
-        let name = without_brackets(uri.host().unwrap_or_default()).to_owned();
-        FirstHop::Host { name, port: uri.port_u16().unwrap_or(default) }
+    fn of_proxy(server: &ProxyServer) -> FirstHop {
+        FirstHop::Host { name: without_brackets(&server.host).to_owned(), port: server.port }
     }
 }
 

@@ -11,7 +11,6 @@ use http::Uri;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http_body_util::{BodyExt, Full};
 use prost::Message;
-use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use super::cause::{self, Cause};
@@ -24,7 +23,7 @@ use super::encoding;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::grpc_codes::{self, GrpcCodes};
-use super::headers::request_headers;
+use super::headers::{binary, request_headers};
 use super::proxy;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
@@ -262,12 +261,6 @@ fn retry_info(trailer: HeaderValue) -> Option<RetryInfo> {
 
 fn retry_info_in_details(details: HeaderValue) -> Option<RetryInfo> {
     RpcStatus::decode(binary(details)?).ok()?.retry_info()
-}
-
-/// What the value of a `-bin` field says.
-fn binary(value: HeaderValue) -> Option<Bytes> {
-    let headers = HeaderMap::from_iter([(HeaderName::from_static(GRPC_STATUS_DETAILS), value)]);
-    MetadataMap::from_headers(headers).get_bin(GRPC_STATUS_DETAILS)?.to_bytes().ok()
 }
 
 /// An intermediary or some other server answered. The code is the one that the gRPC specification assigns to the HTTP

@@ -63,7 +63,7 @@ impl HttpTransport {
         if let Some(credentials) = basic_authentication(url.as_str()) {
             own.insert(AUTHORIZATION, credentials);
         }
-        if let Some(credentials) = forwarding.and_then(|proxy| proxy.intercept.basic_auth()) {
+        if let Some(credentials) = forwarding.and_then(|proxy| proxy.server.as_ref().ok()?.credentials.as_ref()) {
             own.insert(PROXY_AUTHORIZATION, credentials.clone());
         }
         Ok(HttpTransport {

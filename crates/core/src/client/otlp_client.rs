@@ -13,6 +13,7 @@ use super::deadline::Deadline;
 use super::endpoint;
 use super::failure::Failure;
 use super::grpc::GrpcTransport;
+use super::headers;
 use super::http::HttpTransport;
 use super::outcome::Outcome;
 use super::proxy;
@@ -55,7 +56,7 @@ impl Client {
                 Transport::Http(Box::new(HttpTransport::new(config, &endpoint)?))
             }
         };
-        let headers = config.headers.iter().map(|(_, value)| value.clone());
+        let headers = config.headers.iter().flat_map(|(name, value)| headers::texts(name, value));
         let in_endpoint = secrets::credentials_in(&config.endpoint);
         let secrets: Vec<String> = headers.chain(in_endpoint).chain(proxy::secrets(&proxy::environment)).collect();
         Ok(Client {

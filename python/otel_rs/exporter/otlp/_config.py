@@ -29,7 +29,8 @@ _logger = logging.getLogger(__name__)
 # The specification's form: the exporter's kind and version first.
 USER_AGENT = f"OTel-OTLP-Exporter-Python/{_native.__version__} (otel-rs)"
 
-Headers = Mapping[str, str] | Iterable[tuple[str, str]] | str
+HeaderValue = str | bytes | float | None
+Headers = Mapping[str, HeaderValue] | Iterable[tuple[str, HeaderValue]] | str
 FileArgument = str | os.PathLike[str] | None
 
 
@@ -49,7 +50,7 @@ class ExporterConfig(NamedTuple):
     signal: Signal
     protocol: str
     endpoint: str
-    headers: list[tuple[str, str]]
+    headers: list[tuple[str, bytes]]
     timeout: float
     """Seconds."""
     compression: str
@@ -119,6 +120,10 @@ def endpoint(argument: str | None, signal: Signal, default: str) -> Found:
     # A variable may hold bytes that are not UTF-8.
     text = found.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return Found(text, found.source, found.text or text)
+
+
+def sent_headers(found: Found) -> list[tuple[str, bytes]]:
+    return [(name, value) for name, value in found.value.items() if value is not None]
 
 
 def certificate(argument: FileArgument, signal: Signal) -> Found:

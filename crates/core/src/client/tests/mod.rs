@@ -54,8 +54,8 @@ fn config(protocol: Protocol, address: SocketAddr) -> ClientConfig {
     }
 }
 
-fn header(name: &str, value: &str) -> (String, String) {
-    (name.to_owned(), value.to_owned())
+fn header(name: &str, value: &str) -> (String, Vec<u8>) {
+    (name.to_owned(), value.into())
 }
 
 fn request() -> ExportTraceServiceRequest {

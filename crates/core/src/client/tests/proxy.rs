@@ -192,22 +192,28 @@ async fn tls_is_spoken_with_the_server_through_the_tunnel() {
 }
 
 #[tokio::test]
-async fn a_proxy_of_another_kind_fails_the_export_and_is_not_passed_by() {
-    const TEST: &str = "client::tests::proxy::a_proxy_of_another_kind_fails_the_export_and_is_not_passed_by";
+async fn a_proxy_that_cannot_be_used_fails_the_export_and_is_not_passed_by() {
+    const TEST: &str = "client::tests::proxy::a_proxy_that_cannot_be_used_fails_the_export_and_is_not_passed_by";
     if is_child() {
-        let address = std::env::var("TEST_HTTP").unwrap().parse().unwrap();
-        let reason = reason(export_once(&config(Protocol::HttpProtobuf, address)).await);
-        return assert_contains(&reason, "the proxy is socks5, only http and https proxies are supported");
+        let address = |variable: &str| std::env::var(variable).unwrap().parse().unwrap();
+        let over_http = reason(export_once(&config(Protocol::HttpProtobuf, address("TEST_HTTP"))).await);
+        assert_contains(&over_http, "cannot connect: the proxy in http_proxy cannot be used: invalid");
+        let over_grpc = reason(export_once(&config(Protocol::Grpc, address("TEST_GRPC"))).await);
+        assert_contains(&over_grpc, "cannot connect: the proxy in grpc_proxy cannot be used: socks5 is not supported");
+        assert!(!over_http.contains("pa55") && !over_grpc.contains("pa55"), "{over_http} {over_grpc}");
+        return;
     }
     bounded(async {
-        let server = Willing::start(Protocol::HttpProtobuf).await;
+        let (http, grpc) = (Willing::start(Protocol::HttpProtobuf).await, Willing::start(Protocol::Grpc).await);
         let variables = [
-            ("http_proxy", "socks5://127.0.0.1:1".to_owned()),
+            ("http_proxy", "http://user:pa55 word@proxy host:3128".to_owned()),
+            ("grpc_proxy", "socks5://user:pa55@127.0.0.1:1".to_owned()),
             ("no_proxy", String::new()),
-            ("TEST_HTTP", server.address().to_string()),
+            ("TEST_HTTP", http.address().to_string()),
+            ("TEST_GRPC", grpc.address().to_string()),
         ];
         in_a_process_with(TEST, &variables).await;
-        assert_eq!(server.count(), 0);
+        assert_eq!((http.count(), grpc.count()), (0, 0));
     })
     .await;
 }

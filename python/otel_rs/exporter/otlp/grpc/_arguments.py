@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._config import ExporterConfig, Headers, Sources
 from otel_rs.exporter.otlp._tls import TlsCredentials
-from otel_rs.settings.kinds import Url
-from otel_rs.settings.reading import Found, choose, given_headers, read, read_headers, warn_once
-from otel_rs.settings.table import COMPRESSIONS, GRPC_RETRYABLE_CODES, OTLP_HEADERS, OTLP_INSECURE, OTLP_TIMEOUT, Signal
+from otel_rs.settings.headers import given_headers, read_headers
+from otel_rs.settings.kinds import GrpcHeaders, Url
+from otel_rs.settings.reading import Found, choose, read, warn_once
+from otel_rs.settings.table import COMPRESSIONS, GRPC_RETRYABLE_CODES, OTLP_INSECURE, OTLP_TIMEOUT, Signal
 
 _logger = logging.getLogger(__name__)
 
 _COMPRESSIONS = COMPRESSIONS.without("deflate")
+_HEADERS = GrpcHeaders()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,9 @@ class GrpcArguments:
         sources = {
             "endpoint": self._url(signal),
             # An argument takes the place of the whole variable, unlike over HTTP: upstream's exporters differ in this.
-            "headers": Found(given_headers(self.headers), "headers")
+            "headers": Found(given_headers(_HEADERS, self.headers), "headers")
             if self.headers
-            else Found(read_headers(signal), read(OTLP_HEADERS, signal).source),
+            else read_headers(_HEADERS, signal),
             "certificate_file": _config.certificate(credentials.certificate_file, signal),
             "client_key_file": _config.client_key(credentials.client_key_file, signal),
             "client_certificate_file": _config.client_certificate(credentials.client_certificate_file, signal),
@@ -46,7 +48,7 @@ class GrpcArguments:
             signal=signal,
             protocol="grpc",
             endpoint=sources["endpoint"].value,
-            headers=list(sources["headers"].value.items()),
+            headers=_config.sent_headers(sources["headers"]),
             # Zero stands for none given, as upstream.
             timeout=choose(OTLP_TIMEOUT, "timeout", self.timeout or None, signal).value,
             compression=_config.compression(self.compression, signal, _COMPRESSIONS),

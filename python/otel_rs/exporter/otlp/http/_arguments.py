@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._config import ExporterConfig, FileArgument, Headers, Sources
-from otel_rs.settings.kinds import Number
-from otel_rs.settings.reading import Found, check_argument, choose, given_headers, read, read_headers
+from otel_rs.settings.headers import given_headers, read_headers
+from otel_rs.settings.kinds import HttpHeaders, Number
+from otel_rs.settings.reading import Found, check_argument, choose, read
 from otel_rs.settings.table import (
     COMPRESSIONS,
     OTLP_ENDPOINT,
-    OTLP_HEADERS,
     OTLP_PROTOCOL,
     OTLP_TIMEOUT,
     PROTOCOLS,
@@ -21,6 +21,7 @@ from otel_rs.settings.table import (
 
 _PROTOCOLS = PROTOCOLS.without("grpc")
 _DEFAULT_PROTOCOL = "http/protobuf"
+_HEADERS = HttpHeaders()
 
 _REQUEST_SIZE = Number("a whole number of bytes; zero or less: any", unit="bytes", minimum=-math.inf)
 # Upstream's.
@@ -56,7 +57,7 @@ class HttpArguments:
             signal=signal,
             protocol=self._protocol(signal),
             endpoint=sources["endpoint"].value,
-            headers=list(sources["headers"].value.items()),
+            headers=_config.sent_headers(sources["headers"]),
             timeout=choose(OTLP_TIMEOUT, "timeout", self.timeout, signal).value,
             compression=_config.compression(self.compression, signal, COMPRESSIONS),
             user_agent=_config.USER_AGENT,
@@ -78,11 +79,10 @@ class HttpArguments:
 
     def _headers(self, signal: Signal) -> Found:
         """Those of the argument replace the variable's of the same name."""
-        headers = read_headers(signal)
+        found = read_headers(_HEADERS, signal)
         if not self.headers:
-            return Found(headers, read(OTLP_HEADERS, signal).source)
-        headers.update(given_headers(self.headers))
-        return Found(headers, "headers")
+            return found
+        return Found({**found.value, **given_headers(_HEADERS, self.headers)}, "headers")
 
     def _protocol(self, signal: Signal) -> str:
         if self.protocol is not None:
