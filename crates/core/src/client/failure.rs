@@ -46,7 +46,7 @@ impl Failure {
         Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff).of(Cause::Timeout) }
     }
 
-    /// Another attempt would most likely cost as much.
+    /// The peer sends without end; another attempt would most likely cost as much.
     pub fn endless() -> Failure {
         Failure::new("no answer", Exceeded.to_string(), Retry::Never)
     }

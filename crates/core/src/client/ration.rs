@@ -1,22 +1,24 @@
 //! How much a peer may send, and how much of it is read at a time.
 //!
-//! A peer that sends without end always has something to read. So its task would never wait, other tasks and the timers
-//! of the one export thread would seldom get their turn, and the export would take what it is sent until its deadline,
-//! whatever it costs. Each connection is read through a [`Rationed`] stream, below TLS and HTTP, which bounds both.
+//! There is always something to read from a peer that sends without end, so the task that reads it would never wait: the
+//! other tasks of the one export thread, its timers among them, would seldom get their turn. Each connection is read
+//! through a [`Rationed`] stream, below TLS and HTTP, which lets others run in between and fails in the end.
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
+use tokio::task::yield_now;
 
 use super::response::MAX_RESPONSE_BYTES;
 
-/// What is read before other tasks get their turn. Parsing so much takes less than a millisecond, whatever it says; an
-/// ordinary answer is far shorter.
+/// What is read before others get their turn. It is parsed within a fraction of a millisecond, whatever it says, and an
+/// ordinary answer is shorter.
 const TURN_BYTES: usize = 4 * 1024;
 
 /// For each answer: the longest message that is read, and its head and frames.
@@ -120,8 +122,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rationed<S> {
         let this = self.get_mut();
         if this.turn == 0 {
             this.turn = TURN_BYTES;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            // Not woken before the runtime has looked for timers and sockets, unlike by the waker itself.
+            return pin!(yield_now()).poll(cx).map(Ok);
         }
         let limit = this.ration.available()?.min(this.turn);
         this.stream.set_limit(limit as u64);
@@ -161,5 +163,86 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Rationed<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(self.stream.get_mut()).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{Repeat, repeat};
+
+    use super::*;
+
+    /// A peer that sends zeros without end.
+    fn endless() -> (Rationed<Repeat>, Arc<Ration>) {
+        Rationed::new(repeat(0))
+    }
+
+    /// How much of it can be read.
+    async fn read_to_the_error(stream: &mut Rationed<Repeat>) -> usize {
+        let mut bytes = 0;
+        let error = loop {
+            match stream.read(&mut [0; 100_000]).await {
+                Ok(read) => bytes += read,
+                Err(error) => break error,
+            }
+        };
+        assert!(error.get_ref().unwrap().is::<Exceeded>(), "{error}");
+        bytes
+    }
+
+    #[tokio::test]
+    async fn other_tasks_run_while_a_peer_sends_without_end() {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+            }
+        });
+        let bytes = tokio::spawn(async { read_to_the_error(&mut endless().0).await }).await.unwrap();
+        let turns = turns.load(Ordering::Relaxed);
+        assert!(turns >= bytes / TURN_BYTES - 1, "{turns} turns, {bytes} bytes");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_asked_for_nothing_may_send_little() {
+        let (mut stream, ration) = endless();
+        assert!(!ration.is_exceeded());
+        assert_eq!(read_to_the_error(&mut stream).await, UNASKED_BYTES);
+        assert!(ration.is_exceeded());
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_a_ration_of_its_own() {
+        let (mut stream, ration) = endless();
+        let _both = [ration.answer_due(), ration.answer_due()];
+        assert_eq!(read_to_the_error(&mut stream).await, UNASKED_BYTES + 2 * ANSWER_BYTES);
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_did_not_need_is_not_kept() {
+        let (mut stream, ration) = endless();
+        for _ in 0..3 {
+            drop(ration.answer_due());
+        }
+        assert_eq!(read_to_the_error(&mut stream).await, UNASKED_BYTES);
+
+        let (mut stream, ration) = endless();
+        let slow = ration.answer_due();
+        drop(ration.answer_due());
+        assert_eq!(read_to_the_error(&mut stream).await, UNASKED_BYTES + ANSWER_BYTES);
+        drop(slow);
+    }
+
+    #[tokio::test]
+    async fn an_answer_leaves_as_much_for_what_comes_after_it_as_there_was_before() {
+        let (mut stream, ration) = endless();
+        let due = ration.answer_due();
+        stream.read_exact(&mut vec![0; ANSWER_BYTES]).await.unwrap();
+        drop(due);
+        assert_eq!(read_to_the_error(&mut stream).await, UNASKED_BYTES);
     }
 }

@@ -50,7 +50,10 @@ impl FaultServer {
             async move {
                 match (script, then) {
                     (Some(script), _) => follow(stream, protocol, script).await,
-                    (None, Some(then)) => Ok(pass_on(stream, then).await),
+                    (None, Some(then)) => {
+                        pass_on(stream, then).await;
+                        Ok(())
+                    }
                     (None, None) => Ok(()),
                 }
             }

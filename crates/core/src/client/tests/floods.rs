@@ -7,7 +7,7 @@ use std::time::Instant;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -15,7 +15,6 @@ use super::certificates::{Authority, NAMES};
 use super::fault::{FaultServer, Step};
 use super::flood::Flood;
 use super::*;
-use crate::process::runtime;
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -23,28 +22,19 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(3);
 const SLOW: Duration = Duration::from_secs(1);
 
-/// A runtime on a thread of its own, until it is dropped.
+/// A runtime like the product's, on a thread of its own until it is dropped.
 struct Elsewhere {
     handle: Handle,
     _stop: oneshot::Sender<()>,
 }
 
 impl Elsewhere {
-    fn start(runtime: Runtime) -> Elsewhere {
+    fn start() -> Elsewhere {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
         let (_stop, stopped) = oneshot::channel::<()>();
         std::thread::spawn(move || runtime.block_on(stopped));
         Elsewhere { handle, _stop }
-    }
-
-    /// Where peers run, as in other processes.
-    fn for_peers() -> Elsewhere {
-        Self::start(Builder::new_current_thread().enable_all().build().unwrap())
-    }
-
-    /// The product's.
-    fn for_exports() -> Elsewhere {
-        Self::start(runtime::build().unwrap())
     }
 
     async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> T {
@@ -78,7 +68,7 @@ async fn longest(exports: &Elsewhere, client: &Arc<Client>, mut more: impl FnMut
 /// All at once: none of them is delivered, all end at their timeout at the latest, their connections are closed, and
 /// a healthy destination of the same process has what it is sent as soon as usual.
 async fn cost_only_their_own_exports(all: Vec<Hostile>) {
-    let exports = Elsewhere::for_exports();
+    let exports = Elsewhere::start();
     let healthy = Willing::start(Protocol::HttpProtobuf).await;
     let client = Arc::new(Client::new(&config(Protocol::HttpProtobuf, healthy.address())).unwrap());
     let usual = longest(&exports, &client, |count| count < 20).await;
@@ -114,7 +104,7 @@ async fn with_http(peers: &Elsewhere, flood: Flood) -> Hostile {
 #[tokio::test]
 async fn endless_answers_over_http1_cost_only_their_own_exports() {
     bounded(async {
-        let peers = Elsewhere::for_peers();
+        let peers = Elsewhere::start();
         let mut all = Vec::new();
         for flood in flood::http1() {
             all.push(with_http(&peers, flood).await);
@@ -127,7 +117,7 @@ async fn endless_answers_over_http1_cost_only_their_own_exports() {
 #[tokio::test]
 async fn endless_answers_over_http2_cost_only_their_own_exports() {
     bounded(async {
-        let peers = Elsewhere::for_peers();
+        let peers = Elsewhere::start();
         let mut all = Vec::new();
         for flood in flood::http2() {
             all.push(with_http(&peers, flood).await);
@@ -140,7 +130,7 @@ async fn endless_answers_over_http2_cost_only_their_own_exports() {
 #[tokio::test]
 async fn endless_tls_costs_only_its_own_exports() {
     bounded(async {
-        let peers = Elsewhere::for_peers();
+        let peers = Elsewhere::start();
         let authority = Authority::new();
         let folder = Folder::new();
         let ca = folder.write("ca.pem", &authority.pem());
@@ -211,7 +201,7 @@ async fn an_endless_answer_to_connect_costs_only_its_own_export() {
 #[tokio::test]
 async fn what_no_answer_takes_ends_the_export_long_before_its_timeout() {
     bounded(async {
-        let peers = Elsewhere::for_peers();
+        let peers = Elsewhere::start();
         for flood in flood::quickest() {
             let hostile = with_http(&peers, flood).await;
             assert_contains(&reason(export_once(&hostile.config).await), "no answer: the peer sends without end");
