@@ -40,10 +40,10 @@ class Lines(logging.Handler):
 logging.getLogger().addHandler(Lines())
 endpoint, protocol = os.environ["ENDPOINT"], os.environ["PROTOCOL"]
 
-def make(endpoint=endpoint, exporter={}, **settings):
+def make(endpoint=endpoint, exporter={}, protocol=protocol, shutdown_on_exit=False, **settings):
     exporter = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}[protocol](endpoint, **exporter)
     processor = BatchSpanProcessor(exporter, **{"schedule_delay_millis": 3_600_000, **settings})
-    provider = TracerProvider(shutdown_on_exit=False, resource=Resource({}))
+    provider = TracerProvider(shutdown_on_exit=shutdown_on_exit, resource=Resource({}))
     provider.add_span_processor(processor)
     return provider.get_tracer("test"), processor
 

@@ -21,10 +21,11 @@ use super::config::ClientConfig;
 use super::config_error::ConfigError;
 use super::connection::{Connection, HttpVersion};
 use super::deadline::Deadline;
-use super::dial::{Address, Dialer};
+use super::dial::{Address, Dialed, Dialer};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::proxy::Proxy;
+use super::ration::{Due, Ration};
 use super::retry::Retry;
 
 /// The name is looked up again after this time, so that new servers behind it are found without a failure, and after
@@ -83,6 +84,7 @@ struct Known {
     number: u64,
     connection: Connection,
     tls_generation: u64,
+    ration: Arc<Ration>,
     last_used: Instant,
 }
 
@@ -90,6 +92,7 @@ struct Known {
 pub(super) struct Lease {
     server: Arc<Server>,
     known: Known,
+    answer: Option<Due>,
 }
 
 impl Channel {
@@ -217,15 +220,15 @@ impl Channel {
         if let Some(lease) = server.lease(generation) {
             return Ok(lease);
         }
-        let (stream, tls_generation) = self.dialer.connect(&server.address).await?;
+        let Dialed { stream, tls_generation, ration } = self.dialer.connect(&server.address).await?;
         let connection = Connection::open(self.version, stream).await;
         let connection = connection.map_err(|error| Failure::transport("cannot connect", &error, Retry::Backoff))?;
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        let known = Known { number, connection, tls_generation, last_used: Instant::now() };
+        let known = Known { number, connection, tls_generation, ration, last_used: Instant::now() };
         let mut link = server.link();
         link.pass_over_until = None;
         link.connections.extend(known.shared());
-        Ok(Lease { server: Arc::clone(server), known })
+        Ok(Lease { server: Arc::clone(server), known, answer: None })
     }
 }
 
@@ -251,20 +254,21 @@ impl Server {
         let mut known = link.connections.pop()?;
         known.last_used = now;
         link.connections.extend(known.shared());
-        Some(Lease { server: Arc::clone(self), known })
+        Some(Lease { server: Arc::clone(self), known, answer: None })
     }
 }
 
 impl Known {
     /// The same for another call, if the connection carries several.
     fn shared(&self) -> Option<Known> {
-        Some(Known { connection: self.connection.shared()?, ..*self })
+        Some(Known { connection: self.connection.shared()?, ration: Arc::clone(&self.ration), ..*self })
     }
 }
 
 impl Lease {
     pub async fn call(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
-        let answer = self.known.connection.call(request).await;
+        self.answer = Some(self.known.ration.answer_due());
+        let answer = self.known.connection.call(request).await.map_err(|failure| self.explain(failure));
         if answer.is_err() && self.known.connection.shared().is_none() {
             // The other idle ones have most likely met the same end, and only one attempt is made at once.
             self.discard_idle();
@@ -274,7 +278,15 @@ impl Lease {
 
     /// What an error means that a call met after it was sent.
     pub fn lost(&self, error: &hyper::Error) -> Failure {
-        self.known.connection.lost(error)
+        self.explain(self.known.connection.lost(error))
+    }
+
+    /// hyper and h2 do not always pass on the error of a stream as it was.
+    fn explain(&self, failure: Failure) -> Failure {
+        match self.known.ration.is_exceeded() {
+            true => Failure::endless(),
+            false => failure,
+        }
     }
 
     /// To be called when a call got no answer: the peer may be gone without a trace. Other calls that are under way
@@ -293,7 +305,7 @@ impl Lease {
     /// To be called when an answer has been read to its end: HTTP/1.1's connection is there for the next call.
     /// Otherwise it is closed, and so is one that still has to send what the server has answered already.
     pub fn keep(self) {
-        let Lease { server, known } = self;
+        let Lease { server, known, .. } = self;
         let mut link = server.link();
         if known.connection.shared().is_none() && known.connection.is_ready() && link.connections.len() < MAX_IDLE {
             link.connections.push(Known { last_used: Instant::now(), ..known });

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
@@ -20,6 +21,7 @@ use super::connection::HttpVersion;
 use super::endpoint::{Endpoint, UnixSocket};
 use super::failure::Failure;
 use super::proxy::{Proxy, ProxyServer, ProxyTask};
+use super::ration::{Ration, Rationed};
 use super::read_first::ReadFirst;
 use super::resolver;
 use super::retry::Retry;
@@ -72,8 +74,13 @@ struct TunnelTo {
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A stream, and the generation of the TLS settings it was made with.
-pub(super) type Dialed = (Box<dyn Stream>, u64);
+/// A connection to the server.
+pub(super) struct Dialed {
+    pub stream: Box<dyn Stream>,
+    /// The generation of the TLS settings that it was made with.
+    pub tls_generation: u64,
+    pub ration: Arc<Ration>,
+}
 
 impl Dialer {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint, proxy: Option<&Proxy>) -> Result<Dialer, ConfigError> {
@@ -149,12 +156,12 @@ impl Dialer {
     }
 
     pub async fn connect(&self, address: &Address) -> Result<Dialed, Failure> {
-        let mut stream = self.open(address).await.map_err(|error| cannot_connect(&error))?;
-        let mut generation = 0;
+        let (mut stream, ration) = self.open(address).await.map_err(|error| cannot_connect(&error))?;
+        let mut tls_generation = 0;
         if let Some(tls) = &self.proxy_tls {
             let (secured, settings) = tls.connect(stream).await.map_err(|error| cannot_connect(&error))?;
             stream = secured;
-            generation += settings;
+            tls_generation += settings;
         }
         if let Some(TunnelTo { target, credentials }) = &self.tunnel {
             let opened = tunnel::open(stream, target.clone(), credentials.as_ref()).await;
@@ -164,18 +171,18 @@ impl Dialer {
         if let Some(tls) = &self.tls {
             let (secured, settings) = tls.connect(stream).await.map_err(|error| cannot_connect(&error))?;
             stream = secured;
-            generation += settings;
+            tls_generation += settings;
         }
-        Ok((stream, generation))
+        Ok(Dialed { stream, tls_generation, ration })
     }
 
-    async fn open(&self, address: &Address) -> io::Result<Box<dyn Stream>> {
+    async fn open(&self, address: &Address) -> io::Result<(Box<dyn Stream>, Arc<Ration>)> {
         match address {
             Address::Tcp(address) => {
                 let stream = TcpStream::connect(address).await?;
                 stream.set_nodelay(true)?;
                 watch_over(&stream, unacknowledged(self.timeout));
-                Ok(Box::new(stream))
+                Ok(rationed(stream))
             }
             Address::Unix(socket) => open_unix(socket).await,
         }
@@ -192,7 +199,8 @@ impl NamedTls {
         }
     }
 
-    async fn connect(&self, stream: Box<dyn Stream>) -> io::Result<Dialed> {
+    /// A stream that is secure, and the generation of the settings.
+    async fn connect(&self, stream: Box<dyn Stream>) -> io::Result<(Box<dyn Stream>, u64)> {
         let NamedTls(tls, name) = self;
         let settings = tls.current();
         let stream = TlsConnector::from(settings.config).connect(name.clone(), stream).await?;
@@ -211,6 +219,11 @@ impl FirstHop {
     fn of_proxy(server: &ProxyServer) -> FirstHop {
         FirstHop::Host { name: without_brackets(&server.host).to_owned(), port: server.port }
     }
+}
+
+fn rationed(stream: impl Stream + 'static) -> (Box<dyn Stream>, Arc<Ration>) {
+    let (stream, ration) = Rationed::new(stream);
+    (Box::new(stream), ration)
 }
 
 fn cannot_connect(error: &(dyn Error + 'static)) -> Failure {
@@ -256,12 +269,12 @@ fn without_brackets(host: &str) -> &str {
 }
 
 #[cfg(unix)]
-async fn open_unix(socket: &UnixSocket) -> io::Result<Box<dyn Stream>> {
+async fn open_unix(socket: &UnixSocket) -> io::Result<(Box<dyn Stream>, Arc<Ration>)> {
     let stream = match socket {
         UnixSocket::Path(path) => tokio::net::UnixStream::connect(path).await?,
         UnixSocket::Abstract(name) => connect_abstract(name).await?,
     };
-    Ok(Box::new(stream))
+    Ok(rationed(stream))
 }
 
 /// tokio takes a path that begins with NUL for an abstract name.
@@ -271,6 +284,6 @@ async fn connect_abstract(name: &str) -> io::Result<tokio::net::UnixStream> {
 }
 
 #[cfg(not(unix))]
-async fn open_unix(_: &UnixSocket) -> io::Result<Box<dyn Stream>> {
+async fn open_unix(_: &UnixSocket) -> io::Result<(Box<dyn Stream>, Arc<Ration>)> {
     Err(io::ErrorKind::Unsupported.into())
 }

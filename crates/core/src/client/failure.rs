@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use super::cause::Cause;
+use super::ration::Exceeded;
 use super::retry::Retry;
 
 pub(super) struct Failure {
@@ -43,6 +44,11 @@ impl Failure {
 
     pub fn timed_out() -> Failure {
         Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff).of(Cause::Timeout) }
+    }
+
+    /// The peer sends without end; another attempt would most likely cost as much.
+    pub fn endless() -> Failure {
+        Failure::new("no answer", Exceeded.to_string(), Retry::Never)
     }
 
     /// The server refused the request for its length, and would refuse it again.

@@ -22,6 +22,7 @@ mod outcome;
 #[doc(hidden)]
 pub mod parsers;
 mod proxy;
+mod ration;
 mod read_first;
 mod redaction;
 mod resolver;

@@ -1,9 +1,10 @@
 //! A server that misbehaves on demand: it follows a script for each connection, byte by byte.
 
 use std::collections::VecDeque;
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,29 +37,59 @@ pub use Step::*;
 pub struct FaultServer {
     pub address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    open: watch::Sender<usize>,
 }
 
 impl FaultServer {
     /// The first connection follows the first script, and so on; after the last script the connections are passed on to
     /// `then`.
     pub async fn start(protocol: Protocol, scripts: Vec<Vec<Step>>, then: Option<SocketAddr>) -> FaultServer {
+        let scripts = Mutex::new(VecDeque::from(scripts));
+        let serve = move |stream: TcpStream| {
+            let script = scripts.lock().unwrap().pop_front();
+            async move {
+                match (script, then) {
+                    (Some(script), _) => follow(stream, protocol, script).await,
+                    (None, Some(then)) => {
+                        pass_on(stream, then).await;
+                        Ok(())
+                    }
+                    (None, None) => Ok(()),
+                }
+            }
+        };
+        Self::serving(serve).await
+    }
+
+    /// Serves each connection as `serve` says, and then closes it.
+    pub async fn serving<F>(serve: impl Fn(TcpStream) -> F + std::marker::Send + 'static) -> FaultServer
+    where
+        F: Future<Output = std::io::Result<()>> + std::marker::Send + 'static,
+    {
         let listener = loopback().await;
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&connections);
+        let open = watch::Sender::new(0);
+        let served = open.clone();
         tokio::spawn(async move {
-            let mut scripts = VecDeque::from(scripts);
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 counter.fetch_add(1, Ordering::Relaxed);
-                match (scripts.pop_front(), then) {
-                    (Some(script), _) => drop(tokio::spawn(follow(stream, protocol, script))),
-                    (None, Some(then)) => drop(tokio::spawn(pass_on(stream, then))),
-                    (None, None) => drop(stream),
-                }
+                served.send_modify(|open| *open += 1);
+                let (serving, served) = (serve(stream), served.clone());
+                tokio::spawn(async move {
+                    let _ = serving.await;
+                    served.send_modify(|open| *open -= 1);
+                });
             }
         });
-        FaultServer { address, connections }
+        FaultServer { address, connections, open }
+    }
+
+    /// Waits until no connection is served any more: its script has come to its end, or the client has closed it.
+    pub async fn is_left_alone(&self) {
+        self.open.subscribe().wait_for(|open| *open == 0).await.unwrap();
     }
 
     pub fn connections(&self) -> usize {
@@ -124,20 +155,20 @@ async fn read_h2_request(stream: &mut TcpStream) -> std::io::Result<()> {
     }
 }
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
 
 pub const NO_ERROR: u32 = 0;
 pub const REFUSED_STREAM: u32 = 7;
 pub const CANCEL: u32 = 8;
 
 /// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
     frame.extend([kind, flags]);
     frame.extend(stream.to_be_bytes());
@@ -161,7 +192,7 @@ pub fn data(stream: u32, payload: &[u8]) -> Vec<u8> {
     frame(DATA, 0, stream, payload)
 }
 
-fn hpack(fields: &[(&str, &str)]) -> Vec<u8> {
+pub fn hpack(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
