@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
+from functools import wraps
+from math import inf
+from typing import Any
 
 from otel_rs import _native
 from otel_rs.settings import read
 from otel_rs.settings.table import EXIT_TIMEOUT
 
 _arranged = False
+
+# Upstream's classes whose `shutdown` joins a thread, for 30 seconds where the caller does not say.
+_STOCK_WITH_THREADS = (
+    ("opentelemetry.sdk._shared_internal", "BatchProcessor"),
+    ("opentelemetry.sdk.metrics.export", "PeriodicExportingMetricReader"),
+)
 
 
 def exit_timeout_millis() -> int:
@@ -18,8 +28,12 @@ def exit_timeout_millis() -> int:
 
 
 def begin() -> None:
-    """Nothing waits longer than the exit timeout from now on."""
+    """Nothing waits longer than the exit timeout from now on, and no export is tried again."""
     _native.begin_exit(exit_timeout_millis())
+    for module, name in _STOCK_WITH_THREADS:
+        # A class that nobody has imported has no objects.
+        if owner := getattr(sys.modules.get(module), name, None):
+            _bound_shutdown(owner)
 
 
 def finish() -> None:
@@ -47,3 +61,21 @@ def arrange() -> None:
 
 def _begin_first() -> None:
     atexit.register(begin)
+
+
+def _bound_shutdown(owner: type[Any]) -> None:
+    """Has a stock class's `shutdown` keep the deadline of the exit, whatever exporter it waits for.
+
+    One takes half of the time that is left, so that a receiver that hangs leaves some for those that come after it.
+    """
+    shutdown = owner.shutdown
+    if hasattr(shutdown, "_keeps_deadline_of_exit"):
+        return
+
+    @wraps(shutdown)
+    def shutdown_in_time(self: Any, timeout_millis: float = 30_000, **kwargs: Any) -> Any:
+        left = _native.bounded_by_exit(inf)
+        return shutdown(self, timeout_millis if left == inf else min(timeout_millis, left / 2), **kwargs)
+
+    shutdown_in_time._keeps_deadline_of_exit = True  # type: ignore[attr-defined]
+    owner.shutdown = shutdown_in_time

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use otel_rs_core::client::Status;
 use otel_rs_core::export::{Exporter, Exports, Operation, StartedExport};
 use otel_rs_core::otlp::Batch;
-use otel_rs_core::process;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
@@ -126,8 +125,7 @@ impl OtlpExporter {
             return Ok(false);
         }
         let Some(started) = StartedExport::new(&self.inner, request.body, items) else { return Ok(false) };
-        let deadline = process::bound_by_exit(started.deadline());
-        match wait(py, deadline, |until| started.wait(until)) {
+        match wait(py, started.deadline(), |until| started.wait(until)) {
             Ok(Some(delivered)) => Ok(delivered),
             Ok(None) => {
                 started.give_up();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use otel_rs_core::batch_processor;
+use otel_rs_core::export;
 use otel_rs_core::process;
 use pyo3::prelude::*;
 
@@ -15,6 +16,7 @@ const UNANNOUNCED_EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 #[pyfunction]
 pub fn begin_exit(timeout_millis: u64) {
     process::begin_exit(Duration::from_millis(timeout_millis));
+    batch_processor::start_flush_all();
 }
 
 /// The timeout, or what is left of the exit's.
@@ -23,10 +25,14 @@ pub fn bounded_by_exit(timeout_millis: f64) -> f64 {
     process::left_of_exit().map_or(timeout_millis, |left| timeout_millis.min(left.as_secs_f64() * 1e3))
 }
 
-/// The exit ends: waits for what processors that nobody shut down still export.
+/// The exit ends: waits for what processors that nobody shut down still export, and for requests of exporters that were
+/// shut down meanwhile.
 #[pyfunction]
 pub fn finish_exit(py: Python<'_>) {
-    py.detach(|| batch_processor::finish_dropped(process::bound_by_exit(Instant::now() + UNANNOUNCED_EXIT_TIMEOUT)));
+    py.detach(|| {
+        batch_processor::finish_dropped(process::bound_by_exit(Instant::now() + UNANNOUNCED_EXIT_TIMEOUT));
+        export::finish_requests();
+    });
     log::drain_reports(py);
 }
 

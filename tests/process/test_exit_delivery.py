@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 import threading
@@ -320,6 +321,89 @@ def test_all_providers_and_all_signals_end_within_one_deadline(bad_port: int) ->
             assert ended.code == 3, ended.stderr
             assert ended.at - ended.fact("ending") < TIMEOUT_SECONDS + MARGIN_SECONDS
             assert "Traceback" not in ended.stderr
+
+
+def failures(stderr: str) -> dict[str, str]:
+    """By signal, the one line about its failed export."""
+    lines = [re.match(r"Failed to export \d+ .*? failed: ", line) for line in stderr.splitlines()]
+    found = {line[0].split(" export of ")[1].split()[0]: line.string for line in lines if line}
+    assert len(found) == sum(map(bool, lines)), stderr
+    return found
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_without_a_collector_each_signal_is_tried_once(protocol: str) -> None:
+    """Within the default deadline of 10 s, which retries would use up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    ended = run(INSTRUMENT, **instrumented(endpoint, protocol))
+    assert ended.at - ended.fact("ending") < MARGIN_SECONDS, ended.stderr
+    lines = failures(ended.stderr)
+    assert set(lines) == {"traces", "metrics", "logs"}, ended.stderr
+    for line in lines.values():
+        assert endpoint in line
+        assert "Connection refused" in line
+        assert "attempts" not in line
+
+
+def test_a_collector_that_hangs_is_named_for_each_signal(receiver: Receiver) -> None:
+    receiver.fall_silent()
+    ended = run(INSTRUMENT, **instrumented(receiver.base, receiver.protocol, **DEADLINE))
+    assert ended.at - ended.fact("ending") < TIMEOUT_SECONDS + MARGIN_SECONDS
+    lines = failures(ended.stderr)
+    assert set(lines) == {"traces", "metrics", "logs"}, ended.stderr
+    assert all(receiver.base in line for line in lines.values())
+
+
+@pytest.mark.parametrize("signal_that_hangs", ["logs", "metrics"])
+def test_a_signal_whose_collector_hangs_leaves_time_for_the_others(
+    http_receiver: Receiver, signal_that_hangs: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nowhere = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        endpoint = {f"OTEL_EXPORTER_OTLP_{signal_that_hangs.upper()}_ENDPOINT": nowhere}
+        ended = run(INSTRUMENT, **instrumented(http_receiver.base, "http", **DEADLINE, **endpoint))
+    assert ended.at - ended.fact("ending") < TIMEOUT_SECONDS + MARGIN_SECONDS
+    assert set(failures(ended.stderr)) == {signal_that_hangs}, ended.stderr
+    assert names(http_receiver) == {"span": 10}
+    assert len(http_receiver.log_records()) == (0 if signal_that_hangs == "logs" else 10)
+    assert any(http_receiver.metrics()) is (signal_that_hangs == "logs")
+
+
+STOCK_PARTS_THAT_HANG = """
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, ConsoleLogRecordExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.trace.export import BatchSpanProcessor as StockBatchSpanProcessor, ConsoleSpanExporter
+
+class Stuck:
+    def write(self, text):
+        time.sleep(60)
+    flush = write
+
+def collected(options):
+    time.sleep(60)
+    return []
+
+provider_of(StockBatchSpanProcessor(ConsoleSpanExporter(out=Stuck()))).get_tracer("test").start_span("stuck").end()
+logs = LoggerProvider()
+logs.add_log_record_processor(BatchLogRecordProcessor(ConsoleLogRecordExporter(out=Stuck())))
+logs.get_logger("test").emit(body="stuck")
+for readers in [PeriodicExportingMetricReader(ConsoleMetricExporter(out=Stuck()))], [
+    PeriodicExportingMetricReader(ConsoleMetricExporter()), PeriodicExportingMetricReader(ConsoleMetricExporter())
+]:
+    meter = MeterProvider(readers).get_meter("test")
+    meter.create_counter("counter").add(1)
+    meter.create_observable_gauge("stuck", callbacks=[collected])
+atexit.register(lambda: tell(ending=time.monotonic()))
+"""
+
+
+def test_stock_parts_that_hang_keep_the_deadline() -> None:
+    ended = run(STOCK_PARTS_THAT_HANG, **destination("http://127.0.0.1:9"), **DEADLINE)
+    assert ended.code == 0, ended.stderr
+    assert ended.at - ended.fact("ending") < TIMEOUT_SECONDS + MARGIN_SECONDS
 
 
 # --- Interrupted waits -----------------------------------------------------------------------------------------------

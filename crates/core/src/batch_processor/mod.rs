@@ -14,7 +14,7 @@ mod worker;
 
 pub use config::BatchProcessorConfig;
 pub use counters::{Counts, Processed};
-pub use process_end::finish_dropped;
+pub use process_end::{finish_dropped, start_flush_all};
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 pub use process_end::{flush_before_exit, flush_before_sigterm};
 pub use processor::BatchProcessor;

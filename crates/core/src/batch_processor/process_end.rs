@@ -3,20 +3,28 @@
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 use std::io;
 #[cfg(unix)]
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 #[cfg(unix)]
 use tokio::time::sleep;
 
-#[cfg(unix)]
-use super::registry::LIVE;
-use super::registry::{DROPPED, lock};
+use super::registry::{DROPPED, LIVE, lock};
 #[cfg(unix)]
 use super::state::BatchProcessorState;
 use crate::process::report::{Kind, Level, report};
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 use crate::process::termination;
+
+/// When the end of the process begins: has all that batch processors have taken so far exported, so that none waits for
+/// the shutdown of another, or of another signal.
+pub fn start_flush_all() {
+    let states: Vec<_> = lock(&LIVE).iter().filter_map(Weak::upgrade).collect();
+    for state in states {
+        state.start_flush();
+    }
+}
 
 /// At the end of the process: waits for what dropped batch processors still export, and gives up what is left at the
 /// deadline.

@@ -21,6 +21,7 @@ use super::redaction::Redaction;
 use super::response::Accepted;
 use super::retry::Retries;
 use super::secrets;
+use crate::process::exit;
 
 /// Sends encoded export requests of one signal to one endpoint.
 ///
@@ -87,9 +88,9 @@ impl Client {
     /// Sends `request`, an encoded export request of the client's signal, and retries as the specification says.
     ///
     /// Takes at most the configured timeout, all attempts included; time in which the process stood still does not
-    /// count. Once `no_retry` is true there are no further attempts, and a wait for the next one ends; the first
-    /// attempt is made all the same, and made again if its connection turned out to have been closed meanwhile.
-    /// Dropping the future cancels the export. Must be polled on a tokio runtime with time and I/O enabled.
+    /// count. Once `no_retry` is true or the exit of the process has begun, there are no further attempts, and a wait
+    /// for the next one ends; the first attempt is made all the same, and made again if its connection turned out to
+    /// have been closed meanwhile. Dropping the future cancels the export. Must be polled on a tokio runtime with time and I/O enabled.
     pub async fn export(&self, request: Bytes, no_retry: &watch::Receiver<bool>) -> Outcome {
         let deadline = Deadline::after(self.timeout);
         // Encoded, compressed and framed once, whatever the number of attempts.
@@ -98,8 +99,8 @@ impl Client {
             Ok(payload) => payload,
             Err(failure) => return Outcome::of(&failure, self.reason(&failure, 0)),
         };
-        let stopped = self.no_retry.subscribe();
-        let mut retries = Retries::new(&deadline, [no_retry, &stopped]);
+        let (stopped, exit_begun) = (self.no_retry.subscribe(), exit::exit_begun());
+        let mut retries = Retries::new(&deadline, [no_retry, &stopped, &exit_begun]);
         loop {
             let failure = match self.attempt(&payload, &deadline).await {
                 Ok(Accepted { rejected, message }) => {

@@ -29,15 +29,15 @@ pub(super) enum Retry {
 /// The attempts of one export.
 pub(super) struct Retries<'a> {
     deadline: &'a Deadline,
-    /// Either ends the attempts.
-    no_retry: [&'a watch::Receiver<bool>; 2],
+    /// Any of them ends the attempts.
+    no_retry: [&'a watch::Receiver<bool>; 3],
     failed: u32,
     /// How many attempts failed through no fault of the server. They do not lengthen the backoff.
     at_once: u32,
 }
 
 impl<'a> Retries<'a> {
-    pub fn new(deadline: &'a Deadline, no_retry: [&'a watch::Receiver<bool>; 2]) -> Self {
+    pub fn new(deadline: &'a Deadline, no_retry: [&'a watch::Receiver<bool>; 3]) -> Self {
         Retries { deadline, no_retry, failed: 0, at_once: 0 }
     }
 
@@ -58,12 +58,13 @@ impl<'a> Retries<'a> {
         if delay >= self.deadline.left() {
             return false;
         }
-        let [one, other] = self.no_retry;
+        let [one, another, third] = self.no_retry;
         let wait = async {
             tokio::select! {
                 biased;
                 () = raised(one) => false,
-                () = raised(other) => false,
+                () = raised(another) => false,
+                () = raised(third) => false,
                 () = sleep(delay) => true,
             }
         };
@@ -124,7 +125,7 @@ mod tests {
         let (_shutdown, no_retry) = watch::channel(false);
         let started = Instant::now();
         let deadline = Deadline::after(Duration::from_secs(60));
-        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
+        let mut retries = Retries::new(&deadline, [&no_retry; 3]);
         assert!(!retries.wait(Retry::After(Duration::from_secs(61))).await);
         assert!(!retries.wait(Retry::After(Duration::MAX)).await);
         assert!(started.elapsed() < Duration::from_secs(30));
@@ -134,7 +135,7 @@ mod tests {
     async fn a_server_that_asks_for_immediate_retries_is_not_hammered() {
         let (_shutdown, no_retry) = watch::channel(false);
         let deadline = Deadline::after(Duration::from_millis(200));
-        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
+        let mut retries = Retries::new(&deadline, [&no_retry; 3]);
         while retries.wait(Retry::After(Duration::ZERO)).await {}
         assert!(retries.attempts() <= 5, "{}", retries.attempts());
     }
@@ -143,13 +144,13 @@ mod tests {
     async fn an_attempt_at_once_is_granted_once_and_even_during_a_shutdown() {
         let (_shutdown, no_retry) = watch::channel(true);
         let deadline = Deadline::after(Duration::from_secs(60));
-        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
+        let mut retries = Retries::new(&deadline, [&no_retry; 3]);
         assert!(retries.wait(Retry::AtOnce).await);
         assert!(!retries.wait(Retry::AtOnce).await);
 
         let (_shutdown, no_retry) = watch::channel(false);
         let deadline = Deadline::after(Duration::ZERO);
-        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
+        let mut retries = Retries::new(&deadline, [&no_retry; 3]);
         assert!(!retries.wait(Retry::AtOnce).await);
     }
 
@@ -158,7 +159,7 @@ mod tests {
         let (shutdown, no_retry) = watch::channel(false);
         drop(shutdown);
         let deadline = Deadline::after(Duration::from_secs(60));
-        let mut retries = Retries::new(&deadline, [&no_retry; 2]);
+        let mut retries = Retries::new(&deadline, [&no_retry; 3]);
         assert!(retries.wait(Retry::After(Duration::ZERO)).await);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,9 +10,11 @@ use tokio::sync::watch;
 
 use crate::client::{Cause, Client, ClientConfig, ConfigError, Deadline, Outcome, Protocol, Signal, Status};
 use crate::export::counters::{Counters, Exports, InFlight, Settled};
+use crate::export::ending;
 use crate::export::split::{self, Part};
 use crate::otlp::metric;
 use crate::otlp::span::span_name;
+use crate::process::exit::exit_deadline_passed;
 use crate::process::fork::PerProcess;
 use crate::process::report::{Kind, Level, Source, report, say};
 
@@ -36,7 +38,7 @@ pub(crate) type StandIn =
 /// What belongs to one process.
 struct ExporterState {
     client: Option<Result<Client, ConfigError>>,
-    counters: Counters,
+    counters: Arc<Counters>,
     outage: Mutex<Outage>,
     operations: Mutex<Vec<Operation>>,
 }
@@ -116,7 +118,7 @@ impl Exporter {
     fn state(&self) -> &ExporterState {
         self.state.get_or_make(|| ExporterState {
             client: self.sends.then(|| Client::new(&self.config)),
-            counters: Counters::default(),
+            counters: Arc::default(),
             outage: Mutex::default(),
             operations: Mutex::default(),
         })
@@ -151,13 +153,13 @@ impl Exporter {
         counters: &Counters,
     ) -> Exported {
         let state = self.state();
-        let mut in_flight = InFlight::new([&state.counters, counters], items);
+        let mut in_flight = InFlight::new([&*state.counters, counters], items);
         let mut exported = Exported { delivered: true, refused_bytes: None };
         let mut parts = vec![Part { request, items }];
         while let Some(part) = parts.pop() {
             if *limits.broken_off.borrow() {
                 exported.delivered = false;
-                self.count_failed(&mut in_flight, u64::MAX, BROKEN_OFF);
+                self.count_failed(&mut in_flight, u64::MAX, &self.unfinished(BROKEN_OFF));
                 break;
             }
             // A part that is no shorter than a refused request need not be tried.
@@ -167,7 +169,7 @@ impl Exporter {
                 parts.extend([second, first]);
                 continue;
             }
-            for counters in [&state.counters, counters] {
+            for counters in [&*state.counters, counters] {
                 counters.request(part.request.len());
             }
             let started = Instant::now();
@@ -216,11 +218,13 @@ impl Exporter {
         tokio::select! {
             outcome = deadline.limit(self.send(request, &limits.no_retry)) => {
                 outcome.unwrap_or_else(|| {
-                    failed(format!("not done within the export timeout of {:?}", limits.timeout), Cause::Timeout)
+                    let late = format!("not done within the export timeout of {:?}", limits.timeout);
+                    failed(self.unfinished(&late), Cause::Timeout)
                 })
             }
+            () = exit_deadline_passed() => failed(self.unfinished("not done by the deadline of the exit"), Cause::Timeout),
             // A dropped sender will not set it.
-            Ok(_) = broken_off.wait_for(|broken_off| *broken_off) => failed(BROKEN_OFF, Cause::Other),
+            Ok(_) = broken_off.wait_for(|broken_off| *broken_off) => failed(self.unfinished(BROKEN_OFF), Cause::Other),
         }
     }
 
@@ -263,19 +267,29 @@ impl Exporter {
         self.count_failed(&mut in_flight, items, reason);
     }
 
-    pub(crate) fn report_failure(&self, reason: &str) {
+    /// The log line about an export that ended without an outcome; its items have been counted.
+    pub(crate) fn report_unfinished(&self, items: u64, what: &str) {
         report(Level::Error, Kind::ExportFailed, self.source, || {
-            format!("Failed to export {}: {reason}", self.config.signal)
+            format!("Failed to export {items} {}: {}", self.noun(), self.unfinished(what))
         });
+    }
+
+    /// Why an export failed that was ended from here, with the destination as the client names it.
+    fn unfinished(&self, what: &str) -> String {
+        match &self.state().client {
+            Some(Ok(client)) => format!("{} failed: {what}", client.label()),
+            Some(Err(_)) | None => what.to_owned(),
+        }
     }
 
     fn count_failed(&self, in_flight: &mut InFlight<'_>, items: u64, reason: &str) {
         let items = items.min(in_flight.left());
-        in_flight.settle(items, Settled::Failed);
+        // The line first: whoever waits until nothing is in flight finds it.
         let said = self.sends
             && report(Level::Error, Kind::ExportFailed, self.source, || {
                 format!("Failed to export {items} {}: {reason}", self.noun())
             });
+        in_flight.settle(items, Settled::Failed);
         let mut outage = lock(&self.state().outage);
         outage.exports += 1;
         outage.items += items;
@@ -353,9 +367,13 @@ impl Exporter {
         }
     }
 
-    /// Takes no more requests; those under way go on, but are not tried again. True at the first call.
+    /// Takes no more requests; those under way go on, but are not tried again, and the end of the process waits for
+    /// them. True at the first call.
     pub fn shut_down(&self) -> bool {
         let first = !self.shut_down.swap(true, Ordering::AcqRel);
+        if let (true, Some(state)) = (first, self.state.get()) {
+            ending::add(&state.counters);
+        }
         // Without a client nothing is under way, and nothing will be.
         if let Some(ExporterState { client: Some(Ok(client)), .. }) = self.state.get() {
             client.stop_retrying();

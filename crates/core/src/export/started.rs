@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use crate::export::ending;
 use crate::export::exporter::{Exported, Exporter};
+use crate::process::exit::bound_by_exit;
 use crate::process::fork::generation;
 use crate::process::runtime;
 
@@ -19,6 +21,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// An export under way on the runtime.
 pub struct StartedExport {
     exporter: Arc<Exporter>,
+    items: u64,
     outcome: Mutex<mpsc::Receiver<Exported>>,
     task: JoinHandle<()>,
     generation: u64,
@@ -39,12 +42,14 @@ impl StartedExport {
         let task = handle.spawn(async move {
             let _ = sender.send(theirs.export(request, items).await);
         });
-        Some(Self { exporter: Arc::clone(exporter), outcome: Mutex::new(outcome), task, generation: generation() })
+        let (exporter, outcome) = (Arc::clone(exporter), Mutex::new(outcome));
+        Some(Self { exporter, items, outcome, task, generation: generation() })
     }
 
     /// When the outcome is there at the latest.
     pub fn deadline(&self) -> Instant {
-        Instant::now() + self.exporter.config().timeout.min(MAX_TIMEOUT) + OUTCOME_MARGIN
+        let timeout = self.exporter.config().timeout.min(MAX_TIMEOUT);
+        bound_by_exit(Instant::now() + timeout + OUTCOME_MARGIN) + ending::SETTLING
     }
 
     /// Whether the request was delivered; None if that is not known by `until`. In a forked child it was not: the
@@ -64,7 +69,7 @@ impl StartedExport {
         };
         let exported = runtime::wait_for(until, wait, look)?;
         if exported.is_none() {
-            self.exporter.report_failure("the export panicked");
+            self.exporter.report_unfinished(self.items, "the export panicked");
         }
         Some(exported.is_some_and(|exported| exported.delivered))
     }
@@ -72,7 +77,7 @@ impl StartedExport {
     /// Ends the export at its deadline.
     pub fn give_up(&self) {
         self.cancel();
-        self.exporter.report_failure("no outcome in time");
+        self.exporter.report_unfinished(self.items, "no outcome in time");
     }
 
     /// Ends the export, of which nobody wants to know any more.
