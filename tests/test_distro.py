@@ -354,6 +354,40 @@ def test_being_installed_changes_nothing(
     assert facts["upstream's names"] == UPSTREAMS_NAMES
 
 
+# --- Log lines at the start ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"OTEL_PYTHON_DISTRO": "distro"},
+        {"OTEL_PYTHON_CONFIGURATOR": "configurator"},
+        {"OTEL_PYTHON_DISTRO": "distro", "OTEL_PYTHON_CONFIGURATOR": "configurator"},
+        {"OTEL_PYTHON_DISTRO": "rs"},
+        {"OTEL_PYTHON_DISTRO": "rs", "OTEL_PYTHON_CONFIGURATOR": "rs"},
+        {"OTEL_PYTHON_DISTRO": "rs", "OTEL_PYTHON_CONFIGURATOR": "configurator"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("first", ORDERS)
+def test_beside_another_distro_no_line_tells_of_what_was_not_asked_for(
+    start: Any, tmp_path: Path, first: str, environment: dict[str, str]
+) -> None:
+    path = with_first(tmp_path / "first", first)
+    facts = start(PYTHONPATH=path, OTEL_TRACES_EXPORTER="none", **environment)
+    is_ours = environment.get("OTEL_PYTHON_DISTRO") == "rs" and "configurator" not in environment.values()
+    assert facts["provider"] == (NATIVE_PROVIDER if is_ours else STOCK_PROVIDER)
+    assert facts.stderr == ""
+
+
+def test_importing_the_entry_points_imports_nothing_else() -> None:
+    program = "import sys, otel_rs.entry_points as e; assert e.load_distro() is e.before_instrumentation() is None; "
+    program += "print(*sorted(n for n in sys.modules if n.partition('.')[0] in ('otel_rs', 'opentelemetry')))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert done.stdout.split() == ["otel_rs", "otel_rs._lazy_exports", "otel_rs.entry_points"]
+
+
 # --- With nothing else installed -------------------------------------------------------------------------------------
 
 OTLP_EVERYWHERE = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
@@ -476,15 +510,14 @@ def test_the_entry_points_are_registered() -> None:
     from importlib.metadata import entry_points
 
     from opentelemetry.instrumentation.distro import BaseDistro
-    from opentelemetry.sdk._configuration import _BaseConfigurator
 
     from otel_rs.distro import OtelRsDistro
 
     (distro,) = entry_points(group="opentelemetry_distro", name="rs")
-    (configurator,) = entry_points(group="opentelemetry_configurator", name="rs")
     assert issubclass(OtelRsDistro, BaseDistro)
     assert distro.load()() is None
-    assert issubclass(configurator.load(), _BaseConfigurator)
+    # The loader warns of each configurator that it does not take.
+    assert not entry_points(group="opentelemetry_configurator", name="rs")
 
 
 def test_our_distro_is_loaded_when_the_variable_names_it(monkeypatch: pytest.MonkeyPatch) -> None:

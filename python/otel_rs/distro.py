@@ -11,29 +11,23 @@ import os
 from typing import Any
 
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
+from opentelemetry.instrumentation.version import __version__ as instrumentation_version
 from opentelemetry.sdk import _configuration as upstream
-from opentelemetry.util._importlib_metadata import entry_points
 
 from otel_rs.installation import install
-from otel_rs.settings import Setting, corrected_environment
+from otel_rs.settings import corrected_environment
 from otel_rs.settings.table import (
     LOGS_EXPORTER,
     METRICS_EXPORTER,
     OTLP_PROTOCOL,
     PYTHON_CONFIGURATOR,
-    PYTHON_DISTRO,
     TRACES_EXPORTER,
 )
 
 _logger = logging.getLogger("otel_rs")
 
 _NAME = "rs"
-_CONFIGURATORS = "opentelemetry_configurator"
-
-
-def load_distro() -> OtelRsDistro | None:
-    """The entry point ``rs``. None, which the loader skips, unless ``OTEL_PYTHON_DISTRO`` asks for it."""
-    return OtelRsDistro() if _names_us(PYTHON_DISTRO) else None
+_LOADER = "opentelemetry.instrumentation.auto_instrumentation._load"
 
 
 class OtelRsDistro(BaseDistro):  # type: ignore[misc]
@@ -45,15 +39,18 @@ class OtelRsDistro(BaseDistro):  # type: ignore[misc]
         os.environ.setdefault(METRICS_EXPORTER.variable, "otlp")
         os.environ.setdefault(LOGS_EXPORTER.variable, "otlp")
         os.environ.setdefault(OTLP_PROTOCOL.variable, "grpc")
+        if os.environ[PYTHON_CONFIGURATOR.variable] == _NAME:
+            logging.getLogger(_LOADER).addFilter(_is_news)
+            configure_once()
 
 
 class OtelRsConfigurator(upstream._OTelSDKConfigurator):
     """Upstream's configurator, after `otel_rs.install`."""
 
+    configured = False
+
     def _configure(self, **kwargs: Any) -> None:
-        if not _names_us(PYTHON_CONFIGURATOR):
-            _configure_by_another(**kwargs)
-            return
+        self.configured = True
         try:
             install()
         except ImportError as error:
@@ -63,13 +60,13 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
             super()._configure(**kwargs)
 
 
-def _names_us(setting: Setting) -> bool:
-    return os.environ.get(setting.variable) == _NAME
+def configure_once() -> None:
+    """As the loader of configurators would."""
+    configurator = OtelRsConfigurator()
+    if not configurator.configured:
+        configurator.configure(auto_instrumentation_version=instrumentation_version)
 
 
-def _configure_by_another(**kwargs: Any) -> None:
-    """The loader takes the first configurator it finds; nobody asked for this one, so the next is meant."""
-    for entry_point in entry_points(group=_CONFIGURATORS):
-        if entry_point.name != _NAME:
-            entry_point.load()().configure(**kwargs)
-            return
+def _is_news(record: logging.LogRecord) -> bool:
+    """The loader warns of every other configurator that the chosen one is loaded instead, as the user asked for."""
+    return not (isinstance(record.args, tuple) and record.args[1:] == (_NAME, PYTHON_CONFIGURATOR.variable))

@@ -5,20 +5,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import trace as api
-from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import export as sdk_export
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 import otel_rs
 from otel_rs import trace
+
+# Upstream's names as they are without `install`.
+sdk = SimpleNamespace(**vars(import_module("opentelemetry.sdk.trace")))
+sdk_export = SimpleNamespace(**vars(import_module("opentelemetry.sdk.trace.export")))
 
 CONTEXT = api.SpanContext(1, 2, is_remote=False, trace_flags=api.TraceFlags(1))
 
@@ -227,12 +230,16 @@ def test_a_borrowed_method_does_what_upstreams_does(
     kind: str, name: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Times that a method reads itself.
-    monkeypatch.setattr(sdk, "time_ns", lambda: 40)
+    monkeypatch.setattr("opentelemetry.sdk.trace.time_ns", lambda: 40)
     upstream, native, state, uses = CLASSES[kind]
     of_upstream = outcome(upstream, upstream, state(), uses[name])
     lines = [record.getMessage() for record in caplog.records]
     caplog.clear()
-    assert outcome(native, upstream, state(), uses[name]) == of_upstream
+    otel_rs.install()
+    try:
+        assert outcome(native, upstream, state(), uses[name]) == of_upstream
+    finally:
+        otel_rs.uninstall()
     assert [record.getMessage() for record in caplog.records] == lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from otel_rs.installation.on_demand import is_waiting
+from otel_rs.installation.on_demand import is_the_programs, is_waiting
 from otel_rs.installation.replacements import LazyClass, Replacement
 
 
@@ -30,7 +30,10 @@ class Exchange:
         self._exchanged: dict[tuple[ModuleType, str], _Exchanged] = {}
 
     def put(self, module: ModuleType) -> None:
-        """Replaces a module's attributes, those that it has, or would have if its file had run."""
+        """Replaces a module's attributes, those that it has, or would have if its file had run.
+
+        What the program has put into such a place stays there, as the program asks for.
+        """
         for replacement in self.wanted[module.__name__].values():
             if isinstance(replacement, LazyClass):
                 # Not under the lock: an import waits for other threads, and they may come here.
@@ -40,7 +43,10 @@ class Exchange:
                 return
             for attribute, replacement in self.wanted[module.__name__].items():
                 found = vars(module).get(attribute, _NOT_MADE)
-                if found is _NOT_MADE and not is_waiting(module):
+                if found is _NOT_MADE:
+                    if not is_waiting(module):
+                        continue
+                elif is_the_programs(found):
                     continue
                 done = self._exchanged.get((module, attribute))
                 if done is None or done.native is not found:

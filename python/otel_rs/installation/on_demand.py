@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from importlib.abc import InspectLoader
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 
@@ -40,6 +40,11 @@ class RunOnDemand:
             if self.has_run or self._running:
                 return
             self._running = True
+            programs = {
+                name: value
+                for name, value in vars(self._module).items()
+                if is_the_programs(value) and not name.startswith("__")
+            }
             try:
                 self._loader.exec_module(self._module)
                 self.has_run = True
@@ -47,9 +52,19 @@ class RunOnDemand:
                 self._running = False
                 # If it failed too: it may have come far enough to replace what was put there, and will be run again.
                 self._after(self._module)
+                # For the program the file had run already.
+                vars(self._module).update(programs)
 
 
 def is_waiting(module: ModuleType) -> bool:
     """Whether the module's file has still to run."""
     on_demand = vars(module).get("__getattr__")
     return isinstance(on_demand, RunOnDemand) and not on_demand.has_run
+
+
+def is_the_programs(value: Any) -> bool:
+    """Whether the program has put this into a module: neither upstream's definition nor ours, nor a table of those."""
+    if isinstance(value, dict):
+        return False
+    is_definition = issubclass(type(value), (type, FunctionType))
+    return not (is_definition and str(value.__module__).startswith(("opentelemetry.", "otel_rs.")))

@@ -159,38 +159,51 @@ def _otlp_exporter(name: str, group: str, original: Any) -> list[tuple[str, Any]
             return found
         except Exception as error:  # grpcio and protobuf raise several kinds when they are of the wrong version or make
             _logger.debug("The entry point %s of %s cannot be loaded", name, group, exc_info=error)
-    return [(name, LazyClass(f"otel_rs.exporter.otlp.{_OTLP[name]}", _EXPORTERS[group][0]).native())]
+    return [(name, _class_under_upstreams_name(_OTLP[name], _EXPORTERS[group][0]))]
+
+
+def _class_under_upstreams_name(protocol: str, exporter: str) -> Any:
+    """The native class, or what the program has put in its place."""
+    (module,) = (module for module, name in _OTLP_CLASSES.items() if name == exporter)
+    return getattr(import_module(f"opentelemetry.exporter.otlp.proto.{protocol}.{module}"), exporter)
 
 
 # --- opentelemetry-configuration: exporters by the section of the file -----------------------------------------------
 
 
 def _file_factories(kind: str) -> dict[str, Replacement]:
-    """The functions that make exporters of a kind, and the table of them."""
+    """The function that makes gRPC exporters of a kind, and the table with it. Upstream's own imports grpcio."""
 
-    def grpc(config: Any) -> Any:
-        return _exporter_of_file("grpc", kind, config)
+    def grpc(original: Any) -> Any:
+        @wraps(original)
+        def create(config: Any) -> Any:
+            return _grpc_exporter_of_file(kind, config, original)
 
-    def http(config: Any) -> Any:
-        return _exporter_of_file("http", kind, config)
+        return create
 
-    return {
-        f"_create_otlp_grpc_{kind}_exporter": _always(grpc),
-        f"_create_otlp_http_{kind}_exporter": _always(http),
-        f"_{kind.upper()}_EXPORTER_REGISTRY": lambda registry: {**registry, "otlp_grpc": grpc, "otlp_http": http},
-    }
+    def registry(factories: dict[str, Any]) -> dict[str, Any]:
+        return {**factories, "otlp_grpc": grpc(factories["otlp_grpc"])}
+
+    return {f"_create_otlp_grpc_{kind}_exporter": grpc, f"_{kind.upper()}_EXPORTER_REGISTRY": registry}
 
 
-def _exporter_of_file(protocol: str, kind: str, config: Any) -> Any:
+def _grpc_exporter_of_file(kind: str, config: Any, original: Any) -> Any:
     from opentelemetry.configuration._common import _map_compression, _parse_headers
 
-    from otel_rs.exporter.otlp import Compression
+    from otel_rs.exporter.otlp import Compression, grpc
 
+    name = f"OTLP{kind.capitalize()}Exporter"
+    try:
+        exporter = _class_under_upstreams_name("grpc", name)
+    except ImportError:
+        return original(config)
+    if exporter is not getattr(grpc, name):
+        return original(config)
     arguments = {
         "endpoint": config.endpoint,
         "headers": _parse_headers(config.headers, config.headers_list),
         "timeout": None if config.timeout is None else config.timeout / 1000,
-        "compression": _map_compression(config.compression, Compression, allow_deflate=protocol == "http"),
+        "compression": _map_compression(config.compression, Compression),
     }
     if kind == "metric":
         from opentelemetry.configuration import _meter_provider
@@ -199,5 +212,4 @@ def _exporter_of_file(protocol: str, kind: str, config: Any) -> Any:
         arguments["preferred_aggregation"] = _meter_provider._map_histogram_aggregation(
             config.default_histogram_aggregation
         )
-    exporter = LazyClass(f"otel_rs.exporter.otlp.{protocol}", f"OTLP{kind.capitalize()}Exporter")
-    return exporter.native()(**arguments)
+    return exporter(**arguments)

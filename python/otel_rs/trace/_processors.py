@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from opentelemetry.sdk import trace as sdk
 
 from otel_rs import _native
+from otel_rs.trace import _stock
 from otel_rs.trace._methods import WithReplaceableMethods
 
 _STEPS = frozenset({"on_start", "_on_ending", "on_end"})
@@ -41,7 +42,7 @@ def with_native_steps(cls: _Class) -> _Class:
 
 
 @with_native_steps
-class SynchronousMultiSpanProcessor(NativeSpanProcessor, sdk.SynchronousMultiSpanProcessor):
+class SynchronousMultiSpanProcessor(NativeSpanProcessor, _stock.SynchronousMultiSpanProcessor):
     """Upstream's class, which also tells the native tracers of every change to its processors."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from otel_rs import exit
 from otel_rs.settings import corrected_environment, read
 from otel_rs.settings.reading import report_unknown_name, variable_text
 from otel_rs.settings.table import GROUPS, SAMPLER, SDK_DISABLED
-from otel_rs.trace import _endings
+from otel_rs.trace import _endings, _stock
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
 
@@ -33,7 +33,7 @@ _providers: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 _refreshing: dict[int, threading.RLock] = {}
 
 
-class TracerProvider(sdk.TracerProvider):
+class TracerProvider(_stock.TracerProvider):
     """Makes tracers that share a configuration. Behaves as ``opentelemetry.sdk.trace.TracerProvider``.
 
     Args:
@@ -59,7 +59,7 @@ class TracerProvider(sdk.TracerProvider):
         sampler: Sampler | None = None,
         resource: Resource | None = None,
         shutdown_on_exit: bool = True,
-        active_span_processor: sdk.SynchronousMultiSpanProcessor | sdk.ConcurrentMultiSpanProcessor | None = None,
+        active_span_processor: _stock.SynchronousMultiSpanProcessor | sdk.ConcurrentMultiSpanProcessor | None = None,
         id_generator: IdGenerator | None = None,
         span_limits: SpanLimits | None = None,
         *,
@@ -102,7 +102,7 @@ class TracerProvider(sdk.TracerProvider):
         try:
             tracers_by_key = self._tracers_by_key
         except AttributeError:  # borrowed by another class
-            return sdk.TracerProvider.get_tracer(self, *key, attributes)
+            return _stock.TracerProvider.get_tracer(self, *key, attributes)
         if not attributes and (tracer_of_key := tracers_by_key.get(key)):
             return tracer_of_key
         if self._disabled:

@@ -16,12 +16,13 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from otel_rs import _native
+from otel_rs.trace import _stock
 from otel_rs.trace._methods import LendableMethods, WithReplaceableMethods
 
 _logger = logging.getLogger(__name__)
 
 
-class Span(WithReplaceableMethods, _native.Span, sdk.Span, metaclass=LendableMethods):
+class Span(WithReplaceableMethods, _native.Span, _stock.Span, metaclass=LendableMethods):
     """A recorded span. Behaves as ``opentelemetry.sdk.trace.Span``; made by ``Tracer.start_span``.
 
     Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#span
@@ -30,13 +31,13 @@ class Span(WithReplaceableMethods, _native.Span, sdk.Span, metaclass=LendableMet
     __slots__ = ()
 
     _called_natively = frozenset({"end"})
-    _upstream = sdk.Span
+    _upstream = _stock.Span
     _methods_changed = staticmethod(_native.look_up_methods)
 
     def start(self, start_time: int | None = None, parent_context: Context | None = None) -> None:
         """Upstream's tracer calls it; ours has started the span already."""
         if not isinstance(self, _native.Span):  # borrowed by another class
-            sdk.Span.start(self, start_time, parent_context)
+            _stock.Span.start(self, start_time, parent_context)
             return
         _logger.warning("Calling start() on a started span.")
 

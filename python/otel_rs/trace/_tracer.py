@@ -16,18 +16,19 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, Instrume
 from otel_rs import _native
 from otel_rs.settings import read
 from otel_rs.settings.table import INTERNAL_METRICS
+from otel_rs.trace import _stock
 from otel_rs.trace._methods import LendableMethods, WithReplaceableMethods
 from otel_rs.trace._processors import native_processors
 
 
-class Tracer(WithReplaceableMethods, _native.Tracer, sdk.Tracer, metaclass=LendableMethods):
+class Tracer(WithReplaceableMethods, _native.Tracer, _stock.Tracer, metaclass=LendableMethods):
     """Starts spans. Made by ``TracerProvider.get_tracer``; parameters as ``opentelemetry.sdk.trace.Tracer``.
 
     Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#tracer
     """
 
     _called_natively = frozenset({"start_span"})
-    _upstream = sdk.Tracer
+    _upstream = _stock.Tracer
     _methods_changed = staticmethod(_native.look_up_methods)
 
     def __new__(

@@ -28,6 +28,7 @@ from otel_rs.settings.table import (
     MAX_MILLIS,
     MAX_REQUEST_BYTES,
 )
+from otel_rs.trace import _stock
 from otel_rs.trace._processors import NativeSpanProcessor, with_native_steps
 from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
@@ -71,7 +72,7 @@ def _python_batches(
 
 
 @with_native_steps
-class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
+class BatchSpanProcessor(NativeSpanProcessor, _stock.BatchSpanProcessor):
     """Collects ended spans and exports them in batches. Behaves as ``opentelemetry.sdk.trace.export``'s.
 
     Args:
@@ -187,7 +188,7 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
     def shutdown(self, timeout_millis: float = _DEFAULT_FLUSH_TIMEOUT_MILLIS) -> None:
         """Exports what is left, within ``timeout_millis``, and shuts the exporter down. Later spans are dropped."""
         if not isinstance(self, BatchSpanProcessor):  # borrowed by another class
-            sdk.BatchSpanProcessor.shutdown(self)
+            _stock.BatchSpanProcessor.shutdown(self)
             return
         self._batch_processor.shutdown(timeout_millis)
 
@@ -201,7 +202,7 @@ class BatchSpanProcessor(NativeSpanProcessor, sdk.BatchSpanProcessor):
             False if that was not done in time, or after ``shutdown``.
         """
         if not isinstance(self, BatchSpanProcessor):  # borrowed by another class
-            return sdk.BatchSpanProcessor.force_flush(self, timeout_millis)
+            return _stock.BatchSpanProcessor.force_flush(self, timeout_millis)
         if timeout_millis is None:
             timeout_millis = _DEFAULT_FLUSH_TIMEOUT_MILLIS
         return self._batch_processor.force_flush(timeout_millis)

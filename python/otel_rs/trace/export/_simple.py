@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace import export as sdk
 
 from otel_rs.exporter.otlp._spans import native_exporter
+from otel_rs.trace import _stock
 
 
-class SimpleSpanProcessor(sdk.SimpleSpanProcessor):
+class SimpleSpanProcessor(_stock.SimpleSpanProcessor):
     """Exports each span as it ends. Behaves as ``opentelemetry.sdk.trace.export``'s.
 
     The application waits for every export, with the GIL released where the exporter is one of
@@ -22,7 +22,7 @@ class SimpleSpanProcessor(sdk.SimpleSpanProcessor):
         native = native_exporter(self.span_exporter)
         if native is None or self._shutdown:
             # Not by `super()`: another class may have borrowed this.
-            sdk.SimpleSpanProcessor.on_end(self, span)
+            _stock.SimpleSpanProcessor.on_end(self, span)
         elif span.context and span.context.trace_flags.sampled:
             # No instrumentation sees what a native exporter does, so there is none to be suppressed meanwhile.
             self._metrics.finish_items(1)
