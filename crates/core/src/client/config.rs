@@ -68,7 +68,8 @@ pub struct ClientConfig {
     pub signal: Signal,
     pub protocol: Protocol,
     /// HTTP: the signal's full URL, used verbatim; user info in it is sent as basic authentication. gRPC:
-    /// `scheme://host:port`, where `http` means plaintext and `https` TLS and a path is ignored, or a socket as
+    /// `scheme://host:port` or `scheme://host:port,host:port`, where `http` means plaintext and `https` TLS and a path is
+    /// ignored, or a socket as
     /// `unix:path`, `unix:///absolute/path` or, on Linux, `unix-abstract:name`.
     pub endpoint: String,
     /// Sent with every request. They override the client's own, the user agent included, but not what describes the

@@ -20,7 +20,7 @@ use super::config::ClientConfig;
 use super::config_error::{ConfigError, Setting};
 use super::deadline::Deadline;
 use super::encoding;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Target};
 use super::failure::Failure;
 use super::grpc_codes::{self, GrpcCodes};
 use super::headers::{binary, request_headers};
@@ -184,7 +184,7 @@ impl End {
 /// A socket has no name of its own; gRPC says localhost for it.
 fn call_uri(endpoint: &Endpoint, path: &'static str) -> Uri {
     let origin = match endpoint {
-        Endpoint::Url(url) => url.origin().ascii_serialization(),
+        Endpoint::Url(Target { url, .. }) => url.origin().ascii_serialization(),
         Endpoint::Unix(_) => "http://localhost".to_owned(),
     };
     // `endpoint::parse` has made sure of it.
