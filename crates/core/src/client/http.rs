@@ -76,6 +76,11 @@ impl HttpTransport {
         })
     }
 
+    /// Keeps no connection from now on.
+    pub fn close(&self) {
+        self.channel.close();
+    }
+
     /// Why TLS files that have changed are not in use, if so.
     pub fn tls_problem(&self) -> Option<String> {
         self.channel.tls_problem()

@@ -358,7 +358,7 @@ impl Exporter {
         let first = !self.shut_down.swap(true, Ordering::AcqRel);
         // Without a client nothing is under way, and nothing will be.
         if let Some(ExporterState { client: Some(Ok(client)), .. }) = self.state.get() {
-            client.stop_retrying();
+            client.close();
         }
         first
     }
