@@ -236,7 +236,8 @@ class HttpReceiver(Receiver):
 class GrpcReceiver(Receiver):
     protocol = "grpc"
 
-    def __init__(self, tls: ServerTls | None = None) -> None:
+    def __init__(self, tls: ServerTls | None = None, also: tuple[str, ...] = ()) -> None:
+        """`also`: more addresses to listen at, without TLS; `ports` has the port of each."""
         super().__init__()
         self._pool = ThreadPoolExecutor(8)
         self._server = grpc.server(self._pool, options=[("grpc.so_reuseport", 0)])
@@ -249,6 +250,7 @@ class GrpcReceiver(Receiver):
             self.port = self._server.add_secure_port("127.0.0.1:0", credentials)
         else:
             self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self.ports = {address: self._server.add_insecure_port(address) for address in also}
         self.base = self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self._server.start()
 

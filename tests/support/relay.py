@@ -29,6 +29,9 @@ class Relay:
         self.stuck = threading.Event()
         # The pieces of the answers that the relay sent back to the clients.
         self.passed_back = 0
+        # Connections that were accepted, and those that the client has closed.
+        self.accepted = 0
+        self.closed_by_clients = 0
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -62,6 +65,7 @@ class Relay:
             except OSError:
                 return
             self._open += [client, server]
+            self.accepted += 1
             for thread in (
                 threading.Thread(target=self._to_server, args=(client, server), daemon=True),
                 threading.Thread(target=self._to_client, args=(server, client), daemon=True),
@@ -82,6 +86,8 @@ class Relay:
                     break
                 passed += len(data)
                 server.sendall(data)
+            else:
+                self.closed_by_clients += 1
         self._end(client, server)
 
     def _to_client(self, server: socket.socket, client: socket.socket) -> None:

@@ -56,6 +56,7 @@ pub(super) struct Channel {
     resolve_again: AtomicBool,
     /// Numbers connections, so that a late finding about one does not count against its successor.
     connections: AtomicU64,
+    closed: Arc<AtomicBool>,
 }
 
 struct Servers {
@@ -71,6 +72,9 @@ struct Server {
     /// HTTP/2: held while a connection is made, so that concurrent calls share it.
     dialing: tokio::sync::Mutex<()>,
     link: Mutex<Link>,
+    /// The channel's. Whoever puts a connection into `link` reads it under the lock: once it is set and the link
+    /// emptied, nothing comes in.
+    closed: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -104,7 +108,17 @@ impl Channel {
             turn: AtomicUsize::new(0),
             resolve_again: AtomicBool::new(false),
             connections: AtomicU64::new(0),
+            closed: Arc::default(),
         })
+    }
+
+    /// Keeps no connection from now on. Calls under way go on, and may even begin: each connection closes after its
+    /// last call.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        for server in &self.lock_servers().known {
+            server.close_idle();
+        }
     }
 
     /// Why TLS files that have changed are not in use, if so.
@@ -197,7 +211,7 @@ impl Channel {
         let known = std::mem::take(&mut servers.known);
         let find = |address: Address| {
             let found = known.iter().find(|server| server.address == address);
-            found.cloned().unwrap_or_else(|| Arc::new(Server::new(address)))
+            found.cloned().unwrap_or_else(|| Arc::new(Server::new(address, Arc::clone(&self.closed))))
         };
         servers.known = addresses.into_iter().map(find).collect();
         servers.resolved = Some(Instant::now());
@@ -227,14 +241,25 @@ impl Channel {
         let known = Known { number, connection, tls_generation, ration, last_used: Instant::now() };
         let mut link = server.link();
         link.pass_over_until = None;
-        link.connections.extend(known.shared());
+        if !server.is_closed() {
+            link.connections.extend(known.shared());
+        }
         Ok(Lease { server: Arc::clone(server), known, answer: None })
     }
 }
 
 impl Server {
-    fn new(address: Address) -> Server {
-        Server { address, dialing: tokio::sync::Mutex::new(()), link: Mutex::default() }
+    fn new(address: Address, closed: Arc<AtomicBool>) -> Server {
+        Server { address, dialing: tokio::sync::Mutex::new(()), link: Mutex::default(), closed }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Calls that are under way keep HTTP/2's connection until they are done.
+    fn close_idle(&self) {
+        let _closed = std::mem::take(&mut self.link().connections);
     }
 
     fn link(&self) -> MutexGuard<'_, Link> {
@@ -271,7 +296,7 @@ impl Lease {
         let answer = self.known.connection.call(request).await.map_err(|failure| self.explain(failure));
         if answer.is_err() && self.known.connection.shared().is_none() {
             // The other idle ones have most likely met the same end, and only one attempt is made at once.
-            self.discard_idle();
+            self.server.close_idle();
         }
         answer
     }
@@ -293,13 +318,9 @@ impl Lease {
     /// keep the connection.
     pub fn discard(self) {
         match self.known.connection.shared() {
-            None => self.discard_idle(),
+            None => self.server.close_idle(),
             Some(_) => self.server.link().connections.retain(|known| known.number != self.known.number),
         }
-    }
-
-    fn discard_idle(&self) {
-        let _closed = std::mem::take(&mut self.server.link().connections);
     }
 
     /// To be called when an answer has been read to its end: HTTP/1.1's connection is there for the next call.
@@ -307,7 +328,11 @@ impl Lease {
     pub fn keep(self) {
         let Lease { server, known, .. } = self;
         let mut link = server.link();
-        if known.connection.shared().is_none() && known.connection.is_ready() && link.connections.len() < MAX_IDLE {
+        if !server.is_closed()
+            && known.connection.shared().is_none()
+            && known.connection.is_ready()
+            && link.connections.len() < MAX_IDLE
+        {
             link.connections.push(Known { last_used: Instant::now(), ..known });
         }
     }

@@ -68,8 +68,9 @@ pub struct ClientConfig {
     pub signal: Signal,
     pub protocol: Protocol,
     /// HTTP: the signal's full URL, used verbatim; user info in it is sent as basic authentication. gRPC:
-    /// `scheme://host:port`, where `http` means plaintext and `https` TLS and a path is ignored, or a socket as
-    /// `unix:path`, `unix:///absolute/path` or, on Linux, `unix-abstract:name`.
+    /// `scheme://host:port` or `scheme://host:port,host:port`, where `http` means plaintext and `https` TLS and a path is
+    /// ignored, or a socket as `unix:path`, `unix:///absolute/path` or, on Linux, `unix-abstract:name`. An IPv6 address
+    /// of a link has its zone behind `%` or `%25`.
     pub endpoint: String,
     /// Sent with every request. They override the client's own, the user agent included, but not what describes the
     /// connection or the message's framing. Of two with one name the last wins. The values are secrets.

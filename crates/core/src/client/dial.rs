@@ -18,7 +18,7 @@ use super::cause::Cause;
 use super::config::{ClientConfig, TlsFiles};
 use super::config_error::ConfigError;
 use super::connection::HttpVersion;
-use super::endpoint::{Endpoint, UnixSocket};
+use super::endpoint::{Endpoint, Host, Target, UnixSocket};
 use super::failure::Failure;
 use super::proxy::{Proxy, ProxyServer, ProxyTask};
 use super::ration::{Ration, Rationed};
@@ -52,10 +52,7 @@ pub(super) struct Dialer {
 
 /// Where the sockets lead.
 enum FirstHop {
-    Host {
-        name: String,
-        port: u16,
-    },
+    Hosts(Vec<Host>),
     Unix(UnixSocket),
     /// A proxy that cannot be used. The request must not go around it.
     Nowhere {
@@ -86,7 +83,7 @@ impl Dialer {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint, proxy: Option<&Proxy>) -> Result<Dialer, ConfigError> {
         let mut dialer =
             Dialer { first: FirstHop::of(endpoint), proxy_tls: None, tunnel: None, tls: None, timeout: config.timeout };
-        let Endpoint::Url(url) = endpoint else { return Ok(dialer) };
+        let Endpoint::Url(Target { url, .. }) = endpoint else { return Ok(dialer) };
         let alpn = HttpVersion::of(config.protocol).alpn();
         if endpoint.is_tls() {
             dialer.tls = Some(NamedTls::new(&config.tls, alpn, host(url))?);
@@ -108,38 +105,32 @@ impl Dialer {
 
     /// The addresses to connect to.
     pub async fn resolve(&self) -> Result<Vec<Address>, Failure> {
-        let (name, port) = match &self.first {
-            FirstHop::Host { name, port } => (name, *port),
+        let hosts = match &self.first {
+            FirstHop::Hosts(hosts) => hosts,
             FirstHop::Unix(socket) => return Ok(vec![Address::Unix(socket.clone())]),
             FirstHop::Nowhere { problem } => {
                 return Err(Failure::new("cannot connect", problem, Retry::Never).of(Cause::Connection));
             }
         };
-        let found = resolver::look_up(name).await;
-        let found = found.map_err(|error| Failure::transport("cannot resolve the name", &error, Retry::Backoff))?;
         let mut addresses = Vec::new();
-        // The system may list an address once a socket type.
-        for mut address in found {
-            if address.port() == 0 {
-                address.set_port(port);
-            }
-            let address = Address::Tcp(address);
-            if !addresses.contains(&address) {
-                addresses.push(address);
+        let mut failure = None;
+        for Host { name, port } in hosts {
+            match resolver::look_up(name).await {
+                Ok(found) => add(&mut addresses, found, *port),
+                Err(error) => failure = Some(Failure::transport("cannot resolve the name", &error, Retry::Backoff)),
             }
         }
         match addresses.is_empty() {
-            true => {
-                Err(Failure::new("cannot resolve the name", "it has no addresses", Retry::Backoff)
-                    .of(Cause::Connection))
-            }
+            true => Err(failure.unwrap_or_else(|| {
+                Failure::new("cannot resolve the name", "it has no addresses", Retry::Backoff).of(Cause::Connection)
+            })),
             false => Ok(addresses),
         }
     }
 
     /// Whether the addresses may change.
     pub fn resolves(&self) -> bool {
-        matches!(&self.first, FirstHop::Host { name, .. } if name.parse::<IpAddr>().is_err())
+        matches!(&self.first, FirstHop::Hosts(hosts) if hosts.iter().any(|host| host.name.parse::<IpAddr>().is_err()))
     }
 
     /// The generation of the TLS settings that a new connection would get.
@@ -212,12 +203,25 @@ impl FirstHop {
     fn of(endpoint: &Endpoint) -> FirstHop {
         match endpoint {
             Endpoint::Unix(socket) => FirstHop::Unix(socket.clone()),
-            Endpoint::Url(url) => FirstHop::Host { name: without_brackets(host(url)).to_owned(), port: port(url) },
+            Endpoint::Url(Target { hosts, .. }) => FirstHop::Hosts(hosts.clone()),
         }
     }
 
     fn of_proxy(server: &ProxyServer) -> FirstHop {
-        FirstHop::Host { name: without_brackets(&server.host).to_owned(), port: server.port }
+        FirstHop::Hosts(vec![Host { name: without_brackets(&server.host).to_owned(), port: server.port }])
+    }
+}
+
+/// The system may list an address once a socket type.
+fn add(addresses: &mut Vec<Address>, found: Vec<SocketAddr>, port: u16) {
+    for mut address in found {
+        if address.port() == 0 {
+            address.set_port(port);
+        }
+        let address = Address::Tcp(address);
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::config::ClientConfig;
 use super::config_error::{ConfigError, Setting};
 use super::deadline::Deadline;
 use super::encoding;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Target};
 use super::failure::Failure;
 use super::grpc_codes::{self, GrpcCodes};
 use super::headers::{binary, request_headers};
@@ -77,6 +77,11 @@ impl GrpcTransport {
             compression: config.compression,
             retryable_codes: config.retryable_codes,
         })
+    }
+
+    /// Keeps no connection from now on.
+    pub fn close(&self) {
+        self.channel.close();
     }
 
     /// Why TLS files that have changed are not in use, if so.
@@ -184,7 +189,7 @@ impl End {
 /// A socket has no name of its own; gRPC says localhost for it.
 fn call_uri(endpoint: &Endpoint, path: &'static str) -> Uri {
     let origin = match endpoint {
-        Endpoint::Url(url) => url.origin().ascii_serialization(),
+        Endpoint::Url(Target { url, .. }) => url.origin().ascii_serialization(),
         Endpoint::Unix(_) => "http://localhost".to_owned(),
     };
     // `endpoint::parse` has made sure of it.

@@ -19,7 +19,7 @@ use super::config::{ClientConfig, Protocol, Signal};
 use super::config_error::ConfigError;
 use super::deadline::Deadline;
 use super::encoding;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Target};
 use super::failure::Failure;
 use super::headers::request_headers;
 use super::proxy::{self, ProxyTask};
@@ -44,7 +44,7 @@ pub(super) struct HttpTransport {
 
 impl HttpTransport {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint) -> Result<HttpTransport, ConfigError> {
-        let Endpoint::Url(url) = endpoint else {
+        let Endpoint::Url(Target { url, .. }) = endpoint else {
             return Err(tls::unusable("HTTP needs a URL"));
         };
         let (format, content_type) = match config.protocol {
@@ -74,6 +74,11 @@ impl HttpTransport {
             signal: config.signal,
             format,
         })
+    }
+
+    /// Keeps no connection from now on.
+    pub fn close(&self) {
+        self.channel.close();
     }
 
     /// Why TLS files that have changed are not in use, if so.

@@ -80,9 +80,14 @@ impl Client {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// From now on no export is tried again, whatever its own `no_retry`, and waits for the next attempt end.
-    pub fn stop_retrying(&self) {
+    /// From now on no export is tried again, whatever its own `no_retry`, waits for the next attempt end, and each
+    /// connection closes as soon as no export uses it.
+    pub fn close(&self) {
         self.no_retry.send_replace(true);
+        match &self.transport {
+            Transport::Grpc(transport) => transport.close(),
+            Transport::Http(transport) => transport.close(),
+        }
     }
 
     /// Sends `request`, an encoded export request of the client's signal, and retries as the specification says.

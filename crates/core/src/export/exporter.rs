@@ -376,7 +376,7 @@ impl Exporter {
         }
         // Without a client nothing is under way, and nothing will be.
         if let Some(ExporterState { client: Some(Ok(client)), .. }) = self.state.get() {
-            client.stop_retrying();
+            client.close();
         }
         first
     }

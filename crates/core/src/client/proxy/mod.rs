@@ -8,7 +8,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
 use super::config::{ClientConfig, Protocol};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Target};
 use super::secrets::credentials_in;
 use exceptions::Exceptions;
 use variables::{Environment, Variable};
@@ -33,7 +33,7 @@ pub(super) enum ProxyTask {
 
 /// The proxy to `endpoint`. A socket has none.
 pub(super) fn for_endpoint(config: &ClientConfig, endpoint: &Endpoint) -> Option<Proxy> {
-    let Endpoint::Url(url) = endpoint else { return None };
+    let Endpoint::Url(Target { url, .. }) = endpoint else { return None };
     let (server, task) = match config.protocol {
         Protocol::Grpc => (for_grpc(url, &environment)?, ProxyTask::Tunnel),
         Protocol::HttpProtobuf | Protocol::HttpJson => {

@@ -293,7 +293,7 @@ async fn a_client_that_stops_retrying_ends_the_wait_for_the_next_attempt() {
             while server.count() == 0 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            client.stop_retrying();
+            client.close();
         });
         assert_contains(&reason(outcome), "HTTP 503 Service Unavailable: busy");
         assert_contains(&reason(export(&client).await), "HTTP 503 Service Unavailable: busy");

@@ -1,5 +1,6 @@
 //! The client against real servers on the loopback interface.
 
+mod addresses;
 mod certificates;
 mod channel;
 mod collector;

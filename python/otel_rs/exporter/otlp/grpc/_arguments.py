@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._config import ExporterConfig, Headers, Sources
 from otel_rs.exporter.otlp._tls import TlsCredentials
+from otel_rs.exporter.otlp.grpc import _names
 from otel_rs.settings.headers import given_headers, read_headers
 from otel_rs.settings.kinds import GrpcHeaders, Url
 from otel_rs.settings.reading import Found, choose, read, warn_once
@@ -80,26 +80,19 @@ class GrpcArguments:
         """A socket (``unix:``, ``unix-abstract:``) as it is, else ``http://`` or ``https://`` and the authority. The
         scheme decides, then ``insecure``, then TLS."""
         found = _config.endpoint(self.endpoint, signal, "http://localhost:4317")
-        url = found.value
-        if url.startswith(("unix:", "unix-abstract:")):
+        if found.value.startswith(("unix:", "unix-abstract:")):
             return found
-        try:
-            parts = urlsplit(url) if "://" in url else urlsplit(f"//{url}")
-        except ValueError:
+        name = _names.parse(found.value)
+        insecure = self.insecure if self.insecure is not None else read(OTLP_INSECURE, signal).value
+        # With other schemes nobody knows whether TLS is meant.
+        if name is None or (name.scheme not in ("", *_names.TRANSPORTS, *_names.RESOLVERS) and insecure is None):
             return found  # for the native part to refuse
-        if parts.scheme not in ("", "http", "https"):
-            return found
-        if parts.path.rstrip("/"):
+        if name.path.rstrip("/"):
             warn_once(
                 found.source,
                 found.text,
                 f"{found.source} is {Url().shown(found.text)}: OTLP/gRPC has no path; its own is left out.",
             )
-        insecure = self._insecure(parts.scheme, signal)
-        return found._replace(value=f"{'http' if insecure else 'https'}://{parts.netloc}")
-
-    def _insecure(self, scheme: str, signal: Signal) -> bool:
-        if scheme == "https":
-            return False
-        insecure = self.insecure if self.insecure is not None else read(OTLP_INSECURE, signal).value
-        return scheme == "http" if insecure is None else bool(insecure)
+        plaintext = name.scheme == "http" if insecure is None else bool(insecure)
+        tls = name.scheme in ("https", "grpcs") or not plaintext
+        return found._replace(value=f"{'https' if tls else 'http'}://{name.authority}")
