@@ -17,17 +17,25 @@ use otel_rs_view::{
 ///     grpc: `HOST:PORT` of the gRPC server, or `off`; by default 127.0.0.1:4317.
 ///     http: `HOST:PORT` of the HTTP server, or `off`; by default 127.0.0.1:4318.
 ///     json: print each request as a line of OTLP/JSON instead of each trace as a tree.
+///     allowed_hosts: names by which clients may address it, besides loopback's and those that it listens on.
 ///
 /// Raises:
 ///     ValueError: both servers are off.
 ///     OSError: an address cannot be listened on, or the output cannot be written.
 #[pyfunction]
-#[pyo3(signature = (grpc=None, http=None, json=false))]
-pub fn view(py: Python<'_>, grpc: Option<String>, http: Option<String>, json: bool) -> PyResult<()> {
+#[pyo3(signature = (grpc=None, http=None, json=false, allowed_hosts=vec![]))]
+pub fn view(
+    py: Python<'_>,
+    grpc: Option<String>,
+    http: Option<String>,
+    json: bool,
+    allowed_hosts: Vec<String>,
+) -> PyResult<()> {
     let config = ReceiverConfig {
         grpc: address(grpc, DEFAULT_GRPC_ADDRESS),
         http: address(http, DEFAULT_HTTP_ADDRESS),
         format: if json { Format::Json } else { Format::Tree(paint()) },
+        allowed_hosts,
         ..ReceiverConfig::default()
     };
     let (raised, outcome) = py.detach(|| run(config));
@@ -50,9 +58,10 @@ fn address(given: Option<String>, default: &str) -> Option<String> {
     }
 }
 
-/// Colours for a terminal, unless the user has asked for none (https://no-color.org).
+/// Colours for a terminal that has them, unless the user has asked for none (https://no-color.org).
 fn paint() -> Paint {
-    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || env::var_os("TERM").is_some_and(|value| value == "dumb");
     if io::stdout().is_terminal() && !unwanted { Paint::ANSI } else { Paint::PLAIN }
 }
 
@@ -69,8 +78,22 @@ fn serve(config: ReceiverConfig, raised: &mut Option<PyErr>) -> Result<(), Recei
         let receiver = Receiver::bind(config)?;
         announce("grpc", receiver.grpc_addr());
         announce("http", receiver.http_addr());
-        receiver.serve(io::stdout(), async { *raised = Some(interrupt().await) }).await
+        let end = async {
+            tokio::select! {
+                error = interrupt() => *raised = Some(error),
+                () = reader_gone() => {}
+            }
+        };
+        receiver.serve(io::stdout(), io::stderr(), end).await
     })
+}
+
+/// `otel-rs view | head -3` ends when `head` does, and not when there is something to print again.
+async fn reader_gone() {
+    #[cfg(unix)]
+    otel_rs_view::reader::gone(io::stdout()).await;
+    #[cfg(not(unix))]
+    std::future::pending::<()>().await;
 }
 
 fn announce(protocol: &str, address: Option<std::net::SocketAddr>) {

@@ -174,5 +174,7 @@ class Span:
     def get_span_context(self) -> SpanContext: ...
     def end(self, end_time: int | None = None) -> None: ...
 
-def view(grpc: str | None = None, http: str | None = None, json: bool = False) -> None:
+def view(
+    grpc: str | None = None, http: str | None = None, json: bool = False, allowed_hosts: Sequence[str] = ()
+) -> None:
     """Runs the embedded receiver until SIGINT or SIGTERM; see ``otel-rs view --help``."""

@@ -45,6 +45,16 @@ def _parser() -> argparse.ArgumentParser:
         help="where to listen for OTLP/HTTP, or 'off'; port 0 takes a free one (default: 127.0.0.1:4318)",
     )
     view.add_argument("--json", action="store_true", help="print each request as one line of OTLP/JSON instead")
+    view.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help=(
+            "a further host name by which clients reach it, as a container's; without it only localhost, loopback "
+            "addresses and what it listens on are taken; may be repeated"
+        ),
+    )
     view.set_defaults(run=_view)
 
     settings = commands.add_parser(
@@ -60,7 +70,7 @@ def _view(arguments: argparse.Namespace) -> int:
     # As Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _native.view(arguments.grpc, arguments.http, arguments.json)
+        _native.view(arguments.grpc, arguments.http, arguments.json, arguments.allow_host)
     except (OSError, ValueError) as error:
         print(f"otel-rs view: {error}", file=sys.stderr)
         return 1

@@ -1,10 +1,50 @@
 //! What a receiver listens on, takes and prints.
 
+use std::time::Duration;
+
 use crate::text::Paint;
 
 pub const DEFAULT_GRPC_ADDRESS: &str = "127.0.0.1:4317";
 pub const DEFAULT_HTTP_ADDRESS: &str = "127.0.0.1:4318";
-pub const DEFAULT_MAX_REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+const MIB: usize = 1024 * 1024;
+
+/// What peers may make the receiver hold, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Of one request, as sent and after decompression.
+    pub request_bytes: usize,
+    /// Of requests as they are received, all together.
+    pub bodies_bytes: usize,
+    /// In memory after decoding: one request, and all that wait to be printed.
+    pub decoded_bytes: usize,
+    /// Of each server.
+    pub connections: usize,
+    /// How long a request's head may take, from the connection's beginning or from its own first byte.
+    pub head: Duration,
+    /// How long a request's body may take.
+    pub read: Duration,
+    /// How long a connection may be without a request. More than the usual 5 s between two exports of spans; no round
+    /// number, so that no exporter sends just as its connection closes.
+    pub idle: Duration,
+    /// The same when connections are running out.
+    pub idle_when_crowded: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            request_bytes: 16 * MIB,
+            bodies_bytes: 48 * MIB,
+            decoded_bytes: 64 * MIB,
+            connections: 128,
+            head: Duration::from_secs(5),
+            read: Duration::from_secs(10),
+            idle: Duration::from_secs(23),
+            idle_when_crowded: Duration::from_secs(1),
+        }
+    }
+}
 
 /// What is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +62,9 @@ pub struct ReceiverConfig {
     /// `HOST:PORT` of the HTTP server; `None` turns it off, port 0 lets the system choose.
     pub http: Option<String>,
     pub format: Format,
-    /// The largest request that is accepted, in bytes; holds before and after decompression.
-    pub max_request_bytes: usize,
+    /// Names by which peers may address it besides loopback's and those that it listens on.
+    pub allowed_hosts: Vec<String>,
+    pub limits: Limits,
 }
 
 impl Default for ReceiverConfig {
@@ -32,7 +73,8 @@ impl Default for ReceiverConfig {
             grpc: Some(DEFAULT_GRPC_ADDRESS.to_owned()),
             http: Some(DEFAULT_HTTP_ADDRESS.to_owned()),
             format: Format::Tree(Paint::PLAIN),
-            max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
+            allowed_hosts: Vec::new(),
+            limits: Limits::default(),
         }
     }
 }

@@ -1,127 +1,55 @@
-//! OTLP/HTTP: `POST /v1/{traces,metrics,logs}`, protobuf or JSON, plain or gzip.
+//! OTLP/HTTP: `POST /v1/{traces,metrics,logs}`, protobuf or JSON, plain or compressed.
 //!
 //! Answers as the OTLP specification asks: in the encoding of the request, and a failure carries a `google.rpc.Status`.
 
-use std::future::Future;
-use std::io::Read;
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderName, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use flate2::read::MultiGzDecoder;
+use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use prost::Message;
-use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
 use tonic::Code;
 
-use crate::error::ReceiverError;
-use crate::intake::{Export, Intake};
+use crate::answer::{Answer, whole};
+use crate::call::{Call, Compression, Encoding, Signal};
+use crate::refusal::Refusal;
 
-#[derive(Clone)]
-struct Endpoint {
-    intake: Intake,
-    max_request_bytes: usize,
-}
+const PATHS: &str = "spans go to /v1/traces, metrics to /v1/metrics, logs to /v1/logs";
 
-pub async fn serve(
-    listener: TcpListener,
-    intake: Intake,
-    max_request_bytes: usize,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), ReceiverError> {
-    let endpoint = Endpoint { intake, max_request_bytes };
-    let router = Router::new()
-        .route("/v1/traces", post(|endpoint, headers, body| receive(endpoint, headers, body, Export::Traces)))
-        .route("/v1/metrics", post(|endpoint, headers, body| receive(endpoint, headers, body, Export::Metrics)))
-        .route("/v1/logs", post(|endpoint, headers, body| receive(endpoint, headers, body, Export::Logs)))
-        .layer(DefaultBodyLimit::max(max_request_bytes))
-        .with_state(endpoint);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(stop)
-        .await
-        .map_err(|error| ReceiverError::Serve { protocol: "http", message: error.to_string() })
-}
-
-#[derive(Clone, Copy)]
-enum Encoding {
-    Protobuf,
-    Json,
-}
-
-impl Encoding {
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Protobuf => "application/x-protobuf",
-            Self::Json => "application/json",
+/// What is called, from a request's head. `grpc` says where OTLP/gRPC is taken, for a peer that is wrong here.
+pub fn call(head: &Parts, grpc: &str) -> Result<Call, Refusal> {
+    let signal = match head.uri.path() {
+        "/v1/traces" => Signal::Traces,
+        "/v1/metrics" => Signal::Metrics,
+        "/v1/logs" => Signal::Logs,
+        _ if is_grpc(&head.headers) => {
+            let message = format!("this port takes OTLP/HTTP; {grpc}");
+            return Err(Refusal::new(StatusCode::NOT_FOUND, Code::Unimplemented, message));
         }
-    }
-}
-
-struct Refusal {
-    http: StatusCode,
-    code: Code,
-    message: String,
-}
-
-impl Refusal {
-    fn new(http: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { http, code, message: message.into() }
-    }
-
-    fn too_large(max_request_bytes: usize) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::ResourceExhausted,
-            format!("the request is larger than {max_request_bytes} bytes"),
-        )
-    }
-}
-
-/// `google.rpc.Status`, the body of a failure in OTLP/HTTP.
-#[derive(Clone, PartialEq, Message, serde::Serialize)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-}
-
-async fn receive<R>(
-    State(endpoint): State<Endpoint>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-    wrap: fn(R) -> Export,
-) -> Response
-where
-    R: Message + Default + DeserializeOwned,
-{
-    let Some(encoding) = encoding(&headers) else {
-        let message = "Content-Type must be application/x-protobuf or application/json";
-        return failure(
-            Encoding::Protobuf,
-            Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message),
-        );
+        _ => return Err(Refusal::new(StatusCode::NOT_FOUND, Code::Unimplemented, format!("no such path: {PATHS}"))),
     };
-    let outcome = async {
-        let body = body.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Refusal::too_large(endpoint.max_request_bytes),
-            http => Refusal::new(http, Code::InvalidArgument, rejection.body_text()),
-        })?;
-        let request = decode(encoding, decompress(&headers, body, endpoint.max_request_bytes)?)?;
-        endpoint
-            .intake
-            .accept(wrap(request))
-            .await
-            .map_err(|_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, "otel-rs view is ending"))
-    };
-    match outcome.await {
-        Ok(()) => success(encoding),
-        Err(refusal) => failure(encoding, refusal),
+    if head.method != Method::POST {
+        return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "only POST is taken"));
+    }
+    let unsupported =
+        |message: String| Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message);
+    let encoding = encoding(&head.headers).ok_or_else(|| {
+        let given = header(&head.headers, &CONTENT_TYPE).unwrap_or("absent");
+        unsupported(format!("Content-Type is {given}: it must be application/x-protobuf or application/json"))
+    })?;
+    let coding = header(&head.headers, &CONTENT_ENCODING).unwrap_or_default();
+    let compression = Compression::named(coding).ok_or_else(|| {
+        unsupported(format!("Content-Encoding is {coding}: it must be one of {}, or absent", Compression::NAMES))
+    })?;
+    Ok(Call { signal, encoding, compression })
+}
+
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    header(headers, &CONTENT_TYPE).is_some_and(|media_type| media_type.starts_with("application/grpc"))
+}
+
+fn content_type(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Protobuf => "application/x-protobuf",
+        Encoding::Json => "application/json",
     }
 }
 
@@ -133,54 +61,52 @@ fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let media_type = header(headers, &CONTENT_TYPE)?.split(';').next().unwrap_or_default().trim();
     [Encoding::Protobuf, Encoding::Json]
         .into_iter()
-        .find(|encoding| media_type.eq_ignore_ascii_case(encoding.content_type()))
-}
-
-fn decompress(headers: &HeaderMap, body: Bytes, max_request_bytes: usize) -> Result<Bytes, Refusal> {
-    match header(headers, &CONTENT_ENCODING) {
-        None | Some("") => Ok(body),
-        Some(coding) if coding.eq_ignore_ascii_case("identity") => Ok(body),
-        Some(coding) if coding.eq_ignore_ascii_case("gzip") => {
-            let mut plain = Vec::new();
-            // One byte more than allowed tells "too large" from "exactly as large as allowed".
-            MultiGzDecoder::new(&body[..]).take(max_request_bytes as u64 + 1).read_to_end(&mut plain).map_err(
-                |error| Refusal::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, format!("bad gzip: {error}")),
-            )?;
-            if plain.len() > max_request_bytes {
-                return Err(Refusal::too_large(max_request_bytes));
-            }
-            Ok(plain.into())
-        }
-        Some(_) => Err(Refusal::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Code::InvalidArgument,
-            "Content-Encoding must be gzip or absent",
-        )),
-    }
-}
-
-fn decode<R: Message + Default + DeserializeOwned>(encoding: Encoding, body: Bytes) -> Result<R, Refusal> {
-    let undecodable = |error: String| Refusal::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, error);
-    match encoding {
-        Encoding::Protobuf => R::decode(body).map_err(|error| undecodable(error.to_string())),
-        Encoding::Json => serde_json::from_slice(&body).map_err(|error| undecodable(error.to_string())),
-    }
+        .find(|encoding| media_type.eq_ignore_ascii_case(content_type(*encoding)))
 }
 
 /// An export response without `partial_success`, which is the same for every signal: no bytes, or an empty object.
-fn success(encoding: Encoding) -> Response {
+pub fn accepted(encoding: Encoding) -> Answer {
     let body = match encoding {
         Encoding::Protobuf => "",
         Encoding::Json => "{}",
     };
-    (StatusCode::OK, [(CONTENT_TYPE, encoding.content_type())], body).into_response()
+    answer(StatusCode::OK, content_type(encoding), body)
 }
 
-fn failure(encoding: Encoding, refusal: Refusal) -> Response {
-    let status = RpcStatus { code: refusal.code as i32, message: refusal.message };
-    let body = match encoding {
-        Encoding::Protobuf => status.encode_to_vec(),
-        Encoding::Json => serde_json::to_vec(&status).unwrap_or_default(),
-    };
-    (refusal.http, [(CONTENT_TYPE, encoding.content_type())], body).into_response()
+/// `google.rpc.Status`, the body of a failure in OTLP/HTTP.
+#[derive(Clone, PartialEq, Message, serde::Serialize)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+}
+
+pub fn refused(headers: &HeaderMap, refusal: Refusal) -> Answer {
+    match refusal.http {
+        // A person with a browser, or a sender of something else.
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::FORBIDDEN => {
+            let mut answer = answer(refusal.http, "text/plain; charset=utf-8", format!("{}\n", refusal.message));
+            if refusal.http == StatusCode::METHOD_NOT_ALLOWED {
+                answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            }
+            answer
+        }
+        http => {
+            let status = RpcStatus { code: refusal.grpc as i32, message: refusal.message };
+            let encoding = encoding(headers).unwrap_or(Encoding::Protobuf);
+            let body = match encoding {
+                Encoding::Protobuf => status.encode_to_vec(),
+                Encoding::Json => serde_json::to_vec(&status).unwrap_or_default(),
+            };
+            answer(http, content_type(encoding), body)
+        }
+    }
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<bytes::Bytes>) -> Answer {
+    let mut answer = Response::new(whole(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
 }

@@ -1,49 +1,71 @@
-//! The way of a decoded request from the servers to the printing thread.
+//! The way of a request's body from the servers to the printing thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
-/// How many requests may wait to be printed. A peer whose request finds no room waits for its answer, which is how
-/// OTLP is slowed down.
+use crate::body::Body;
+use crate::call::Call;
+use crate::config::Limits;
+use crate::decoding::{self, Export};
+use crate::refusal::Refusal;
+
+/// How many small requests may wait to be printed. A peer whose request finds no room waits for its answer, which is
+/// how OTLP is slowed down.
 const MAX_WAITING_REQUESTS: usize = 8;
-
-pub enum Export {
-    Traces(ExportTraceServiceRequest),
-    Metrics(ExportMetricsServiceRequest),
-    Logs(ExportLogsServiceRequest),
-}
+/// How many lines about refused requests may wait to be printed.
+const MAX_WAITING_LINES: usize = 32;
 
 pub enum Job {
     /// The permit is the request's room in the queue: it is given back when the request is printed.
     Print(Export, OwnedSemaphorePermit),
+    /// A line for the user, with its room.
+    Tell(String, OwnedSemaphorePermit),
     /// Print what is pending and end.
     Finish,
 }
 
-/// The printing thread has ended: nothing more can be taken.
-pub struct Closed;
-
-/// An unbounded channel in which every request needs a permit: bounded, and servers wait without blocking their thread.
+/// An unbounded channel in which every job needs a permit: bounded, and servers wait without blocking their thread.
 #[derive(Clone)]
 pub struct Intake {
     jobs: Sender<Job>,
+    limits: Limits,
+    /// One request at a time is decompressed and decoded; the others wait as they were sent.
+    lane: Arc<Mutex<()>>,
+    /// In KiB of decoded requests.
     room: Arc<Semaphore>,
+    lines: Arc<Semaphore>,
 }
 
 impl Intake {
-    pub fn new() -> (Self, Receiver<Job>) {
+    pub fn new(limits: Limits) -> (Self, Receiver<Job>) {
         let (jobs, receiver) = channel();
-        (Self { jobs, room: Arc::new(Semaphore::new(MAX_WAITING_REQUESTS)) }, receiver)
+        let intake = Self {
+            jobs,
+            limits,
+            lane: Arc::default(),
+            room: Arc::new(Semaphore::new(kib(limits.decoded_bytes) as usize)),
+            lines: Arc::new(Semaphore::new(MAX_WAITING_LINES)),
+        };
+        (intake, receiver)
     }
 
-    pub async fn accept(&self, export: Export) -> Result<(), Closed> {
-        let permit = self.room.clone().acquire_owned().await.map_err(|_| Closed)?;
-        self.jobs.send(Job::Print(export, permit)).map_err(|_| Closed)
+    pub async fn accept(&self, call: Call, body: Body) -> Result<(), Refusal> {
+        let ending = || Refusal::unavailable("otel-rs view is ending");
+        let limits = &self.limits;
+        let _lane = self.lane.lock().await;
+        let plain = decoding::decompress(call.compression, body.into_bytes(), limits.request_bytes)?;
+        let decoded_bytes = decoding::measure(call, &plain, limits.decoded_bytes)?;
+        let room = kib(decoded_bytes.max(limits.decoded_bytes / MAX_WAITING_REQUESTS));
+        let permit = self.room.clone().acquire_many_owned(room).await.map_err(|_| ending())?;
+        let export = decoding::decode(call, plain)?;
+        self.jobs.send(Job::Print(export, permit)).map_err(|_| ending())
+    }
+
+    /// Whether the line is going to be printed: there may be no room for it.
+    pub fn tell(&self, line: String) -> bool {
+        self.lines.clone().try_acquire_owned().is_ok_and(|permit| self.jobs.send(Job::Tell(line, permit)).is_ok())
     }
 
     /// Asks the printing thread to end after the requests that are already in the queue.
@@ -56,4 +78,8 @@ impl Intake {
     pub fn close(&self) {
         self.room.close();
     }
+}
+
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes / 1024).unwrap_or(u32::MAX)
 }

@@ -3,26 +3,38 @@
 //! It listens for OTLP over gRPC and HTTP, answers as a collector does, and prints what arrives: traces as trees, or
 //! every request as one line of OTLP/JSON. Nothing is stored and nothing is forwarded.
 //!
-//! What it is sent is untrusted: requests are bounded in size, waiting spans are bounded in number and bytes, and no
-//! control character of a peer reaches the terminal.
+//! What it is sent is untrusted: requests are bounded in size, before and after decoding, and in time; waiting spans are
+//! bounded in number and bytes; no control character of a peer reaches the terminal; no page in a browser gets in by a
+//! name of its own.
 
+mod answer;
 mod attributes;
+mod body;
+mod call;
+mod complaints;
 mod config;
+mod decoding;
 mod error;
 mod grpc;
+mod hosts;
 mod http;
 mod intake;
 mod json;
+mod measure;
 mod pending;
 mod printer;
+#[cfg(unix)]
+pub mod reader;
 mod receiver;
+mod refusal;
+mod server;
 mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
 mod tree;
 
-pub use config::{DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, DEFAULT_MAX_REQUEST_BYTES, Format, ReceiverConfig};
+pub use config::{DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, Format, Limits, ReceiverConfig};
 pub use error::ReceiverError;
 pub use receiver::Receiver;
 pub use text::Paint;

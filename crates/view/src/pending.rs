@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags};
-use prost::Message;
 
 use crate::attributes::service_name;
+use crate::measure::span_bytes;
 
 /// How long a trace must have been quiet to be taken as complete.
 const QUIET: Duration = Duration::from_millis(300);
@@ -23,7 +23,7 @@ const QUIET_WITHOUT_PARENT: Duration = Duration::from_secs(6);
 pub struct Bounds {
     pub traces: usize,
     pub spans: usize,
-    /// Of the spans as encoded.
+    /// Of the spans in memory.
     pub bytes: usize,
 }
 
@@ -88,7 +88,9 @@ impl PendingTraces {
 
     fn add_span(&mut self, received: ReceivedSpan, now: Instant) {
         let span = &received.span;
-        let bytes = span.encoded_len() + received.service.len();
+        // The ids are kept up to four times: in the span, and in the sets that find it and its parent.
+        let ids = span.trace_id.len() + span.span_id.len() + span.parent_span_id.len();
+        let bytes = span_bytes(span) + received.service.len() + 4 * ids;
         let trace = self.traces.entry(span.trace_id.clone()).or_insert_with(|| {
             self.arrivals += 1;
             Trace {
@@ -218,8 +220,11 @@ mod tests {
 
     #[test]
     fn beyond_each_bound_the_oldest_trace_goes() {
+        let mut one = PendingTraces::default();
+        one.add(request([(1, 1, 0, 0)]), Instant::now());
+        let room = 2 * one.bytes;
         let bounds = |traces, spans, bytes| Bounds { traces, spans, bytes };
-        for bounds in [bounds(2, 100, 10_000), bounds(100, 2, 10_000), bounds(100, 100, 100)] {
+        for bounds in [bounds(2, 100, 10 * room), bounds(100, 2, 10 * room), bounds(100, 100, room)] {
             let mut pending = PendingTraces::bounded(bounds);
             let evicted = pending.add(request([(1, 1, 0, 0), (2, 1, 0, 0), (3, 1, 0, 0)]), Instant::now());
             assert_eq!(ids(&evicted), [(1, 1)]);

@@ -10,21 +10,24 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::config::Format;
-use crate::intake::{Export, Intake, Job};
+use crate::config::{Format, Limits};
+use crate::decoding::Export;
+use crate::intake::{Intake, Job};
 use crate::pending::{PendingTraces, Trace};
 use crate::{json, summary, tree};
 
 /// Starts the thread. The second value is ready when it has ended, on request or because `out` cannot be written.
 pub fn start(
     format: Format,
+    limits: Limits,
     out: impl Write + Send + 'static,
+    err: impl Write + Send + 'static,
 ) -> io::Result<(Intake, oneshot::Receiver<io::Result<()>>)> {
-    let (intake, jobs) = Intake::new();
+    let (intake, jobs) = Intake::new(limits);
     let (ended, end) = oneshot::channel();
     let gate = intake.clone();
     thread::Builder::new().name("otel-rs-view".to_owned()).spawn(move || {
-        let mut printer = Printer { format, out, pending: PendingTraces::default() };
+        let mut printer = Printer { format, out, err, pending: PendingTraces::default() };
         let result = printer.run(&jobs);
         gate.close();
         // Nobody listens any more if the deadline of the shutdown has passed.
@@ -33,13 +36,14 @@ pub fn start(
     Ok((intake, end))
 }
 
-struct Printer<W> {
+struct Printer<W, E> {
     format: Format,
     out: W,
+    err: E,
     pending: PendingTraces,
 }
 
-impl<W: Write> Printer<W> {
+impl<W: Write, E: Write> Printer<W, E> {
     fn run(&mut self, jobs: &Receiver<Job>) -> io::Result<()> {
         loop {
             let job = match self.pending.next_quiet() {
@@ -48,6 +52,7 @@ impl<W: Write> Printer<W> {
             };
             match job {
                 Ok(Job::Print(export, _room)) => self.print(export)?,
+                Ok(Job::Tell(line, _room)) => self.tell(&line),
                 Ok(Job::Finish) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -60,7 +65,7 @@ impl<W: Write> Printer<W> {
 
     fn print(&mut self, export: Export) -> io::Result<()> {
         let text = match (self.format, export) {
-            (Format::Json, export) => json::line(&export).map_err(io::Error::other)? + "\n",
+            (Format::Json, export) => return json::write_line(&export, &mut self.out),
             (Format::Tree(_), Export::Traces(request)) => {
                 let evicted = self.pending.add(request, Instant::now());
                 return self.print_traces(&evicted);
@@ -69,6 +74,11 @@ impl<W: Write> Printer<W> {
             (Format::Tree(paint), Export::Logs(request)) => summary::logs(&request, paint),
         };
         self.write(&text)
+    }
+
+    fn tell(&mut self, line: &str) {
+        // Who has closed stderr does not want to be told.
+        let _ = writeln!(self.err, "otel-rs view: {line}");
     }
 
     fn print_traces(&mut self, traces: &[Trace]) -> io::Result<()> {

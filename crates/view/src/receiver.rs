@@ -9,9 +9,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::body::BodyReader;
+use crate::complaints::Complaints;
 use crate::config::ReceiverConfig;
 use crate::error::ReceiverError;
-use crate::{grpc, http, printer};
+use crate::hosts::Hosts;
+use crate::intake::Intake;
+use crate::printer;
+use crate::server::{Protocol, Server};
 
 /// How long requests that are under way at shutdown may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -44,24 +49,20 @@ impl Receiver {
     }
 
     /// Serves until `shutdown` is ready or the reader of `out` has gone; prints what is pending before it returns.
+    /// Lines about requests that are refused go to `err`.
     ///
     /// Needs a tokio runtime with I/O and time enabled.
     pub async fn serve(
         self,
         out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ReceiverError> {
-        let (intake, mut printed) = printer::start(self.config.format, out).map_err(ReceiverError::Io)?;
+        let (intake, mut printed) =
+            printer::start(self.config.format, self.config.limits, out, err).map_err(ReceiverError::Io)?;
+        let complaints = Complaints::new(intake.clone());
         let (stop, stopped) = watch::channel(());
-        let mut servers = JoinSet::new();
-        if let Some(listener) = self.grpc {
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(ReceiverError::Io)?;
-            servers.spawn(grpc::serve(listener, intake.clone(), self.config.max_request_bytes, closed(&stopped)));
-        }
-        if let Some(listener) = self.http {
-            let listener = tokio::net::TcpListener::from_std(listener).map_err(ReceiverError::Io)?;
-            servers.spawn(http::serve(listener, intake.clone(), self.config.max_request_bytes, closed(&stopped)));
-        }
+        let mut servers = self.start(&intake, &complaints, &stopped)?;
         drop(stopped);
 
         let mut outcome = Ok(());
@@ -69,9 +70,8 @@ impl Receiver {
             () = shutdown => {}
             end = &mut printed => return printer_end(end),
             Some(end) = servers.join_next() => {
-                outcome = end.unwrap_or_else(|panic| {
-                    Err(ReceiverError::Serve { protocol: "OTLP", message: panic.to_string() })
-                });
+                let message = end.err().map_or_else(|| "it ended by itself".to_owned(), |panic| panic.to_string());
+                outcome = Err(ReceiverError::Serve { protocol: "OTLP", message });
             }
         }
 
@@ -79,12 +79,48 @@ impl Receiver {
         // Whoever is still sending after this is cut off: the peer sees a failed export and may send it elsewhere.
         let _ = timeout(DRAIN_TIMEOUT, async { while servers.join_next().await.is_some() {} }).await;
         servers.abort_all();
+        complaints.tell_rest();
         intake.finish();
         let printed = match timeout(PRINT_TIMEOUT, printed).await {
             Ok(end) => printer_end(end),
             Err(_) => Err(ReceiverError::Output(io::ErrorKind::TimedOut.into())),
         };
         outcome.and(printed)
+    }
+
+    fn start(
+        self,
+        intake: &Intake,
+        complaints: &Complaints,
+        stopped: &watch::Receiver<()>,
+    ) -> Result<JoinSet<()>, ReceiverError> {
+        let (grpc, http) = (self.grpc_addr(), self.http_addr());
+        let ReceiverConfig { limits, allowed_hosts, .. } = self.config;
+        let listened_on = [&self.config.grpc, &self.config.http].into_iter().flatten().map(String::as_str);
+        let hosts = Hosts::new(listened_on, &allowed_hosts);
+        let bodies = BodyReader::new(limits);
+        let mut servers = JoinSet::new();
+        let listeners =
+            [(Protocol::Grpc, self.grpc, "OTLP/HTTP", http), (Protocol::Http, self.http, "OTLP/gRPC", grpc)];
+        for (protocol, listener, other_name, other) in listeners {
+            let Some(listener) = listener else { continue };
+            let listener = tokio::net::TcpListener::from_std(listener).map_err(ReceiverError::Io)?;
+            let other = match other {
+                Some(address) => format!("{other_name} goes to http://{address}"),
+                None => format!("{other_name} is off"),
+            };
+            let server = Server {
+                protocol,
+                other: other.into(),
+                limits,
+                hosts: hosts.clone(),
+                bodies: bodies.clone(),
+                intake: intake.clone(),
+                complaints: complaints.clone(),
+            };
+            servers.spawn(server.serve(listener, stopped.clone()));
+        }
+        Ok(servers)
     }
 }
 
@@ -93,12 +129,6 @@ fn listen(protocol: &'static str, address: &str) -> Result<TcpListener, Receiver
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)
-}
-
-/// Ready once the sender of `stopped` is gone.
-fn closed(stopped: &watch::Receiver<()>) -> impl Future<Output = ()> + Send + 'static {
-    let mut stopped = stopped.clone();
-    async move { while stopped.changed().await.is_ok() {} }
 }
 
 fn printer_end(end: Result<io::Result<()>, tokio::sync::oneshot::error::RecvError>) -> Result<(), ReceiverError> {

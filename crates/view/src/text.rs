@@ -1,9 +1,12 @@
 //! Text of a peer on its way to a terminal: escaped, bounded, and coloured where the terminal wants it.
 
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
+use icu_properties::{CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed};
+
 /// Builds one piece of output from untrusted text.
 ///
-/// Control characters are escaped, and so are the invisible ones that reorder or hide text: a name must not be able to
-/// move the cursor, forge a line or lie about its neighbours. Text beyond `max_chars` is cut and marked with `…`.
+/// What [`is_hidden`] is escaped: a name must not be able to move the cursor, forge a line or lie about its neighbours.
+/// Text beyond `max_chars` is cut and marked with `…`.
 pub struct Clipped {
     text: String,
     left: usize,
@@ -25,7 +28,7 @@ impl Clipped {
             if self.cut {
                 return;
             }
-            if is_unsafe(char) {
+            if is_hidden(char) {
                 self.push_whole(&char.escape_default().to_string());
             } else {
                 self.push_whole(char.encode_utf8(&mut [0; 4]));
@@ -58,12 +61,22 @@ pub fn clip(text: &str, max_chars: usize) -> String {
     clipped.finish()
 }
 
-fn is_unsafe(char: char) -> bool {
-    char.is_control()
-        || matches!(
-            char,
-            '\u{00ad}' | '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
+/// Whether a character can do something to a terminal, reorder or join what stands beside it, or is not seen at all.
+///
+/// Unicode's tables decide: all of the category Other (controls, C1, bidirectional and other format characters, private
+/// use, unassigned), line and paragraph separators, and what a renderer may leave out (fillers, variation selectors).
+pub fn is_hidden(char: char) -> bool {
+    const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> = CodePointMapData::new();
+    const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    const BREAKING: GeneralCategoryGroup = GeneralCategoryGroup::Other
+        .union(GeneralCategoryGroup::LineSeparator)
+        .union(GeneralCategoryGroup::ParagraphSeparator);
+    /// A braille pattern without a dot: a blank that does not count as white space.
+    const BLANK: char = '\u{2800}';
+    if char.is_ascii() {
+        return char.is_ascii_control();
+    }
+    BREAKING.contains(CATEGORY.get(char)) || IGNORABLE.contains(char) || char == BLANK
 }
 
 /// An id in hexadecimal, bounded: a peer may send any number of bytes.

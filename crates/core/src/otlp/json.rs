@@ -14,7 +14,12 @@ use serde::ser::{
 
 /// One message of `opentelemetry-proto`, without a line end.
 pub fn to_json<M: Serialize>(message: &M) -> serde_json::Result<String> {
-    serde_json::to_string(&Spelled(message))
+    serde_json::to_string(&as_json(message))
+}
+
+/// The same for a caller that has a serializer of its own.
+pub fn as_json<M: Serialize>(message: &M) -> impl Serialize {
+    Spelled(message)
 }
 
 /// Around a value: serializes it through a `Spelled` serializer. Around a serializer: spells non-finite doubles and

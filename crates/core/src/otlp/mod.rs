@@ -12,7 +12,7 @@ pub(crate) mod wire;
 
 pub use attributes::{Attribute, Attributes, Version, key_value_parts};
 pub use batch::{Batch, Resource, Scope};
-pub use json::to_json;
+pub use json::{as_json, to_json};
 pub use log_record::{LOG_RECORD_ATTRIBUTES, LogRecord};
 pub use metric::{
     Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
