@@ -327,3 +327,30 @@ def test_an_outage_logs_one_line_and_its_end_another(
     assert re.fullmatch(
         r"OTLP/.* export of traces to http://127\.0\.0\.1:.* works again: 3 failed, with 3 spans", works
     )
+
+
+@pytest.mark.parametrize(("claimed", "possible"), [(2**62, 2), (2**63 - 1, 2), (3, 2), (1, 1), (-5, 0), (-(2**63), 0)])
+@pytest.mark.parametrize("signal", ["traces", "metrics", "logs"])
+def test_a_receiver_rejects_no_more_than_it_was_sent(
+    receiver: Any, provider_to: Any, signal: str, claimed: int, possible: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = 200 if isinstance(receiver, HttpReceiver) else grpc.StatusCode.OK
+    receiver.answers = [Answer(good, body=partial_success(claimed))]
+    if signal == "traces":
+        provider = provider_to(receiver)
+        for _ in range(2):
+            provider.get_tracer("test").start_span("span").end()
+        provider.force_flush()
+        exporter = provider._active_span_processor._span_processors[0].span_exporter
+        words = f"{possible} of 2 spans"
+    else:
+        kinds = {"metrics": (HttpMetricExporter, GrpcMetricExporter), "logs": (HttpLogExporter, GrpcLogExporter)}
+        over_http, over_grpc = kinds[signal]
+        kind = over_http if isinstance(receiver, HttpReceiver) else over_grpc
+        exporter = kind(endpoint=receiver.endpoint_of(signal))
+        points = data(gauge(number_point(1)), gauge(number_point(2)))
+        exporter.export(points if signal == "metrics" else [record(), record()])
+        words = f"{possible} data points" if signal == "metrics" else f"{possible} of 2 log records"
+    counts = exporter.counts()
+    assert (counts["rejected"], counts["exported"]) == (possible, 2 - possible)
+    wait_until(lambda: f"The receiver rejected {words}: not these" in caplog.text, "the rejection is logged")

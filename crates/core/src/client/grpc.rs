@@ -10,8 +10,9 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::Uri;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http_body_util::{BodyExt, Full};
+use percent_encoding::percent_decode;
 use prost::Message;
-use tonic::{Code, Status};
+use tonic::Code;
 
 use super::cause::{self, Cause};
 use super::channel::{Channel, Lease};
@@ -39,6 +40,7 @@ const PREFIX_BYTES: usize = 5;
 const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_STATUS_DETAILS: &str = "grpc-status-details-bin";
 /// A `RetryInfo` by itself, as gRPC's libraries write a message that is named by its type.
 const RETRY_INFO: &str = "google.rpc.retryinfo-bin";
@@ -214,15 +216,19 @@ pub(super) fn conclude(
     if code == Code::Ok {
         return Ok(Accepted::decode(Format::Protobuf, unframed(message)));
     }
-    // Taken out first: decoded by from_header_map, malformed details would panic.
     let details = status.remove(GRPC_STATUS_DETAILS);
-    let text = Status::from_header_map(&status).map(|status| status.message().to_owned()).unwrap_or_default();
+    let text = status.get(GRPC_MESSAGE).map(message_text).unwrap_or_default();
     let retry_info = status.remove(RETRY_INFO).and_then(retry_info).or_else(|| details.and_then(retry_info_in_details));
     // tonic's servers refuse a large message as out of range.
     if matches!(code, Code::ResourceExhausted | Code::OutOfRange) && retry_info.is_none() && is_about_size(&text) {
         return Err(Failure::too_large(grpc_codes::name(code), text).of(cause(code)));
     }
     Err(Failure::new(grpc_codes::name(code), text, retry(code, retry_info, retryable_codes)).of(cause(code)))
+}
+
+/// The specification wants percent-encoded UTF-8; what is none becomes U+FFFD.
+fn message_text(message: &HeaderValue) -> String {
+    percent_decode(message.as_bytes()).decode_utf8_lossy().into_owned()
 }
 
 /// The message without its prefix; empty if it is compressed, which we never offer to accept, or if there is none.

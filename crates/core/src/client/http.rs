@@ -185,7 +185,7 @@ async fn read(mut body: Incoming) -> Option<Bytes> {
 /// The specification wants a `google.rpc.Status`; proxies and many servers send text.
 fn explanation(format: Option<Format>, body: Bytes) -> String {
     let status = format.and_then(|format| RpcStatus::decode_as(format, &body));
-    status.map_or_else(|| String::from_utf8_lossy(&body).into_owned(), |status| status.message)
+    status.map_or_else(|| String::from_utf8_lossy(&body).into_owned(), |status| status.message())
 }
 
 fn retry(status: StatusCode, headers: &HeaderMap) -> Retry {

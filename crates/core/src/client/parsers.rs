@@ -50,6 +50,19 @@ fn outcome(result: Result<Accepted, Failure>) -> Outcome {
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_not_utf8_in_a_message_is_shown_as_far_as_it_can_be() {
+        for message in [&b"caf\xe9 closed"[..], b"caf%E9%20closed", b"caf%e9 closed"] {
+            let Some(Outcome::Failed { reason, .. }) = grpc_answer(b"13", message, b"", b"") else { panic!() };
+            assert_eq!(reason, "INTERNAL: caf\u{fffd} closed");
+        }
+        let status = b"\x12\x0bcaf\xe9 closed";
+        let Some(Outcome::Failed { reason, .. }) = http_answer(400, b"application/x-protobuf", b"", status) else {
+            panic!()
+        };
+        assert_eq!(reason, "HTTP 400 Bad Request: caf\u{fffd} closed");
+    }
+
     /// Every prefix, and every byte changed, of answers that use all there is to parse.
     #[test]
     fn no_answer_panics() {

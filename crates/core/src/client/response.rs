@@ -45,8 +45,9 @@ struct ExportResponse {
 struct PartialSuccess {
     #[prost(int64, tag = "1")]
     rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
+    /// A text; what is not UTF-8 in it does not make the rest unreadable.
+    #[prost(bytes = "vec", tag = "2")]
+    error_message: Vec<u8>,
 }
 
 #[derive(Default, Deserialize)]
@@ -99,12 +100,12 @@ impl Accepted {
         let partial_success = response.partial_success.unwrap_or_default();
         Accepted {
             rejected: u64::try_from(partial_success.rejected).unwrap_or(0),
-            message: partial_success.error_message,
+            message: String::from_utf8_lossy(&partial_success.error_message).into_owned(),
         }
     }
 
     fn from_json(body: &[u8]) -> Accepted {
-        let response: JsonExportResponse = serde_json::from_slice(body).unwrap_or_default();
+        let response: JsonExportResponse = serde_json::from_str(&String::from_utf8_lossy(body)).unwrap_or_default();
         let partial_success = response.partial_success.unwrap_or_default();
         let JsonPartialSuccess { rejected_spans, rejected_data_points, rejected_log_records, error_message } =
             partial_success;
@@ -136,6 +137,15 @@ mod tests {
             let accepted = Accepted { rejected, message: message.to_owned() };
             assert_eq!(Accepted::decode(Format::Json, body.into()), accepted, "{body}");
         }
+    }
+
+    #[test]
+    fn a_message_that_is_not_utf8_does_not_hide_the_number() {
+        let accepted = Accepted { rejected: 7, message: "n\u{fffd}".to_owned() };
+        let json = b"{\"partialSuccess\":{\"rejectedSpans\":7,\"errorMessage\":\"n\xff\"}}";
+        assert_eq!(Accepted::decode(Format::Json, json.as_slice().into()), accepted);
+        let protobuf = b"\x0a\x06\x08\x07\x12\x02n\xff";
+        assert_eq!(Accepted::decode(Format::Protobuf, protobuf.as_slice().into()), accepted);
     }
 
     #[test]

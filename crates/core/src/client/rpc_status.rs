@@ -9,8 +9,9 @@ use super::response::Format;
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct RpcStatus {
-    #[prost(string, tag = "2")]
-    pub message: String,
+    /// A text; what is not UTF-8 in it does not make the rest unreadable.
+    #[prost(bytes = "vec", tag = "2")]
+    message: Vec<u8>,
     #[prost(message, repeated, tag = "3")]
     details: Vec<Any>,
 }
@@ -49,10 +50,14 @@ impl RpcStatus {
         match format {
             Format::Protobuf => RpcStatus::decode(body).ok(),
             Format::Json => {
-                let JsonRpcStatus { message } = serde_json::from_slice(body).ok()?;
-                Some(RpcStatus { message, details: Vec::new() })
+                let JsonRpcStatus { message } = serde_json::from_str(&String::from_utf8_lossy(body)).ok()?;
+                Some(RpcStatus { message: message.into(), details: Vec::new() })
             }
         }
+    }
+
+    pub fn message(&self) -> String {
+        String::from_utf8_lossy(&self.message).into_owned()
     }
 
     pub fn retry_info(&self) -> Option<RetryInfo> {

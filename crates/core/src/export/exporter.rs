@@ -177,6 +177,8 @@ impl Exporter {
             self.record(started, &outcome);
             match outcome {
                 Outcome::Delivered { rejected, message } => {
+                    // A receiver may say any number.
+                    let rejected = rejected.min(part.items);
                     in_flight.settle(part.items, Settled::Delivered { rejected });
                     self.end_outage();
                     if rejected > 0 || !message.is_empty() {

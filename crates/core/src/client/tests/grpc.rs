@@ -315,7 +315,7 @@ async fn malformed_status_details_are_ignored() {
         let details = [("grpc-status-details-bin", "!!!"), ("grpc-message", "no%20way%FF")];
         let server = http(move |_| Some(trailers_only("8", &details))).await;
         let reason = reason(export_once(&grpc_config(server.address)).await);
-        assert_contains(&reason, "RESOURCE_EXHAUSTED");
+        assert_contains(&reason, "RESOURCE_EXHAUSTED: no way\u{fffd}");
         assert_eq!(server.count(), 1);
     })
     .await;
