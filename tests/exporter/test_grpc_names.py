@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from otel_rs import TracerProvider
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter
 
-from ..support.receiver import GrpcReceiver, started
+from ..support.receiver import DEADLINE_SECONDS, GrpcReceiver, started
 
 pytestmark = pytest.mark.installed
 
@@ -88,13 +89,17 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
         yield {"receiver": receiver, "path": path, "abstract": abstract, "port": receiver.port}
 
 
+def ended_spans() -> list[Any]:
+    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
+    span.end()
+    return [span]
+
+
 def assert_it_arrives(kind: Any, places: dict[str, Any], **arguments: Any) -> None:
     receiver = places["receiver"]
     before = len(receiver.requests)
-    span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
-    span.end()
     exporter = kind(**arguments)
-    assert exporter.export([span]) is SpanExportResult.SUCCESS
+    assert exporter.export(ended_spans()) is SpanExportResult.SUCCESS
     exporter.shutdown()
     assert len(receiver.requests) == before + 1
 
@@ -142,8 +147,40 @@ def test_grpcs_means_tls(insecure: bool | None) -> None:
     assert OTLPSpanExporter("grpcs://localhost:1", insecure=insecure)._endpoint == "https://localhost:1"
 
 
-def test_a_name_without_a_port_has_grpcs(places: dict[str, Any]) -> None:
-    assert OTLPSpanExporter("dns:///collector", insecure=True)._endpoint == "http://collector:443"
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("http://localhost", "http://localhost:443"),
+        ("http://localhost:", "http://localhost:443"),
+        ("https://localhost", "https://localhost:443"),
+        ("dns:///localhost", "https://localhost:443"),
+        ("ipv4:127.0.0.1,127.0.0.2:1", "https://127.0.0.1:443,127.0.0.2:1"),
+        ("http://[::1]", "http://[::1]:443"),
+    ],
+)
+def test_a_name_without_a_port_has_grpcs(name: str, url: str) -> None:
+    assert OTLPSpanExporter(name)._endpoint == url
+
+
+def test_stock_sends_to_grpcs_port_without_tls_as_well(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # No port below 1024 is free to listen at: a proxy is told where both want to go.
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("grpc_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "")
+        proxy.settimeout(DEADLINE_SECONDS)
+        heads = []
+        for kind in (Stock, OTLPSpanExporter):
+            exporter = kind("http://collector.invalid", timeout=20)
+            export = threading.Thread(target=exporter.export, args=(ended_spans(),))
+            export.start()
+            connection, _ = proxy.accept()
+            heads.append(connection.recv(4096).split(b" HTTP/1.")[0])
+            exporter.shutdown()
+            connection.close()
+            export.join()
+    assert heads == [b"CONNECT collector.invalid:443"] * 2
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ OTLP_ENDPOINT = Setting(
     Url(),
     "Where to send. HTTP: the general form gets `/v1/traces`, `/v1/metrics` or `/v1/logs` behind it, a signal's form "
     "is used as it is. gRPC: `http://host:port`, `https://host:port`, `host:port`, `dns:host:port`, "
-    "`ipv4:address:port,address:port`, `ipv6:[address]:port` or `unix:path`, without a path.",
+    "`ipv4:address:port,address:port`, `ipv6:[address]:port` or `unix:path`, without a path; a missing port is 443.",
     default_in_words="`http://localhost:4317`, for HTTP `http://localhost:4318`",
     of_signals=True,
 )

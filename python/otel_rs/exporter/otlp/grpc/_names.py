@@ -11,6 +11,7 @@ RESOLVERS = ("dns", "ipv4", "ipv6", "passthrough")
 
 TRANSPORTS = ("http", "https", "grpc", "grpcs", "tcp")
 
+# With TLS and without.
 _DEFAULT_PORT = 443
 
 
@@ -39,13 +40,18 @@ def parse(endpoint: str) -> ServerName | None:
         return _of_resolver(scheme, rest) if scheme in RESOLVERS else None
     if scheme in RESOLVERS and parts.path.rstrip("/"):
         return None
-    return ServerName(scheme, parts.netloc, parts.path)
+    return ServerName(scheme, _with_ports(parts.netloc), parts.path)
 
 
 def _of_resolver(scheme: str, rest: str) -> ServerName:
     name = unquote(re.split(r"[?#]", rest, maxsplit=1)[0].lstrip("/"))
     authority, slash, path = name.partition("/")
-    servers = [
-        server if re.search(r":\d+$", server) else f"{server}:{_DEFAULT_PORT}" for server in authority.split(",")
-    ]
-    return ServerName(scheme, ",".join(servers), slash + path)
+    return ServerName(scheme, _with_ports(authority), slash + path)
+
+
+def _with_ports(authority: str) -> str:
+    return ",".join(map(_with_port, authority.split(",")))
+
+
+def _with_port(server: str) -> str:
+    return server if re.search(r":\d+$", server) else f"{server.removesuffix(':')}:{_DEFAULT_PORT}"
