@@ -622,8 +622,8 @@ def test_rejected_records_are_logged(receiver: Any, make: Any, log: Any) -> None
     partial = ExportLogsPartialSuccess(rejected_log_records=2, error_message="too old")
     status = {"http": 200, "grpc": grpc.StatusCode.OK}[receiver.protocol]
     receiver.answers = [Answer(status, body=ExportLogsServiceResponse(partial_success=partial).SerializeToString())]
-    assert make(receiver).export([record()]) is SUCCESS
-    assert log() == ["The receiver rejected 2 of 1 log records: too old"]
+    assert make(receiver).export([record(), record(), record()]) is SUCCESS
+    assert log() == ["The receiver rejected 2 of 3 log records: too old"]
 
 
 def test_after_shutdown_nothing_is_sent(receiver: Any, make: Any, log: Any) -> None:

@@ -647,7 +647,7 @@ def test_rejected_points_are_logged(receiver: Any, make: Any, log: Any) -> None:
     partial = ExportMetricsPartialSuccess(rejected_data_points=2, error_message="too old")
     status = {"http": 200, "grpc": grpc.StatusCode.OK}[receiver.protocol]
     receiver.answers = [Answer(status, body=ExportMetricsServiceResponse(partial_success=partial).SerializeToString())]
-    assert make(receiver).export(data(gauge(number_point(1)))) is SUCCESS
+    assert make(receiver).export(data(gauge(number_point(1)), gauge(number_point(2)))) is SUCCESS
     assert log() == ["The receiver rejected 2 data points: too old"]
 
 
