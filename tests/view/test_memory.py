@@ -76,10 +76,10 @@ def test_a_small_request_that_decodes_to_much_is_refused() -> None:
 
 
 def many_spans(number: int, *, waiting: bool) -> bytes:
-    """In memory some 30 MiB, each request with traces of its own."""
+    """In memory some 20 or 40 MiB, each request with traces of its own."""
     request = ExportTraceServiceRequest()
     spans = request.resource_spans.add().scope_spans.add().spans
-    for index in range(30_000):
+    for index in range(30_000 if waiting else 65_000):
         identity = (number * 100_000 + index + 1).to_bytes(16, "big")
         spans.add(trace_id=identity, span_id=b"1" * 8, parent_span_id=b"2" * 8, flags=0x101 if waiting else 0)
     return request.SerializeToString()

@@ -16,7 +16,7 @@ use crate::error::ReceiverError;
 use crate::hosts::Hosts;
 use crate::intake::Intake;
 use crate::printer;
-use crate::server::{Protocol, Server};
+use crate::server::{self, Protocol, Service};
 
 /// How long requests that are under way at shutdown may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -119,7 +119,7 @@ impl Receiver {
                 Some(address) => format!("{other_name} goes to http://{address}"),
                 None => format!("{other_name} is off"),
             };
-            let server = Server {
+            let service = Service {
                 protocol,
                 other: other.into(),
                 limits,
@@ -128,7 +128,7 @@ impl Receiver {
                 intake: intake.clone(),
                 complaints: complaints.clone(),
             };
-            servers.spawn(server.serve(listener, stopped.clone()));
+            servers.spawn(server::serve(listener, service, stopped.clone()));
         }
         Ok(servers)
     }

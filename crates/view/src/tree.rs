@@ -1,6 +1,8 @@
 //! A trace as a tree of lines.
 
 use std::collections::HashMap;
+use std::io::{self, BufWriter, Write};
+use std::rc::Rc;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
@@ -17,38 +19,28 @@ const MAX_SERVICES: usize = 4;
 /// Deeper spans are not indented further: the lines of a chain of thousands would be quadratic in size.
 const MAX_INDENT: usize = 64;
 
-/// The trace with a header line, each line ended.
-pub fn render(trace_id: &[u8], spans: &[ReceivedSpan], paint: Paint) -> String {
+/// Writes the trace with a header line, each line ended. Line by line: all of them may be far longer than the spans.
+pub fn write(trace_id: &[u8], spans: &[ReceivedSpan], paint: Paint, out: &mut impl Write) -> io::Result<()> {
     let forest = Forest::new(spans);
-    let mut lines = String::new();
+    let mut out = BufWriter::new(out);
     let mut services: Vec<&str> = Vec::new();
-    let first_service = forest.roots.first().map_or("", |root| &spans[root.index].service);
-
-    // A stack and not recursion: the depth of the tree is the peer's choice.
-    let mut stack: Vec<Line> = Vec::new();
-    push_siblings(&mut stack, forest.roots.iter().copied(), "", 0, first_service);
-    while let Some(line) = stack.pop() {
-        let ReceivedSpan { service, span } = &spans[line.node.index];
-        if !services.contains(&&**service) && services.len() <= MAX_SERVICES {
+    for line in Lines::new(&forest, spans) {
+        let service = &*spans[line.node.index].service;
+        if !services.contains(&service) {
             services.push(service);
         }
+        if services.len() > MAX_SERVICES {
+            break;
+        }
+    }
+    out.write_all(header(trace_id, spans, &services, paint).as_bytes())?;
+    for line in Lines::new(&forest, spans) {
+        let ReceivedSpan { service, span } = &spans[line.node.index];
         let branch = if line.last { "└─ " } else { "├─ " };
         let own_service = (**service != *line.parent_service).then_some(&**service);
-        lines.push_str(&line.prefix);
-        lines.push_str(branch);
-        lines.push_str(&span_text(span, own_service, line.node.parent, paint));
-        lines.push('\n');
-
-        let prefix = if line.depth < MAX_INDENT {
-            format!("{}{}", line.prefix, if line.last { "   " } else { "│  " })
-        } else {
-            line.prefix
-        };
-        let children = forest.children[line.node.index].iter();
-        let children = children.map(|&index| Node { index, parent: Parent::Above });
-        push_siblings(&mut stack, children, &prefix, line.depth + 1, service);
+        writeln!(out, "{}{branch}{}", line.prefix, span_text(span, own_service, line.node.parent, paint))?;
     }
-    header(trace_id, spans, &services, paint) + &lines
+    out.flush()
 }
 
 fn header(trace_id: &[u8], spans: &[ReceivedSpan], services: &[&str], paint: Paint) -> String {
@@ -63,26 +55,60 @@ fn header(trace_id: &[u8], spans: &[ReceivedSpan], services: &[&str], paint: Pai
     format!("trace {id}  {services}  {}  {}\n", count(spans.len(), "span"), duration(start, end))
 }
 
-/// A line still to be written.
+/// What a line is made of.
 struct Line<'a> {
     node: Node,
-    prefix: String,
+    prefix: Rc<str>,
     last: bool,
     depth: usize,
     parent_service: &'a str,
+}
+
+/// The lines of a trace from top to bottom. With a stack and not by recursion: the depth of the tree is the peer's
+/// choice.
+struct Lines<'a> {
+    forest: &'a Forest,
+    spans: &'a [ReceivedSpan],
+    stack: Vec<Line<'a>>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(forest: &'a Forest, spans: &'a [ReceivedSpan]) -> Self {
+        let first_service = forest.roots.first().map_or("", |root| &spans[root.index].service);
+        let mut stack = Vec::new();
+        push_siblings(&mut stack, forest.roots.iter().copied(), &"".into(), 0, first_service);
+        Self { forest, spans, stack }
+    }
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = Line<'a>;
+
+    fn next(&mut self) -> Option<Line<'a>> {
+        let line = self.stack.pop()?;
+        let prefix = if line.depth < MAX_INDENT {
+            format!("{}{}", line.prefix, if line.last { "   " } else { "│  " }).into()
+        } else {
+            line.prefix.clone()
+        };
+        let children = self.forest.children[line.node.index].iter();
+        let children = children.map(|&index| Node { index, parent: Parent::Above });
+        push_siblings(&mut self.stack, children, &prefix, line.depth + 1, &self.spans[line.node.index].service);
+        Some(line)
+    }
 }
 
 /// Puts siblings on the stack so that the first is popped first.
 fn push_siblings<'a>(
     stack: &mut Vec<Line<'a>>,
     nodes: impl DoubleEndedIterator<Item = Node>,
-    prefix: &str,
+    prefix: &Rc<str>,
     depth: usize,
     parent_service: &'a str,
 ) {
     stack.extend(nodes.rev().enumerate().map(|(i, node)| Line {
         node,
-        prefix: prefix.to_owned(),
+        prefix: prefix.clone(),
         last: i == 0,
         depth,
         parent_service,
@@ -272,8 +298,14 @@ mod tests {
         KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
     }
 
+    fn rendered(spans: &[ReceivedSpan], paint: Paint) -> String {
+        let mut out = Vec::new();
+        write(&TRACE_ID, spans, paint, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
     fn plain(spans: &[ReceivedSpan]) -> String {
-        render(&TRACE_ID, spans, Paint::PLAIN)
+        rendered(spans, Paint::PLAIN)
     }
 
     /// The lines below the header.
@@ -462,7 +494,7 @@ mod tests {
     fn colours_are_bold_names_and_red_errors() {
         let mut span = received("a", 1, 0, "x", 0, 1);
         span.span.status = Some(Status { code: StatusCode::Error as i32, message: "m".to_owned() });
-        let text = render(&TRACE_ID, &[span], Paint::ANSI);
+        let text = rendered(&[span], Paint::ANSI);
         assert!(text.ends_with("└─ \x1b[1mx\x1b[0m  INTERNAL  1 ns  \x1b[31mERROR\x1b[0m: m\n"), "{text:?}");
     }
 }

@@ -12,6 +12,8 @@ use tonic::codec::CompressionEncoding;
 
 use super::*;
 
+type Compress = fn(&[u8]) -> Vec<u8>;
+
 const ITEMS: usize = 10_000;
 
 fn small() -> Limits {
@@ -71,8 +73,7 @@ async fn every_compression_is_taken_over_http_and_bounded() {
     let limits = Limits { request_bytes: 100_000, ..Limits::default() };
     let running = Running::start(Format::Json, limits);
     let raw_deflate = |body: &[u8]| read_all(DeflateEncoder::new(body, Compression::fast()));
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>); 4] =
-        [("gzip", gzip), ("deflate", zlib), ("deflate", raw_deflate), ("zstd", zstd)];
+    let codings: [(&str, Compress); 4] = [("gzip", gzip), ("deflate", zlib), ("deflate", raw_deflate), ("zstd", zstd)];
     for (name, compress) in codings {
         for (length, status) in [(1, 200), (50_000, 200), (200_000, 413)] {
             let body = compress(&traces(vec![span(1, 0, &"x".repeat(length))]).encode_to_vec());
