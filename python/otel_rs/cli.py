@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _view(arguments: argparse.Namespace) -> int:
-    if sys.stdout is None:  # type: ignore[redundant-expr]  # closed, as by `>&-`: a socket could get its number
+    if sys.stdout is None:  # Closed, as by `>&-`: a socket could get its number.
         print("otel-rs view: stdout is closed: there is nowhere to print to", file=sys.stderr)
         return 1
     # As Ctrl-C does.
