@@ -27,8 +27,6 @@ pub struct Limits {
     /// How long a connection may be without a request. This and `head` are more than the usual 5 s between two exports
     /// of spans, and no interval that anybody sets: no exporter sends just as its connection closes.
     pub idle: Duration,
-    /// The same when connections are running out.
-    pub idle_when_crowded: Duration,
 }
 
 impl Default for Limits {
@@ -41,7 +39,6 @@ impl Default for Limits {
             head: Duration::from_secs(7),
             read: Duration::from_secs(10),
             idle: Duration::from_secs(23),
-            idle_when_crowded: Duration::from_secs(1),
         }
     }
 }

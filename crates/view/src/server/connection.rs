@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::{Request, Version};
@@ -11,13 +10,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::activity::{Activity, Heard};
 use super::service::Service;
 
-/// How often a connection's time is looked at, at least: it depends on how many others there are.
+/// How often a connection's time is looked at: what it has left changes with what it does.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a connection that is being closed may take to say so.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -27,14 +26,16 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 pub struct Connection {
     service: Service,
-    /// The places of all connections of the server.
-    room: Arc<Semaphore>,
     activity: Activity,
 }
 
 impl Connection {
-    pub fn new(service: Service, room: Arc<Semaphore>) -> Self {
-        Self { service, room, activity: Activity::new() }
+    pub fn new(service: Service) -> Self {
+        Self { service, activity: Activity::new() }
+    }
+
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     pub async fn serve(self, stream: TcpStream, mut stop: watch::Receiver<()>) {
@@ -82,9 +83,7 @@ impl Connection {
     /// Ready once the connection has been without a request for too long.
     async fn idle(&self) {
         loop {
-            let places = self.room.available_permits();
-            let is_crowded = places < self.service.limits.connections / 4;
-            match self.activity.left(&self.service.limits, is_crowded, Instant::now()) {
+            match self.activity.left(&self.service.limits, Instant::now()) {
                 Some(Duration::ZERO) => return,
                 left => sleep(left.unwrap_or(LOOK).min(LOOK)).await,
             }

@@ -1,48 +1,72 @@
 //! Takes connections, as many as there are places for.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::sleep;
 
+use super::activity::Activity;
 use super::connection::{Connection, closed};
 use super::service::Service;
 
-/// How long to wait where no connection can be taken: descriptors may have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How long to wait where no connection can be taken: descriptors may have run out, or all places are busy.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` has no sender any more, and then until the requests under way are answered.
 pub async fn serve(listener: TcpListener, service: Service, stop: watch::Receiver<()>) {
-    let room = Arc::new(Semaphore::new(service.limits.connections));
+    let mut places = Places { limit: service.limits.connections, taken: HashMap::new() };
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
     loop {
+        let has_place = places.make_one();
         tokio::select! {
             () = closed(&mut stopping) => break,
-            Some(_) = connections.join_next() => {}
-            (stream, place) = accept(&listener, &room) => {
-                let connection = Connection::new(service.clone(), room.clone());
-                let stop = stop.clone();
-                connections.spawn(async move {
-                    connection.serve(stream, stop).await;
-                    drop(place);
-                });
+            Some(ended) = connections.join_next_with_id() => {
+                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                places.taken.remove(&id);
             }
+            stream = accept(&listener), if has_place => {
+                let connection = Connection::new(service.clone());
+                let activity = connection.activity();
+                let handle = connections.spawn(connection.serve(stream, stop.clone()));
+                places.taken.insert(handle.id(), (activity, handle));
+            }
+            () = sleep(ACCEPT_PAUSE), if !has_place => {}
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
-/// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
-    let place = room.clone().acquire_owned().await.ok();
+struct Places {
+    limit: usize,
+    taken: HashMap<Id, (Activity, AbortHandle)>,
+}
+
+impl Places {
+    /// Whether there is a place now. Where all are taken, the connection that has been without a request for longest
+    /// goes: whoever opens connections and says nothing keeps nobody out.
+    fn make_one(&mut self) -> bool {
+        if self.taken.len() < self.limit {
+            return true;
+        }
+        let quiet = self.taken.iter().filter_map(|(id, (activity, _))| Some((activity.quiet_since()?, *id)));
+        let Some((_, longest)) = quiet.min_by_key(|(since, _)| *since) else { return false };
+        if let Some((_, connection)) = self.taken.remove(&longest) {
+            connection.abort();
+        }
+        true
+    }
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
-            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            Ok((stream, _)) => return stream,
+            Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
 }

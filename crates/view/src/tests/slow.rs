@@ -90,27 +90,33 @@ async fn an_idle_connection_is_closed_and_its_client_comes_back() {
 }
 
 #[tokio::test]
-async fn requests_are_answered_while_many_connections_say_nothing() {
-    let running = Running::start(Format::Json, Limits { connections: 4, head: SHORT, ..patient() });
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let running = Running::start(Format::Json, Limits { connections: 4, ..patient() });
     let mut silent = Vec::new();
     for _ in 0..20 {
         silent.push(TcpStream::connect(running.http).await.unwrap());
     }
     let body = traces(vec![span(1, 0, "x")]).encode_to_vec();
     assert_eq!(running.post("/v1/traces", PROTOBUF, body).send().await.unwrap().status(), 200);
+    assert_eq!(answer(&mut silent[0]).await, "");
     running.stop().await;
 }
 
 #[tokio::test]
-async fn idle_connections_make_room_where_it_is_scarce() {
-    let limits = Limits { connections: 4, idle_when_crowded: SHORT, ..patient() };
-    let running = Running::start(Format::Json, limits);
-    for _ in 0..20 {
+async fn a_connection_in_use_is_not_closed_for_a_new_one() {
+    let running = Running::start(Format::Json, Limits { connections: 3, ..patient() });
+    let mut busy = TcpStream::connect(running.http).await.unwrap();
+    busy.write_all(format!("{HEAD}expect: 100-continue\r\ncontent-length: 2\r\n\r\n").as_bytes()).await.unwrap();
+    // Its body is being read.
+    assert!(answer(&mut busy).await.starts_with("HTTP/1.1 100"));
+    let mut idle = Vec::new();
+    for _ in 0..10 {
         let mut stream = TcpStream::connect(running.http).await.unwrap();
         stream.write_all(format!("{HEAD}content-length: 0\r\n\r\n").as_bytes()).await.unwrap();
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
-        // It stays open on this side.
-        std::mem::forget(stream);
+        idle.push(stream);
     }
+    busy.write_all(b"\x0a\x00").await.unwrap();
+    assert!(answer(&mut busy).await.starts_with("HTTP/1.1 200"));
     running.stop().await;
 }
