@@ -27,6 +27,8 @@ pub struct Limits {
     /// How long a connection may be without a request. This and `head` are more than the usual 5 s between two exports
     /// of spans, and no interval that anybody sets: no exporter sends just as its connection closes.
     pub idle: Duration,
+    /// The same where another connection wants the place. Long enough for a new one to send its request.
+    pub idle_when_full: Duration,
 }
 
 impl Default for Limits {
@@ -39,6 +41,7 @@ impl Default for Limits {
             head: Duration::from_secs(7),
             read: Duration::from_secs(10),
             idle: Duration::from_secs(23),
+            idle_when_full: Duration::from_millis(500),
         }
     }
 }

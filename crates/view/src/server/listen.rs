@@ -11,13 +11,14 @@ use tokio::time::sleep;
 use super::activity::Activity;
 use super::connection::{Connection, closed};
 use super::service::Service;
+use crate::config::Limits;
 
 /// How long to wait where no connection can be taken: descriptors may have run out, or all places are busy.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop` has no sender any more, and then until the requests under way are answered.
 pub async fn serve(listener: TcpListener, service: Service, stop: watch::Receiver<()>) {
-    let mut places = Places { limit: service.limits.connections, taken: HashMap::new() };
+    let mut places = Places { limits: service.limits, taken: HashMap::new() };
     let mut connections = JoinSet::new();
     let mut stopping = stop.clone();
     loop {
@@ -42,7 +43,7 @@ pub async fn serve(listener: TcpListener, service: Service, stop: watch::Receive
 }
 
 struct Places {
-    limit: usize,
+    limits: Limits,
     taken: HashMap<Id, (Activity, AbortHandle)>,
 }
 
@@ -50,11 +51,14 @@ impl Places {
     /// Whether there is a place now. Where all are taken, the connection that has been without a request for longest
     /// goes: whoever opens connections and says nothing keeps nobody out.
     fn make_one(&mut self) -> bool {
-        if self.taken.len() < self.limit {
+        if self.taken.len() < self.limits.connections {
             return true;
         }
         let quiet = self.taken.iter().filter_map(|(id, (activity, _))| Some((activity.quiet_since()?, *id)));
-        let Some((_, longest)) = quiet.min_by_key(|(since, _)| *since) else { return false };
+        let Some((since, longest)) = quiet.min_by_key(|(since, _)| *since) else { return false };
+        if since.elapsed() < self.limits.idle_when_full {
+            return false;
+        }
         if let Some((_, connection)) = self.taken.remove(&longest) {
             connection.abort();
         }

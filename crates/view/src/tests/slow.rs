@@ -91,7 +91,7 @@ async fn an_idle_connection_is_closed_and_its_client_comes_back() {
 
 #[tokio::test]
 async fn connections_that_say_nothing_keep_nobody_out() {
-    let running = Running::start(Format::Json, Limits { connections: 4, ..patient() });
+    let running = Running::start(Format::Json, Limits { connections: 4, idle_when_full: SHORT, ..patient() });
     let mut silent = Vec::new();
     for _ in 0..20 {
         silent.push(TcpStream::connect(running.http).await.unwrap());
@@ -104,7 +104,7 @@ async fn connections_that_say_nothing_keep_nobody_out() {
 
 #[tokio::test]
 async fn a_connection_in_use_is_not_closed_for_a_new_one() {
-    let running = Running::start(Format::Json, Limits { connections: 3, ..patient() });
+    let running = Running::start(Format::Json, Limits { connections: 3, idle_when_full: SHORT, ..patient() });
     let mut busy = TcpStream::connect(running.http).await.unwrap();
     busy.write_all(format!("{HEAD}expect: 100-continue\r\ncontent-length: 2\r\n\r\n").as_bytes()).await.unwrap();
     // Its body is being read.
@@ -118,5 +118,20 @@ async fn a_connection_in_use_is_not_closed_for_a_new_one() {
     }
     busy.write_all(b"\x0a\x00").await.unwrap();
     assert!(answer(&mut busy).await.starts_with("HTTP/1.1 200"));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_connection_gets_its_turn_where_all_others_are_busy() {
+    let limits = Limits { connections: 3, read: SHORT * 10, idle_when_full: SHORT, ..patient() };
+    let running = Running::start(Format::Json, limits);
+    let mut busy = Vec::new();
+    for _ in 0..6 {
+        let mut stream = TcpStream::connect(running.http).await.unwrap();
+        stream.write_all(format!("{HEAD}content-length: 9\r\n\r\n").as_bytes()).await.unwrap();
+        busy.push(stream);
+    }
+    let body = traces(vec![span(1, 0, "x")]).encode_to_vec();
+    assert_eq!(running.post("/v1/traces", PROTOBUF, body).send().await.unwrap().status(), 200);
     running.stop().await;
 }
