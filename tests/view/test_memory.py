@@ -90,7 +90,7 @@ def test_traces_that_wait_for_their_parents_are_bounded() -> None:
         before = view.peak_mebibytes()
         for number in range(4):
             post(f"{url}/v1/traces", many_spans(number, waiting=True))
-        assert view.peak_mebibytes() - before < 200
+        assert view.peak_mebibytes() - before < 150
 
 
 def test_requests_that_wait_for_a_reader_are_bounded() -> None:
@@ -103,7 +103,7 @@ def test_requests_that_wait_for_a_reader_are_bounded() -> None:
             peer.start()
         for peer in peers:
             peer.join(DEADLINE)
-        assert view.peak_mebibytes() - before < 200
+        assert view.peak_mebibytes() - before < 150
     os.close(reader)
     os.close(writer)
 
