@@ -2,14 +2,18 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::py::wait::SIGNAL_CHECK_INTERVAL;
 use otel_rs_view::{
-    DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, Format, Paint, Receiver, ReceiverConfig, ReceiverError,
+    DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, End, Format, Paint, Receiver, ReceiverConfig, ReceiverError,
 };
+
+/// How long the receiver runs at least, though nobody reads what it prints.
+const READER_GRACE: Duration = Duration::from_millis(500);
 
 /// Run an OTLP receiver that prints what it is sent, until a signal's handler raises, or until its output is closed.
 ///
@@ -80,8 +84,11 @@ fn serve(config: ReceiverConfig, raised: &mut Option<PyErr>) -> Result<(), Recei
         announce("http", receiver.http_addr());
         let end = async {
             tokio::select! {
-                error = interrupt() => *raised = Some(error),
-                () = reader_gone() => {}
+                error = interrupt() => {
+                    *raised = Some(error);
+                    End::Gracefully
+                }
+                () = reader_gone() => End::AtOnce,
             }
         };
         receiver.serve(io::stdout(), io::stderr(), end).await
@@ -90,6 +97,8 @@ fn serve(config: ReceiverConfig, raised: &mut Option<PyErr>) -> Result<(), Recei
 
 /// `otel-rs view | head -3` ends when `head` does, and not when there is something to print again.
 async fn reader_gone() {
+    // Whoever was just told the addresses finds the receiver there, also if its reader was quicker.
+    tokio::time::sleep(READER_GRACE).await;
     #[cfg(unix)]
     otel_rs_view::reader::gone(io::stdout()).await;
     #[cfg(not(unix))]

@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _view(arguments: argparse.Namespace) -> int:
+    if sys.stdout is None:  # Closed, as by `>&-`: a socket could get its number.
+        print("otel-rs view: stdout is closed: there is nowhere to print to", file=sys.stderr)
+        return 1
     # As Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -1,5 +1,8 @@
 //! What a request says of itself before its body is looked at.
 
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     Traces,
@@ -42,4 +45,9 @@ pub struct Call {
     pub signal: Signal,
     pub encoding: Encoding,
     pub compression: Compression,
+}
+
+/// Also where it comes to a server of the other protocol.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|media_type| media_type.as_bytes().starts_with(b"application/grpc"))
 }

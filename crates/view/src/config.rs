@@ -24,11 +24,11 @@ pub struct Limits {
     pub head: Duration,
     /// How long a request's body may take.
     pub read: Duration,
-    /// How long a connection may be without a request. More than the usual 5 s between two exports of spans; no round
-    /// number, so that no exporter sends just as its connection closes.
+    /// How long a connection may be without a request. This and `head` are more than the usual 5 s between two exports
+    /// of spans, and no interval that anybody sets: no exporter sends just as its connection closes.
     pub idle: Duration,
-    /// The same when connections are running out.
-    pub idle_when_crowded: Duration,
+    /// The same where another connection wants the place. Long enough for a new one to send its request.
+    pub idle_when_full: Duration,
 }
 
 impl Default for Limits {
@@ -38,10 +38,10 @@ impl Default for Limits {
             bodies_bytes: 48 * MIB,
             decoded_bytes: 64 * MIB,
             connections: 128,
-            head: Duration::from_secs(5),
+            head: Duration::from_secs(7),
             read: Duration::from_secs(10),
             idle: Duration::from_secs(23),
-            idle_when_crowded: Duration::from_secs(1),
+            idle_when_full: Duration::from_millis(500),
         }
     }
 }

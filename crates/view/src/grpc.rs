@@ -14,8 +14,7 @@ use tonic::{Code, Status};
 
 use crate::answer::{Answer, whole};
 use crate::body::Body;
-use crate::call::{Call, Compression, Encoding, Signal};
-use crate::http::is_grpc;
+use crate::call::{Call, Compression, Encoding, Signal, is_grpc};
 use crate::refusal::Refusal;
 
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");

@@ -9,7 +9,7 @@ use prost::Message;
 use tonic::Code;
 
 use crate::answer::{Answer, whole};
-use crate::call::{Call, Compression, Encoding, Signal};
+use crate::call::{Call, Compression, Encoding, Signal, is_grpc};
 use crate::refusal::Refusal;
 
 const PATHS: &str = "spans go to /v1/traces, metrics to /v1/metrics, logs to /v1/logs";
@@ -40,10 +40,6 @@ pub fn call(head: &Parts, grpc: &str) -> Result<Call, Refusal> {
         unsupported(format!("Content-Encoding is {coding}: it must be one of {}, or absent", Compression::NAMES))
     })?;
     Ok(Call { signal, encoding, compression })
-}
-
-pub fn is_grpc(headers: &HeaderMap) -> bool {
-    header(headers, &CONTENT_TYPE).is_some_and(|media_type| media_type.starts_with("application/grpc"))
 }
 
 fn content_type(encoding: Encoding) -> &'static str {

@@ -36,5 +36,5 @@ mod tree;
 
 pub use config::{DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, Format, Limits, ReceiverConfig};
 pub use error::ReceiverError;
-pub use receiver::Receiver;
+pub use receiver::{End, Receiver};
 pub use text::Paint;

@@ -4,7 +4,7 @@
 //! given longer while a span's parent is known to be of the same process and has not arrived: a parent ends after its
 //! children, and a batch may have been sent in between.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ impl Trace {
 pub struct PendingTraces {
     bounds: Bounds,
     traces: HashMap<Vec<u8>, Trace>,
+    /// Their ids in the order of arrival: a flood of traces lets one go for each that comes.
+    order: BTreeMap<u64, Vec<u8>>,
     spans: usize,
     bytes: usize,
     arrivals: u64,
@@ -88,11 +90,12 @@ impl PendingTraces {
 
     fn add_span(&mut self, received: ReceivedSpan, now: Instant) {
         let span = &received.span;
-        // The ids are kept up to four times: in the span, and in the sets that find it and its parent.
+        // The ids are kept up to five times: in the span, and in what finds it, its parent and its trace.
         let ids = span.trace_id.len() + span.span_id.len() + span.parent_span_id.len();
-        let bytes = span_bytes(span) + received.service.len() + 4 * ids;
+        let bytes = span_bytes(span) + received.service.len() + 5 * ids;
         let trace = self.traces.entry(span.trace_id.clone()).or_insert_with(|| {
             self.arrivals += 1;
+            self.order.insert(self.arrivals, span.trace_id.clone());
             Trace {
                 id: span.trace_id.clone(),
                 spans: Vec::new(),
@@ -120,12 +123,13 @@ impl PendingTraces {
     }
 
     fn take_oldest(&mut self) -> Option<Trace> {
-        let id = self.traces.values().min_by_key(|trace| trace.arrival)?.id.clone();
+        let (_, id) = self.order.pop_first()?;
         self.take(&id)
     }
 
     fn take(&mut self, id: &[u8]) -> Option<Trace> {
         let trace = self.traces.remove(id)?;
+        self.order.remove(&trace.arrival);
         self.spans -= trace.spans.len();
         self.bytes -= trace.bytes;
         Some(trace)
@@ -146,10 +150,8 @@ impl PendingTraces {
     }
 
     fn take_where(&mut self, wanted: impl Fn(&Trace) -> bool) -> Vec<Trace> {
-        let mut ids: Vec<_> =
-            self.traces.values().filter(|trace| wanted(trace)).map(|trace| (trace.arrival, trace.id.clone())).collect();
-        ids.sort();
-        ids.iter().filter_map(|(_, id)| self.take(id)).collect()
+        let ids: Vec<_> = self.order.values().filter(|id| self.traces.get(*id).is_some_and(&wanted)).cloned().collect();
+        ids.iter().filter_map(|id| self.take(id)).collect()
     }
 }
 

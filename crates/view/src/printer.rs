@@ -84,8 +84,9 @@ impl<W: Write, E: Write> Printer<W, E> {
     fn print_traces(&mut self, traces: &[Trace]) -> io::Result<()> {
         if let Format::Tree(paint) = self.format {
             for trace in traces {
-                self.write(&tree::render(&trace.id, &trace.spans, paint))?;
+                tree::write(&trace.id, &trace.spans, paint, &mut self.out)?;
             }
+            self.out.flush()?;
         }
         Ok(())
     }

@@ -16,12 +16,20 @@ use crate::error::ReceiverError;
 use crate::hosts::Hosts;
 use crate::intake::Intake;
 use crate::printer;
-use crate::server::{Protocol, Server};
+use crate::server::{self, Protocol, Service};
 
 /// How long requests that are under way at shutdown may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long what was received may take to be printed at shutdown: the reader of the output may have stopped reading.
 const PRINT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How a receiver is to end.
+pub enum End {
+    /// Once the requests that are under way are answered and everything is printed, or soon.
+    Gracefully,
+    /// The reader of the output is gone: nothing can be printed, and nobody waits.
+    AtOnce,
+}
 
 /// The sockets of a receiver: bound, so that the ports are known and taken, but not yet served.
 pub struct Receiver {
@@ -56,7 +64,7 @@ impl Receiver {
         self,
         out: impl Write + Send + 'static,
         err: impl Write + Send + 'static,
-        shutdown: impl Future<Output = ()>,
+        shutdown: impl Future<Output = End>,
     ) -> Result<(), ReceiverError> {
         let (intake, mut printed) =
             printer::start(self.config.format, self.config.limits, out, err).map_err(ReceiverError::Io)?;
@@ -67,7 +75,9 @@ impl Receiver {
 
         let mut outcome = Ok(());
         tokio::select! {
-            () = shutdown => {}
+            end = shutdown => if let End::AtOnce = end {
+                return Ok(());
+            },
             end = &mut printed => return printer_end(end),
             Some(end) = servers.join_next() => {
                 let message = end.err().map_or_else(|| "it ended by itself".to_owned(), |panic| panic.to_string());
@@ -109,7 +119,7 @@ impl Receiver {
                 Some(address) => format!("{other_name} goes to http://{address}"),
                 None => format!("{other_name} is off"),
             };
-            let server = Server {
+            let service = Service {
                 protocol,
                 other: other.into(),
                 limits,
@@ -118,7 +128,7 @@ impl Receiver {
                 intake: intake.clone(),
                 complaints: complaints.clone(),
             };
-            servers.spawn(server.serve(listener, stopped.clone()));
+            servers.spawn(server::serve(listener, service, stopped.clone()));
         }
         Ok(servers)
     }

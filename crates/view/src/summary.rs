@@ -12,11 +12,13 @@ const MAX_SERVICE_CHARS: usize = 60;
 const MAX_METRIC_NAMES_CHARS: usize = 120;
 const MAX_BODY_CHARS: usize = 120;
 const MAX_LOG_RECORDS: usize = 20;
+/// Of one request; a peer may send a resource with every record, or nothing but resources.
+const MAX_RESOURCES: usize = 20;
 
 /// One line a resource: `metrics  my-service  2 metrics  http.server.duration, queue.size`.
 pub fn metrics(request: &ExportMetricsServiceRequest, paint: Paint) -> String {
     let mut out = String::new();
-    for resource in &request.resource_metrics {
+    for resource in request.resource_metrics.iter().take(MAX_RESOURCES) {
         let metrics = || resource.scope_metrics.iter().flat_map(|scope| &scope.metrics);
         let mut names = Clipped::new(MAX_METRIC_NAMES_CHARS);
         for (i, metric) in metrics().enumerate() {
@@ -31,13 +33,13 @@ pub fn metrics(request: &ExportMetricsServiceRequest, paint: Paint) -> String {
         out.push_str(line.trim_end());
         out.push('\n');
     }
-    out
+    out + &more_resources("metrics", request.resource_metrics.len())
 }
 
 /// One line a resource and, below it, the severity and the first line of each record.
 pub fn logs(request: &ExportLogsServiceRequest, paint: Paint) -> String {
     let mut out = String::new();
-    for resource in &request.resource_logs {
+    for resource in request.resource_logs.iter().take(MAX_RESOURCES) {
         let records: Vec<_> = resource.scope_logs.iter().flat_map(|scope| &scope.log_records).collect();
         let service = paint.bold(&clip(service_name(resource.resource.as_ref()), MAX_SERVICE_CHARS));
         out.push_str(&format!("logs  {service}  {}\n", count(records.len(), "record")));
@@ -53,7 +55,14 @@ pub fn logs(request: &ExportLogsServiceRequest, paint: Paint) -> String {
             out.push_str(&format!("└─ … {hidden} more\n"));
         }
     }
-    out
+    out + &more_resources("logs", request.resource_logs.len())
+}
+
+fn more_resources(signal: &str, resources: usize) -> String {
+    match resources.saturating_sub(MAX_RESOURCES) {
+        0 => String::new(),
+        hidden => format!("{signal}  … of {hidden} more {}\n", if hidden == 1 { "resource" } else { "resources" }),
+    }
 }
 
 fn severity(record: &LogRecord, paint: Paint) -> String {
@@ -81,4 +90,22 @@ fn first_line(record: &LogRecord) -> String {
         None => out.push(&record.event_name),
     }
     out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::logs::v1::ResourceLogs;
+    use opentelemetry_proto::tonic::metrics::v1::ResourceMetrics;
+
+    use super::*;
+
+    #[test]
+    fn a_request_with_very_many_resources_is_a_few_lines() {
+        let many = ExportMetricsServiceRequest { resource_metrics: vec![ResourceMetrics::default(); 1000] };
+        let text = metrics(&many, Paint::PLAIN);
+        assert_eq!(text.lines().count(), MAX_RESOURCES + 1);
+        assert!(text.ends_with("metrics  … of 980 more resources\n"), "{text}");
+        let many = ExportLogsServiceRequest { resource_logs: vec![ResourceLogs::default(); 1000] };
+        assert_eq!(logs(&many, Paint::PLAIN).lines().count(), MAX_RESOURCES + 1);
+    }
 }

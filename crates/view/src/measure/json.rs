@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::budget::{Budget, Unfit};
 use super::shapes::{Content, Shape};
-use super::{Budget, Unfit};
 
 /// serde keeps the inside of some messages as a tree of values before it makes the message of it; so much for a value
 /// in that tree, and for an object's or array's room for its first few.

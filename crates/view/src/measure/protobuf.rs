@@ -3,8 +3,8 @@
 use prost::bytes::Buf;
 use prost::encoding::{WireType, decode_key, decode_varint};
 
+use super::budget::{Budget, Counts, Unfit};
 use super::shapes::{Content, Shape};
-use super::{Budget, Counts, Unfit};
 
 /// prost refuses messages that are nested deeper.
 const MAX_DEPTH: usize = 100;

@@ -51,13 +51,18 @@ impl Activity {
         }
     }
 
-    /// How long the connection may stay as it is; `None` while requests are under way.
-    pub fn left(&self, limits: &Limits, is_crowded: bool, now: Instant) -> Option<Duration> {
+    /// Since when the connection has been without a request; `None` while one is under way.
+    pub fn quiet_since(&self) -> Option<Instant> {
         let state = self.state();
-        let idle = if is_crowded { limits.idle_when_crowded } else { limits.idle };
+        (state.requests == 0).then_some(state.quiet_since)
+    }
+
+    /// How long the connection may stay as it is; `None` while requests are under way.
+    pub fn left(&self, limits: &Limits, now: Instant) -> Option<Duration> {
+        let state = self.state();
         let end = match state.head_since {
             Some(since) => since + limits.head,
-            None => state.quiet_since + idle,
+            None => state.quiet_since + limits.idle,
         };
         (state.requests == 0).then(|| end.saturating_duration_since(now))
     }

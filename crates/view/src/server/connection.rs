@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::http::{Request, Version};
@@ -11,13 +10,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::activity::{Activity, Heard};
-use super::{Server, closed};
+use super::service::Service;
 
-/// How often a connection's time is looked at, at least: it depends on how many others there are.
+/// How often a connection's time is looked at: what it has left changes with what it does.
 const LOOK: Duration = Duration::from_millis(500);
 /// How long a connection that is being closed may take to say so.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -26,15 +25,17 @@ const KIB: u32 = 1024;
 const TLS_HANDSHAKE: u8 = 0x16;
 
 pub struct Connection {
-    server: Server,
-    /// The places of all connections of the server.
-    room: Arc<Semaphore>,
+    service: Service,
     activity: Activity,
 }
 
 impl Connection {
-    pub fn new(server: Server, room: Arc<Semaphore>) -> Self {
-        Self { server, room, activity: Activity::new() }
+    pub fn new(service: Service) -> Self {
+        Self { service, activity: Activity::new() }
+    }
+
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     pub async fn serve(self, stream: TcpStream, mut stop: watch::Receiver<()>) {
@@ -52,22 +53,22 @@ impl Connection {
             () = closed(&mut stop) => return,
         }
 
-        let server = &self.server;
+        let service = &self.service;
         let activity = &self.activity;
-        let service = service_fn(|request: Request<Incoming>| {
+        let answer = service_fn(|request: Request<Incoming>| {
             let under_way = activity.request(request.version() < Version::HTTP_2);
-            let server = server.clone();
+            let service = service.clone();
             async move {
-                let answer = server.answer(request, local.ip(), peer.ip()).await;
+                let answer = service.answer(request, local.ip(), peer.ip()).await;
                 drop(under_way);
                 answer
             }
         });
         let builder = builder();
         let io = TokioIo::new(Heard { stream, activity: activity.clone() });
-        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        let mut connection = std::pin::pin!(builder.serve_connection(io, answer));
         tokio::select! {
-            outcome = connection.as_mut() => return self.tell_why(outcome, peer.ip()),
+            outcome = connection.as_mut() => self.tell_why(outcome, peer.ip()),
             () = self.idle() => {
                 connection.as_mut().graceful_shutdown();
                 let _ = timeout(FAREWELL, connection).await;
@@ -82,9 +83,7 @@ impl Connection {
     /// Ready once the connection has been without a request for too long.
     async fn idle(&self) {
         loop {
-            let places = self.room.available_permits();
-            let is_crowded = places < self.server.limits.connections / 4;
-            match self.activity.left(&self.server.limits, is_crowded, Instant::now()) {
+            match self.activity.left(&self.service.limits, Instant::now()) {
                 Some(Duration::ZERO) => return,
                 left => sleep(left.unwrap_or(LOOK).min(LOOK)).await,
             }
@@ -95,12 +94,12 @@ impl Connection {
         let Err(error) = outcome else { return };
         // The others are connections that broke off.
         if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
-            self.tell(&format!("what {peer} sends to the {} port is no HTTP: {error}", self.server.protocol.name()));
+            self.tell(&format!("what {peer} sends to the {} port is no HTTP: {error}", self.service.protocol.name()));
         }
     }
 
     fn tell(&self, line: &str) {
-        self.server.complaints.tell(line);
+        self.service.complaints.tell(line);
     }
 }
 
@@ -119,4 +118,9 @@ fn builder() -> Builder<TokioExecutor> {
         .initial_stream_window_size(64 * KIB)
         .initial_connection_window_size(256 * KIB);
     builder
+}
+
+/// Ready once the sender of `stop` is gone.
+pub async fn closed(stop: &mut watch::Receiver<()>) {
+    while stop.changed().await.is_ok() {}
 }

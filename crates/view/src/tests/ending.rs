@@ -53,3 +53,20 @@ fn with_both_servers_off_there_is_nothing_to_do() {
     let config = ReceiverConfig { grpc: None, http: None, ..ReceiverConfig::default() };
     assert!(matches!(Receiver::bind(config), Err(ReceiverError::NoListener)));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reader_that_goes_away_is_noticed() {
+    let (reader, writer) = io::pipe().unwrap();
+    let mut gone = std::pin::pin!(crate::reader::gone(&writer));
+    assert!(timeout(Duration::from_millis(50), &mut gone).await.is_err());
+    drop(reader);
+    timeout(DEADLINE, gone).await.unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_has_no_reader_that_could_go_away() {
+    let file = std::fs::File::open("/dev/null").unwrap();
+    assert!(timeout(Duration::from_millis(50), crate::reader::gone(&file)).await.is_err());
+}

@@ -116,3 +116,20 @@ async fn http_takes_json_and_prints_the_same_json() {
     assert_eq!(response.text().await.unwrap(), "{}");
     assert_eq!(running.stop().await, line);
 }
+
+#[test]
+fn json_escapes_what_a_terminal_would_obey_or_hide_and_still_says_the_same() {
+    let evil =
+        "\x1b]0;t\x07\x7f\u{9b}31m\u{202e}\u{2066}\u{200b}\u{2028}\u{ad}\u{feff}\u{e0041}\u{115f}\u{3164}\u{fe0f}";
+    let visible = "\"\\ naïve 漢字 👍";
+    let mut request = every_field();
+    let span = &mut request.resource_spans[0].scope_spans[0].spans[0];
+    span.name = format!("{evil}{visible}");
+    span.trace_state = evil.to_owned();
+    span.attributes = vec![attribute(evil, Value::StringValue(evil.to_owned()))];
+    let line = line(Export::Traces(request.clone()));
+    assert!(line.trim_end_matches('\n').chars().all(|char| !crate::text::is_hidden(char)), "{line:?}");
+    assert!(line.contains(r"\u001b]0;t\u0007\u007f\u009b31m\u202e") && line.contains(r"\udb40\udc41"), "{line}");
+    assert!(line.contains("naïve 漢字 👍"), "{line}");
+    assert_eq!(serde_json::from_str::<ExportTraceServiceRequest>(&line).unwrap(), request);
+}

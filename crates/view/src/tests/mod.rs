@@ -78,7 +78,9 @@ impl Running {
             printed: printed.clone(),
             told: told.clone(),
             stop,
-            task: tokio::spawn(receiver.serve(printed, told, async { stopped.await.unwrap_or(()) })),
+            task: tokio::spawn(
+                receiver.serve(printed, told, async { stopped.await.map_or(End::AtOnce, |()| End::Gracefully) }),
+            ),
         }
     }
 

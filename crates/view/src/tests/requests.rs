@@ -3,6 +3,7 @@
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use opentelemetry_proto::tonic::common::v1::ArrayValue;
 use prost::Message;
 use tonic::codec::CompressionEncoding;
 
@@ -75,4 +76,26 @@ async fn http_takes_protobuf_plain_and_gzip_and_answers_in_kind() {
     let printed = running.stop().await;
     let keys: Vec<_> = printed.lines().map(|line| line.split('"').nth(1).unwrap()).collect();
     assert_eq!(keys, ["resourceSpans", "resourceSpans", "resourceMetrics", "resourceLogs"]);
+}
+
+/// The printing thread has a small stack.
+#[tokio::test]
+async fn a_value_nested_as_deep_as_is_decoded_is_printed() {
+    let deep = |depth| {
+        let mut value = Value::IntValue(7);
+        for _ in 0..depth {
+            value = Value::ArrayValue(ArrayValue { values: vec![AnyValue { value: Some(value) }] });
+        }
+        let mut span = span(1, 0, "deep");
+        span.attributes = vec![attribute("deep", value)];
+        traces(vec![span]).encode_to_vec()
+    };
+    let is_decoded = |depth: &usize| ExportTraceServiceRequest::decode(&deep(*depth)[..]).is_ok();
+    let depth = (0..100).rev().find(is_decoded).unwrap();
+    for format in [Format::Json, Format::Tree(Paint::PLAIN)] {
+        let running = Running::start(format, Limits::default());
+        assert_eq!(running.post("/v1/traces", PROTOBUF, deep(depth)).send().await.unwrap().status(), 200);
+        assert_eq!(running.post("/v1/traces", PROTOBUF, deep(depth + 1)).send().await.unwrap().status(), 400);
+        assert!(running.stop().await.contains("deep"));
+    }
 }
