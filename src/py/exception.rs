@@ -35,7 +35,8 @@ struct OnItsWay<'py> {
     parts: [*mut ffi::PyObject; 3],
 }
 
-#[allow(unsafe_code, deprecated)] // the newer functions are not in Python 3.11
+#[allow(deprecated)] // the newer functions are not in Python 3.11
+#[allow(unsafe_code)]
 impl<'py> OnItsWay<'py> {
     fn put_aside(py: Python<'py>) -> Self {
         let mut parts = [std::ptr::null_mut(); 3];
@@ -46,7 +47,8 @@ impl<'py> OnItsWay<'py> {
     }
 }
 
-#[allow(unsafe_code, deprecated)]
+#[allow(deprecated)]
+#[allow(unsafe_code)]
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         let [kind, value, traceback] = self.parts;
