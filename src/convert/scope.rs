@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use otel_rs_core::otlp::{self, Resource, Scope, len_tag};
+use otel_rs_core::process::Shared;
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -12,14 +13,19 @@ use crate::convert::fields;
 const RESOURCE_ATTRIBUTES: u8 = 1;
 const SCOPE_ATTRIBUTES: u8 = 3;
 
+/// Providers and processors have few resources, and the same ones.
+static RESOURCES: Shared<Resource> = Shared::new();
+static SCOPES: Shared<Scope> = Shared::new();
+
 pub fn resource_of(resource: &Bound<'_, PyAny>) -> PyResult<Arc<Resource>> {
     let py = resource.py();
     let mut message = Vec::new();
     if resource.is_none() {
-        return Ok(Arc::new(Resource { message, schema_url: String::new() }));
+        return Ok(RESOURCES.of(Resource { message, schema_url: String::new() }));
     }
     put_attributes(&resource.getattr(intern!(py, "attributes"))?, RESOURCE_ATTRIBUTES, &mut message);
-    Ok(Arc::new(Resource { message, schema_url: text_of(resource, "schema_url")? }))
+    message.shrink_to_fit();
+    Ok(RESOURCES.of(Resource { message, schema_url: text_of(resource, "schema_url")? }))
 }
 
 /// The messages of a scope of a resource; what is None is empty.
@@ -30,7 +36,7 @@ pub fn scope_of(resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResu
 pub fn scope_in(resource: Arc<Resource>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<Scope>> {
     let mut message = Vec::new();
     if scope.is_none() {
-        return Ok(Arc::new(Scope { resource, message, schema_url: String::new() }));
+        return Ok(SCOPES.of(Scope { resource, message, schema_url: String::new() }));
     }
     for (field, name) in [(1, "name"), (2, "version")] {
         let text = text_of(scope, name)?;
@@ -39,7 +45,8 @@ pub fn scope_in(resource: Arc<Resource>, scope: &Bound<'_, PyAny>) -> PyResult<A
         }
     }
     put_attributes(&scope.getattr(intern!(scope.py(), "attributes"))?, SCOPE_ATTRIBUTES, &mut message);
-    Ok(Arc::new(Scope { resource, message, schema_url: text_of(scope, "schema_url")? }))
+    message.shrink_to_fit();
+    Ok(SCOPES.of(Scope { resource, message, schema_url: text_of(scope, "schema_url")? }))
 }
 
 fn put_attributes(attributes: &Bound<'_, PyAny>, field: u8, out: &mut Vec<u8>) {

@@ -80,6 +80,14 @@ impl CurrentSpan {
         Ok((span, token))
     }
 
+    /// Leaves a block of which nobody calls `__exit__` any more.
+    fn abandon(&self, py: Python<'_>, entered: Option<Entered>) {
+        if let Some(entered) = entered {
+            let leave = || contained(py, "__exit__", || self.leave(py, entered, None), || Ok(()));
+            exception::in_destructor(py, leave);
+        }
+    }
+
     fn leave(&self, py: Python<'_>, entered: Entered, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let upstream = upstream(py)?;
         let Entered { span, token } = entered;
@@ -103,6 +111,21 @@ impl CurrentSpan {
                 Span::end_now(ours, None)
             }
             _ => span.call_method0(intern!(py, "end")).map(drop),
+        }
+    }
+}
+
+impl Drop for CurrentSpan {
+    /// Nobody left the block: its span ends all the same, and is current no longer, as where upstream's generator is
+    /// closed.
+    ///
+    /// CPython 3.14 looks for signals after it called `__enter__` and before the block begins. An exception that a handler
+    /// raises there discards this object without a call of `__exit__`.
+    fn drop(&mut self) {
+        let entered = self.entered.get_mut().unwrap_or_else(|e| e.into_inner()).take();
+        if entered.is_some() {
+            // Python deallocates in attached threads; where it cannot be attached, it is going away.
+            Python::try_attach(|py| self.abandon(py, entered));
         }
     }
 }
@@ -138,9 +161,9 @@ impl CurrentSpan {
         }
     }
 
-    fn __clear__(&self) {
+    fn __clear__(&self, py: Python<'_>) {
         let entered = self.entered().take();
-        drop(entered);
+        self.abandon(py, entered);
     }
 
     fn __enter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

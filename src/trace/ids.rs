@@ -94,6 +94,13 @@ impl IdGenerator {
         Ok(false)
     }
 
+    pub fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Random => Self::Random,
+            Self::Python(object) => Self::Python(object.clone_ref(py)),
+        }
+    }
+
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Random => Ok(()),

@@ -1,8 +1,14 @@
 //! How much a span keeps.
 
+use std::sync::Arc;
+
+use otel_rs_core::process::Shared;
 use pyo3::prelude::*;
 
+static LIMITS: Shared<SpanLimits> = Shared::new();
+
 /// `opentelemetry.sdk.trace.SpanLimits`, read once; None is no limit.
+#[derive(PartialEq, Eq)]
 pub struct SpanLimits {
     pub events: Option<usize>,
     pub links: Option<usize>,
@@ -16,9 +22,9 @@ pub struct SpanLimits {
 }
 
 impl SpanLimits {
-    pub fn of(limits: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub fn of(limits: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
         let limit = |name: &str| limits.getattr(name)?.extract();
-        Ok(Self {
+        Ok(LIMITS.of(Self {
             events: limit("max_events")?,
             links: limit("max_links")?,
             span_attributes: limit("max_span_attributes")?,
@@ -26,6 +32,6 @@ impl SpanLimits {
             link_attributes: limit("max_link_attributes")?,
             value_len: limit("max_attribute_length")?,
             span_value_len: limit("max_span_attribute_length")?,
-        })
+        }))
     }
 }

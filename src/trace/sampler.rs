@@ -1,5 +1,8 @@
 //! The SDK's own samplers in Rust, recognised from the stock objects; any other one is called as Python.
 
+use std::sync::Arc;
+
+use otel_rs_core::process::Shared;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -27,6 +30,9 @@ impl Decision {
     }
 }
 
+/// Of the stock samplers, which have no Python in them.
+static STOCK: Shared<Sampler> = Shared::new();
+
 pub enum Sampler {
     Static(Decision),
     /// Samples if the low 64 bits of the trace id are below the bound.
@@ -37,6 +43,7 @@ pub enum Sampler {
     Python(Py<PyAny>),
 }
 
+#[derive(PartialEq)]
 pub struct ParentBased {
     root: Sampler,
     remote_parent_sampled: Sampler,
@@ -65,8 +72,25 @@ pub struct SamplingResult<'py> {
     pub trace_state: Option<Py<PyAny>>,
 }
 
+/// Samplers in Python are equal to none: tracers do not share them, so that the garbage collector finds each reference
+/// where it is.
+impl PartialEq for Sampler {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Static(one), Self::Static(other)) => one == other,
+            (Self::TraceIdRatio { bound: one }, Self::TraceIdRatio { bound: other }) => one == other,
+            (Self::ParentBased(one), Self::ParentBased(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
 impl Sampler {
-    pub fn of(upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub fn shared(upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Arc<Self>> {
+        Ok(STOCK.of(Self::of(upstream, object)?))
+    }
+
+    fn of(upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
         let class = object.get_type();
         let is_one_of = |names: &[Name]| names.iter().any(|name| name.look_up(py).is_ok_and(|known| class.is(&known)));

@@ -51,7 +51,7 @@ fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyRes
         return disabled_span(py, start.context);
     }
     let parent = parent_of(py, upstream, start.context)?;
-    let ids = &settings.id_generator.native;
+    let ids = &settings.id_generator;
     let (trace_id, is_random) = match &parent {
         Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0),
         None => ids.trace_id(py),
@@ -113,7 +113,7 @@ fn sample<'py>(
         attributes: start.attributes,
         links,
     };
-    settings.sampler.native.sample(py, upstream, &parameters).unwrap_or_else(|error| {
+    settings.sampler.sample(py, upstream, &parameters).unwrap_or_else(|error| {
         exception::swallow(py, "The sampler raised, the span is not sampled", error);
         let trace_state = parent.and_then(|parent| parent.trace_state.as_ref());
         let trace_state = trace_state.map(|state| state.clone_ref(py));

@@ -19,7 +19,7 @@ use crate::trace::sampler::Sampler;
 #[pyclass(frozen, subclass, module = "otel_rs._native")]
 pub struct Tracer {
     enabled: AtomicBool,
-    limits: SpanLimits,
+    limits: Arc<SpanLimits>,
     instrumentation_scope: Py<PyAny>,
     instrumentation_info: Py<PyAny>,
     /// `opentelemetry.sdk.trace._tracer_metrics`' recorder, where the SDK's internal metrics are on.
@@ -30,18 +30,29 @@ pub struct Tracer {
 }
 
 /// What upstream allows to be replaced while spans are started.
-#[derive(Clone)]
+///
+/// Tracers share what has no Python in it. Each has its own references to Python objects, because the garbage collector
+/// wants to visit every reference once.
 pub struct Settings {
-    pub sampler: Arc<Recognized<Sampler>>,
-    pub id_generator: Arc<Recognized<IdGenerator>>,
+    sampler_object: Py<PyAny>,
+    pub sampler: Arc<Sampler>,
+    id_generator_object: Py<PyAny>,
+    pub id_generator: IdGenerator,
     pub origin: Arc<SpanOrigin>,
-    processors: Arc<Py<Processors>>,
+    processors: Py<Processors>,
 }
 
-/// A Python object, and the native form of it where it is one that we know.
-pub struct Recognized<T> {
-    object: Py<PyAny>,
-    pub native: T,
+impl Settings {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            sampler_object: self.sampler_object.clone_ref(py),
+            sampler: Arc::clone(&self.sampler),
+            id_generator_object: self.id_generator_object.clone_ref(py),
+            id_generator: self.id_generator.clone_ref(py),
+            origin: Arc::clone(&self.origin),
+            processors: self.processors.clone_ref(py),
+        }
+    }
 }
 
 /// The resource and the instrumentation scope of spans. A forked child gets a new one.
@@ -54,15 +65,6 @@ impl SpanOrigin {
     pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
         self.resource.clone_ref(py)
     }
-}
-
-fn recognized_sampler(sampler: &Bound<'_, PyAny>) -> PyResult<Arc<Recognized<Sampler>>> {
-    let native = Sampler::of(upstream(sampler.py())?, sampler)?;
-    Ok(Arc::new(Recognized { native, object: sampler.clone().unbind() }))
-}
-
-fn recognized_id_generator(generator: &Bound<'_, PyAny>) -> PyResult<Arc<Recognized<IdGenerator>>> {
-    Ok(Arc::new(Recognized { native: IdGenerator::of(generator)?, object: generator.clone().unbind() }))
 }
 
 fn origin(resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<SpanOrigin>> {
@@ -135,10 +137,12 @@ impl Tracer {
             instrumentation_info,
             metrics,
             settings: Published::new(Settings {
-                sampler: recognized_sampler(sampler)?,
-                id_generator: recognized_id_generator(id_generator)?,
+                sampler_object: sampler.clone().unbind(),
+                sampler: Sampler::shared(upstream(sampler.py())?, sampler)?,
+                id_generator_object: id_generator.clone().unbind(),
+                id_generator: IdGenerator::of(id_generator)?,
                 origin: origin(resource, instrumentation_scope)?,
-                processors: Arc::new(processors),
+                processors,
             }),
             scopes: ScopeCache::default(),
         })
@@ -146,7 +150,7 @@ impl Tracer {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.metrics)?;
-        // Successive settings share what did not change; the garbage collector must visit it once.
+        // Successive settings share some of what did not change; the garbage collector must visit it once.
         let mut seen: Vec<*const ()> = Vec::new();
         let mut is_first = |part: *const ()| {
             let is_first = !seen.contains(&part);
@@ -154,46 +158,45 @@ impl Tracer {
             is_first
         };
         self.settings.try_for_each(|settings| {
-            let Settings { sampler, id_generator, origin, processors } = settings;
+            let Settings { sampler_object, sampler, id_generator_object, id_generator, origin, processors } = settings;
+            visit.call(sampler_object)?;
             if is_first(Arc::as_ptr(sampler).cast()) {
-                visit.call(&sampler.object)?;
-                sampler.native.traverse(&visit)?;
+                sampler.traverse(&visit)?;
             }
-            if is_first(Arc::as_ptr(id_generator).cast()) {
-                visit.call(&id_generator.object)?;
-                id_generator.native.traverse(&visit)?;
-            }
+            visit.call(id_generator_object)?;
+            id_generator.traverse(&visit)?;
             if is_first(Arc::as_ptr(origin).cast()) {
                 visit.call(&origin.resource)?;
             }
-            if is_first(Arc::as_ptr(processors).cast()) {
-                visit.call(&**processors)?;
-            }
-            Ok(())
+            visit.call(processors)
         })
     }
 
     #[getter]
     fn get_sampler(&self, py: Python<'_>) -> Py<PyAny> {
-        self.settings.get().sampler.object.clone_ref(py)
+        self.settings.get().sampler_object.clone_ref(py)
     }
 
     #[setter]
-    fn set_sampler(&self, sampler: &Bound<'_, PyAny>) -> PyResult<()> {
-        let sampler = recognized_sampler(sampler)?;
-        self.settings.update(|now| Settings { sampler, ..now.clone() });
+    fn set_sampler(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = object.py();
+        let sampler = Sampler::shared(upstream(py)?, object)?;
+        let sampler_object = object.clone().unbind();
+        self.settings.update(|now| Settings { sampler_object, sampler, ..now.clone_ref(py) });
         Ok(())
     }
 
     #[getter]
     fn get_id_generator(&self, py: Python<'_>) -> Py<PyAny> {
-        self.settings.get().id_generator.object.clone_ref(py)
+        self.settings.get().id_generator_object.clone_ref(py)
     }
 
     #[setter]
-    fn set_id_generator(&self, generator: &Bound<'_, PyAny>) -> PyResult<()> {
-        let id_generator = recognized_id_generator(generator)?;
-        self.settings.update(|now| Settings { id_generator, ..now.clone() });
+    fn set_id_generator(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = object.py();
+        let id_generator = IdGenerator::of(object)?;
+        let id_generator_object = object.clone().unbind();
+        self.settings.update(|now| Settings { id_generator_object, id_generator, ..now.clone_ref(py) });
         Ok(())
     }
 
@@ -205,8 +208,9 @@ impl Tracer {
     /// Spans started from now on are of this resource.
     #[setter(resource)]
     fn set_resource(&self, resource: &Bound<'_, PyAny>) -> PyResult<()> {
-        let origin = origin(resource, self.instrumentation_scope.bind(resource.py()))?;
-        self.settings.update(|now| Settings { origin, ..now.clone() });
+        let py = resource.py();
+        let origin = origin(resource, self.instrumentation_scope.bind(py))?;
+        self.settings.update(|now| Settings { origin, ..now.clone_ref(py) });
         Ok(())
     }
 
@@ -220,9 +224,8 @@ impl Tracer {
         self.instrumentation_scope(py)
     }
 
-    fn _set_processors(&self, processors: Py<Processors>) {
-        let processors = Arc::new(processors);
-        self.settings.update(|now| Settings { processors, ..now.clone() });
+    fn _set_processors(&self, py: Python<'_>, processors: Py<Processors>) {
+        self.settings.update(|now| Settings { processors, ..now.clone_ref(py) });
     }
 
     fn _is_enabled(&self) -> bool {

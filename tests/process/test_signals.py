@@ -122,6 +122,43 @@ os._exit(0)
     assert counts["created"] == counts["failed"] + counts["dropped"] + counts["exported"] + counts["pending"]
 
 
+def test_an_exception_from_a_signal_handler_at_a_with_leaves_no_span_current() -> None:
+    """Wherever it comes: before the span is current, within the block or, from CPython 3.14 on, between the two."""
+    program = """
+from opentelemetry import context
+provider = provider_of()
+tracer = provider.get_tracer("test")
+armed = False
+def interrupt(number, frame):
+    global armed
+    if armed:
+        armed = False
+        raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+interrupts = left = 0
+started = time.monotonic()
+# Runs longer on a busy machine.
+while (took := time.monotonic() - started) < 1 or (took < 20 and interrupts < 500):
+    try:
+        armed = True
+        while armed:
+            with tracer.start_as_current_span("a"), tracer.start_as_current_span("b"):
+                pass
+    except KeyboardInterrupt:
+        interrupts += 1
+    if trace.get_current_span() is not trace.INVALID_SPAN:
+        left += 1
+        context.attach(context.Context())
+signal.setitimer(signal.ITIMER_REAL, 0)
+tell(interrupts=interrupts, left=left)
+"""
+    ended = run(program, **destination("http://127.0.0.1:9"))
+    assert ended.code == 0, ended.stderr
+    assert ended.fact("interrupts") >= 500
+    assert ended.fact("left") == 0
+
+
 @pytest.mark.parametrize("base", ["BaseException", "Exception"])
 def test_an_exception_from_a_signal_handler_propagates_and_spans_still_work(base: str, http_receiver: Receiver) -> None:
     """An interrupted call either creates or ends the span or does not, but never leaves it half done.

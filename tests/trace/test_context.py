@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import logging
 import subprocess
 import sys
@@ -206,12 +207,76 @@ def test_a_generator_that_is_closed_late_in_another_context(either: Any, caplog:
 
 
 def test_blocks_that_are_left_in_the_wrong_order(either: Any) -> None:
-    first, second = either.start_as_current_span("first"), either.start_as_current_span("second")
-    one, two = first.__enter__(), second.__enter__()
-    first.__exit__(None, None, None)
-    second.__exit__(None, None, None)
-    assert not one.is_recording()
-    assert not two.is_recording()
+    def leave_in_the_wrong_order() -> None:
+        first, second = either.start_as_current_span("first"), either.start_as_current_span("second")
+        one, two = first.__enter__(), second.__enter__()
+        first.__exit__(None, None, None)
+        second.__exit__(None, None, None)
+        assert not one.is_recording()
+        assert not two.is_recording()
+
+    # The first span stays current there.
+    contextvars.copy_context().run(leave_in_the_wrong_order)
+
+
+# --- Blocks that nobody leaves: as upstream, whose generator is closed then ------------------------------------------
+
+
+def entered(block: Any) -> Any:
+    block.__enter__()
+    return block
+
+
+def raise_value_error() -> None:
+    raise ValueError("on its way")
+
+
+def test_a_block_that_is_dropped_ends_its_span(either: Any) -> None:
+    before = trace.get_current_span()
+    span = either.start_as_current_span("dropped").__enter__()
+    assert trace.get_current_span() is before
+    assert not span.is_recording()
+    assert not span.events
+    assert span.status.is_unset
+    kept = either.start_as_current_span("kept", end_on_exit=False).__enter__()
+    assert trace.get_current_span() is before
+    assert kept.is_recording()
+
+
+def test_a_block_that_an_exception_drops_ends_its_span_and_keeps_the_exception(either: Any) -> None:
+    with either.start_as_current_span("outer") as outer:
+        with pytest.raises(ValueError, match="on its way"):
+            # The block is on Python's stack alone, as between `__enter__` and the block of a `with`.
+            [entered(either.start_as_current_span("dropped")), raise_value_error()]
+        assert trace.get_current_span() is outer
+
+
+def test_a_block_in_a_cycle_ends_its_span_when_it_is_collected(either: Any) -> None:
+    gc.collect()
+    before = trace.get_current_span()
+    block = entered(either.start_as_current_span("in a cycle"))
+    span = trace.get_current_span()
+    cycle = [block]
+    cycle.append(cycle)
+    del block, cycle
+    gc.collect()
+    assert trace.get_current_span() is before
+    assert not span.is_recording()
+
+
+def test_what_the_end_of_a_dropped_block_raises_is_shown(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupting(sdk.SpanProcessor):
+        def on_end(self, span: Any) -> None:
+            raise KeyboardInterrupt
+
+    provider.add_span_processor(Interrupting())
+    tracer, before = provider.get_tracer("test"), trace.get_current_span()
+    shown: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    with pytest.raises(ValueError, match="on its way"):
+        [entered(tracer.start_as_current_span("dropped")), raise_value_error()]
+    assert [unraisable.exc_type for unraisable in shown] == [KeyboardInterrupt]
+    assert trace.get_current_span() is before
 
 
 def test_an_async_generator_keeps_its_span(either: Any) -> None:

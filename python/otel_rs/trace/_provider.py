@@ -9,6 +9,7 @@ import weakref
 
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, sampling
@@ -28,6 +29,12 @@ from otel_rs.trace._tracer import Tracer
 _logger = logging.getLogger(__name__)
 
 _providers: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
+
+# So many tracers are found without a scope to compare; a program has tens.
+_MAX_KEYS = 1000
+
+# Of scopes. Nobody can change it.
+_NO_ATTRIBUTES = BoundedAttributes(immutable=True)
 
 # By process: a child may have been forked while its parent held its own.
 _refreshing: dict[int, threading.RLock] = {}
@@ -111,12 +118,12 @@ class TracerProvider(_stock.TracerProvider):
             instrumenting_module_name = ""
             _logger.error("get_tracer called with missing module name.")
         version = instrumenting_library_version or ""
-        scope = InstrumentationScope(instrumenting_module_name, version, schema_url, attributes)
+        scope = _scope(instrumenting_module_name, version, schema_url, attributes)
         with self._tracers_lock:
             tracer = self._tracers.get(scope)
             if tracer is None:
                 tracer = self._tracers[scope] = self._make_tracer(scope)
-            if not attributes and instrumenting_module_name:
+            if not attributes and instrumenting_module_name and len(tracers_by_key) < _MAX_KEYS:
                 tracers_by_key[key] = tracer
         return tracer
 
@@ -136,6 +143,16 @@ class TracerProvider(_stock.TracerProvider):
             meter_provider=self._meter_provider,
             _tracer_config=self._apply_tracer_configurator(scope),
         )
+
+
+def _scope(name: str, version: str, schema_url: str | None, attributes: types.Attributes) -> InstrumentationScope:
+    """As upstream's, of which those without attributes share what they do not have: it would be half of a tracer."""
+    if attributes:
+        return InstrumentationScope(name, version, schema_url, attributes)
+    scope = InstrumentationScope.__new__(InstrumentationScope)
+    scope._name, scope._version, scope._schema_url = name, version, schema_url or ""
+    scope._attributes = _NO_ATTRIBUTES
+    return scope
 
 
 def _sampler_from_environment() -> Sampler:
@@ -164,6 +181,8 @@ def _shut_down() -> None:
 def after_fork() -> None:
     """Called natively by a forked child before its first span: Python's own hooks do not run where C code forked."""
     process = os.getpid()
+    # Another thread of the parent may have been reading it.
+    _NO_ATTRIBUTES._lock = threading.Lock()
     # No other thread starts a span meanwhile with what was the parent's.
     with _refreshing.setdefault(process, threading.RLock()):
         for provider in list(_providers):

@@ -6,6 +6,7 @@ pub(crate) mod fork;
 mod published;
 pub(crate) mod report;
 pub(crate) mod runtime;
+mod shared;
 pub(crate) mod sync;
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
 pub(crate) mod termination;
@@ -14,3 +15,4 @@ pub use exit::{begin_exit, bound_by_exit, left_of_exit};
 pub use fork::{PerProcess, generation, watch_forks};
 pub use published::Published;
 pub use report::{Level, Report, are_reports_waiting, take_reports};
+pub use shared::Shared;
