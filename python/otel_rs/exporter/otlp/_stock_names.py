@@ -7,12 +7,24 @@ are those of the release that the development set pins; a test compares them wit
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from otel_rs import _native
 from otel_rs.exporter.otlp._stock import StockMissingError
+from otel_rs.exporter.otlp._twin import Twin
 
-if TYPE_CHECKING:
-    from otel_rs.exporter.otlp._exporter import NativeExporter
+
+class Twinned(Protocol):
+    """An exporter of ours."""
+
+    _twin: Twin
+    _native: _native.OtlpExporter
+
+    def _has_twin(self) -> bool: ...
+    def _stock(self) -> Any: ...
+    @classmethod
+    def _stock_class(cls) -> type[Any]: ...
+    def _let_stock_export(self, level: int, why: str) -> None: ...
 
 
 class StockName:
@@ -28,7 +40,7 @@ class StockName:
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, exporter: NativeExporter | None, owner: type[NativeExporter]) -> Any:
+    def __get__(self, exporter: Twinned | None, owner: type[Twinned]) -> Any:
         if exporter is None:
             raise AttributeError(f"type object {owner.__name__!r} has no attribute {self._name!r}")
         if not exporter._has_twin():
@@ -41,17 +53,17 @@ class StockName:
             self._take_over(exporter, "asked for")
         return value
 
-    def __set__(self, exporter: NativeExporter, value: Any) -> None:
+    def __set__(self, exporter: Twinned, value: Any) -> None:
         # A subclass may set one before it calls the constructor, which sets it again, as the stock one does.
         if exporter._has_twin():
             setattr(_stock_of(exporter, self._name), self._name, value)
             self._take_over(exporter, "set")
 
-    def __delete__(self, exporter: NativeExporter) -> None:
+    def __delete__(self, exporter: Twinned) -> None:
         delattr(_stock_of(exporter, self._name), self._name)
         self._take_over(exporter, "deleted")
 
-    def _take_over(self, exporter: NativeExporter, what: str) -> None:
+    def _take_over(self, exporter: Twinned, what: str) -> None:
         if not exporter._twin.in_charge:
             exporter._let_stock_export(logging.INFO, f"the attribute {self._name} was {what}")
 
@@ -59,12 +71,12 @@ class StockName:
 class ShutdownName(StockName):
     """``_shutdown``, whether it takes no more."""
 
-    def __get__(self, exporter: NativeExporter | None, owner: type[NativeExporter]) -> Any:
+    def __get__(self, exporter: Twinned | None, owner: type[Twinned]) -> Any:
         if exporter is None or not exporter._has_twin() or exporter._twin.in_charge:
             return super().__get__(exporter, owner)
         return exporter._native.is_shut_down()
 
-    def __set__(self, exporter: NativeExporter, value: Any) -> None:
+    def __set__(self, exporter: Twinned, value: Any) -> None:
         if value and exporter._has_twin():
             exporter._native.shutdown()
             if (stock := exporter._twin.stock) is not None:
@@ -77,7 +89,7 @@ class StockMethod(StockName):
     """A method or a property of the stock exporter. It is called with our exporter, whose attributes are the twin's, so
     that it finds what a subclass overrides."""
 
-    def __get__(self, exporter: NativeExporter | None, owner: type[NativeExporter]) -> Any:
+    def __get__(self, exporter: Twinned | None, owner: type[Twinned]) -> Any:
         if exporter is None:
             return getattr(self._stock_class_of(owner), self._name)
         set_on_it = vars(exporter._twin.stock) if exporter._has_twin() and exporter._twin.stock else {}
@@ -85,14 +97,14 @@ class StockMethod(StockName):
             return set_on_it[self._name]
         return _static(self._stock_class_of(owner), self._name).__get__(exporter, owner)
 
-    def _stock_class_of(self, owner: type[NativeExporter]) -> type[Any]:
+    def _stock_class_of(self, owner: type[Twinned]) -> type[Any]:
         try:
             return owner._stock_class()
         except StockMissingError as error:
             raise AttributeError(f"{self._name} is an attribute of the stock exporter, and {error}") from error
 
 
-def _stock_of(exporter: NativeExporter, name: str) -> Any:
+def _stock_of(exporter: Twinned, name: str) -> Any:
     """The twin, for whoever asks for an attribute of it."""
     try:
         return exporter._stock()
@@ -103,7 +115,7 @@ def _stock_of(exporter: NativeExporter, name: str) -> Any:
         raise AttributeError(f"{name} is an attribute of the stock exporter, which raised {kind}") from error
 
 
-def has_overridden_name(cls: type[NativeExporter]) -> bool:
+def has_overridden_name(cls: type[Twinned]) -> bool:
     """Whether a subclass or a patch has put something into the place of a stock name, which an export has to use."""
     names = {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, StockName)}
     return any(not isinstance(_static(cls, name), StockName) for name in names)
