@@ -13,8 +13,8 @@ from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._config import BeyondNative, ExporterConfig, Headers, Prepared
 from otel_rs.exporter.otlp._credential_provider import beyond_native, load_credentials, provider_of
 from otel_rs.exporter.otlp._tls import TlsCredentials
-from otel_rs.exporter.otlp.grpc._channel_options import ChannelOptions, read_channel_options
 from otel_rs.exporter.otlp.grpc import _names
+from otel_rs.exporter.otlp.grpc._channel_options import ChannelOptions, read_channel_options
 from otel_rs.settings.headers import given_headers, read_headers
 from otel_rs.settings.kinds import GrpcHeaders, Url
 from otel_rs.settings.reading import Found, choose, read, warn_once

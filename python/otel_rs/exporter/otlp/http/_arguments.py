@@ -35,6 +35,11 @@ _DEFAULT_MAX_REQUEST_SIZE = 64 * 1024 * 1024
 _OWN_HEADERS = ("content-type", "user-agent")
 
 
+def _stock_headers(headers: Found) -> dict[str, str | None]:
+    """As `requests` takes them: it leaves out what is None, and sends the rest as Latin-1."""
+    return {name: None if value is None else value.decode("latin-1") for name, value in headers.value.items()}
+
+
 def _sources_in_session(own: ExporterConfig, config: ExporterConfig) -> dict[str, Found]:
     names = ("headers", "certificate_file", "client_certificate_file", "client_key_file")
     values = ((name, getattr(config, name)) for name in names if getattr(config, name) != getattr(own, name))
@@ -93,7 +98,9 @@ class HttpArguments:
             beyond_native=beyond,
         )
 
-    def _with_session(self, own: ExporterConfig, headers: Found, provider: Found | None) -> tuple[ExporterConfig, BeyondNative | None]:
+    def _with_session(
+        self, own: ExporterConfig, headers: Found, provider: Found | None
+    ) -> tuple[ExporterConfig, BeyondNative | None]:
         """The configuration with what the session adds, or what there is that the native client cannot use."""
         if self.transport is not None:
             return own, BeyondNative(f"the transport is of the class {type(self.transport).__qualname__}")
@@ -114,15 +121,16 @@ class HttpArguments:
         )
         return config, None
 
-    def _stock_arguments(self, own: ExporterConfig, headers: Found, max_request_size: int, provider: Found | None) -> dict[str, Any]:
+    def _stock_arguments(
+        self, own: ExporterConfig, headers: Found, max_request_size: int, provider: Found | None
+    ) -> dict[str, Any]:
         from opentelemetry.exporter.otlp.proto.http import Compression
 
         # The stock exporter has no zstd.
         compressions = {"none": Compression.NoCompression, "deflate": Compression.Deflate}
         arguments: dict[str, Any] = {
             "endpoint": own.endpoint,
-            # `requests` sends Latin-1, and leaves out what is None.
-            "headers": {name: None if value is None else value.decode("latin-1") for name, value in headers.value.items()},
+            "headers": _stock_headers(headers),
             "timeout": own.timeout,
             "compression": compressions.get(own.compression, Compression.Gzip),
             "max_request_size": max_request_size,
