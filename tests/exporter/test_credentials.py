@@ -102,6 +102,19 @@ def test_options_with_a_native_meaning_are_honoured(grpc_receiver: GrpcReceiver,
     assert not any(STOCK_SENDS in line for line in log())
 
 
+def test_the_options_proxy_counts(grpc_receiver: GrpcReceiver, export: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = "http://127.0.0.1:1"
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name)
+    for kind in (stock, ours):
+        through_nobody = (("grpc.http_proxy", nobody),)
+        assert export(kind, "traces", grpc_receiver, channel_options=through_nobody, timeout=0.5) == "FAILURE"
+        monkeypatch.setenv("grpc_proxy", nobody)
+        assert export(kind, "traces", grpc_receiver, timeout=0.5) == "FAILURE"
+        assert export(kind, "traces", grpc_receiver, channel_options=(("grpc.enable_http_proxy", 0),)) == "SUCCESS"
+        monkeypatch.delenv("grpc_proxy")
+
+
 def test_options_without_a_meaning_for_one_call_have_no_effect(
     grpc_receiver: GrpcReceiver, export: Any, log: Any
 ) -> None:

@@ -230,6 +230,24 @@ def test_the_sessions_proxies_count(scheme: str, proxy: Any, make: Any, http_rec
         assert exporter.export(item("traces")).name == "SUCCESS"
     authorization = "Basic " + base64.b64encode(f"name:{SECRET}".encode()).decode()
     assert proxy.asked == [("http://collector.example/v1/traces", authorization)] * 2
+    assert exporter.counts()["bytes"] > 0, "sent natively"
+    assert SECRET not in repr(exporter._native)
+
+
+def test_a_failed_export_does_not_show_the_proxys_password(make: Any, http_receiver: HttpReceiver, log: Any) -> None:
+    session = requests.Session()
+    session.proxies = {"all": f"http://name:{SECRET}@127.0.0.1:1"}
+    exporter = make(ours, http_receiver, "traces", session, timeout=0.3)
+    assert exporter.export(item("traces")).name == "FAILURE"
+    assert SECRET not in str(log())
+
+
+def test_a_socks_proxy_is_for_the_stock_exporter(make: Any, http_receiver: HttpReceiver, log: Any) -> None:
+    session = requests.Session()
+    session.proxies = {"all": "socks5h://127.0.0.1:1"}
+    exporter = make(ours, http_receiver, "traces", session, timeout=0.3)
+    assert exporter.export(item("traces")).name == "FAILURE"
+    assert any("socks5h" in line and "sends from now on" in line for line in log())
 
 
 def test_a_session_without_the_environment_takes_no_proxy_of_it(

@@ -64,6 +64,8 @@ class ExporterConfig(NamedTuple):
     """Bytes, before compression; 0 is no limit."""
     retryable_codes: list[int] | None
     """gRPC's, by number; None for the specification's."""
+    proxy: str | None
+    """Its address; "" for none; None for the environment's."""
 
 
 Sources = Mapping[str, Found]

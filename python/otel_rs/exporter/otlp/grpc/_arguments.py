@@ -103,6 +103,7 @@ class GrpcArguments:
             retryable_codes=choose(
                 GRPC_RETRYABLE_CODES, "retryable_error_codes", self.retryable_error_codes or None
             ).value,
+            proxy=options.proxy,
         )
         target = StockTarget.of(sources["endpoint"].text or config.endpoint, config.endpoint)
         provider = None if self.credentials else provider_of(GRPC_CREDENTIAL_PROVIDER, signal)

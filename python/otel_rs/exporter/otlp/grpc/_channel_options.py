@@ -41,6 +41,8 @@ class ChannelOptions(NamedTuple):
     user_agent: str
     max_request_size: int
     """Bytes; 0 is no limit."""
+    proxy: str | None
+    """Its address; "" for none; None for the environment's."""
     not_native: tuple[str, ...]
     """Names of those that only grpcio honours."""
 
@@ -50,9 +52,13 @@ def read_channel_options(options: Iterable[Any] | None) -> ChannelOptions:
     given = {str(name): value for name, value in options or ()}
     first, last = given.pop("grpc.primary_user_agent", ""), given.pop("grpc.secondary_user_agent", "")
     max_request_size = given.pop("grpc.max_send_message_length", -1)
+    proxy = given.pop("grpc.http_proxy", None)
+    if not given.pop("grpc.enable_http_proxy", True):
+        proxy = ""
     return ChannelOptions(
         user_agent=" ".join(str(agent) for agent in (first, USER_AGENT, last) if agent),
         max_request_size=max(int(max_request_size), 0),
+        proxy=None if proxy is None else str(proxy),
         not_native=tuple(
             name for name in given if name not in _WITHOUT_MEANING and not name.startswith(_WITHOUT_MEANING_PREFIXES)
         ),

@@ -85,6 +85,7 @@ class HttpArguments:
             max_data_points=max_data_points,
             max_request_size=max(max_request_size, 0),
             retryable_codes=None,
+            proxy=None,
         )
         provider = None if self.session or self.transport else provider_of(HTTP_CREDENTIAL_PROVIDER, signal)
         headers = sources["headers"]
@@ -118,6 +119,7 @@ class HttpArguments:
             certificate_file=own.certificate_file or session.certificate_file,
             client_certificate_file=certificate or session.client_certificate_file,
             client_key_file=own.client_key_file if certificate else session.client_key_file,
+            proxy=session.proxy,
         )
         return config, None
 

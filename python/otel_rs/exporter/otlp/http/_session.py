@@ -46,6 +46,8 @@ class SessionSettings(NamedTuple):
     certificate_file: str | None
     client_certificate_file: str | None
     client_key_file: str | None
+    proxy: str | None
+    """Its address; "" for none; None for the environment's."""
 
 
 def read_session(session: Any, url: str, own_headers: Collection[str]) -> SessionSettings:
@@ -64,7 +66,6 @@ def read_session(session: Any, url: str, own_headers: Collection[str]) -> Sessio
     _check_adapters(requests, session)
     # As for every request: proxies, certificates to trust and the client's, with those of the environment.
     merged = session.merge_environment_settings(url, {}, None, None, None)
-    _check_proxies(requests, session, url, merged["proxies"])
     certificate, key = _client_certificate(merged["cert"])
     return SessionSettings(
         headers=_headers(requests, session, own_headers),
@@ -72,6 +73,7 @@ def read_session(session: Any, url: str, own_headers: Collection[str]) -> Sessio
         certificate_file=_certificates(merged["verify"]),
         client_certificate_file=certificate,
         client_key_file=key,
+        proxy=_proxy(requests, url, merged["proxies"]),
     )
 
 
@@ -86,12 +88,14 @@ def _check_adapters(requests: Any, session: Any) -> None:
             raise UnreadableError("the session has an adapter that retries")
 
 
-def _check_proxies(requests: Any, session: Any, url: str, proxies: Mapping[str, str]) -> None:
-    # The native client takes the environment's.
-    of_environment = requests.utils.get_environ_proxies(url)
-    if requests.utils.select_proxy(url, proxies) != requests.utils.select_proxy(url, of_environment):
-        why = "the session has proxies" if session.proxies else "the session does not use the environment's proxies"
-        raise UnreadableError(why)
+def _proxy(requests: Any, url: str, proxies: Mapping[str, str]) -> str | None:
+    proxy: str = requests.utils.select_proxy(url, proxies) or ""
+    if proxy == (requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)) or ""):
+        return None
+    scheme, separator, _ = proxy.partition("://")
+    if separator and scheme not in ("http", "https"):
+        raise UnreadableError(f"the session's proxy is of the kind {scheme}")
+    return proxy
 
 
 def _certificates(verify: object) -> str | None:
