@@ -1,6 +1,6 @@
 """The compiled part. Its classes are the bases of the public ones, which carry the documentation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from opentelemetry.context import Context
@@ -57,6 +57,12 @@ class OtlpExporter:
     def shutdown(self) -> bool: ...
     def is_shut_down(self) -> bool: ...
     def counts(self) -> dict[str, int]: ...
+    def own_counts(self) -> dict[str, int]:
+        """Without what ``export_elsewhere`` counted."""
+
+    def export_elsewhere(self, items: int, send: Callable[[], bool]) -> bool:
+        """Counts items that ``send`` sends in this exporter's place: as exported if it returns true, else as failed."""
+
     def record_operations(self) -> None: ...
     def take_operations(self) -> list[tuple[float, str | None, int | str | None]]: ...
 

@@ -26,6 +26,7 @@ pub struct ExporterConfig {
     pub max_request_size: Option<usize>,
     /// gRPC's.
     retryable_codes: Option<Vec<u32>>,
+    proxy: Option<String>,
 }
 
 impl ExporterConfig {
@@ -57,6 +58,7 @@ impl ExporterConfig {
                 client_certificate_file: self.client_certificate_file.clone(),
             },
             retryable_codes: retryable_codes.transpose()?,
+            proxy: self.proxy.clone(),
         })
     }
 }

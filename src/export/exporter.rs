@@ -64,13 +64,19 @@ impl OtlpExporter {
         self.max_request_size.map(NonZeroUsize::get)
     }
 
-    /// What became of the items that batch processors and `export_...` handed over.
+    /// What became of the items that batch processors, `export_...` and `export_elsewhere` handed over.
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let Exports { exported, rejected, failed, dropped, in_flight, bytes } = self.inner.counts();
-        let retries = self.inner.retries();
-        let counts = [exported, rejected, failed, dropped, in_flight, retries, bytes];
-        let names = ["exported", "rejected", "failed", "dropped", "in_flight", "retries", "bytes"];
-        names.into_iter().zip(counts).into_py_dict(py)
+        self.as_dict(py, self.inner.counts())
+    }
+
+    /// The same without those of `export_elsewhere`.
+    fn own_counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.as_dict(py, self.inner.own_counts())
+    }
+
+    /// Counts items that `send` sends in this exporter's place: as exported if it returns true, else as failed.
+    fn export_elsewhere(&self, items: u64, send: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.inner.export_elsewhere(items, || send.call0()?.is_truthy())
     }
 
     /// Keeps from now on how long exports take, for `take_operations`.
@@ -91,6 +97,14 @@ impl OtlpExporter {
 }
 
 impl OtlpExporter {
+    fn as_dict<'py>(&self, py: Python<'py>, counts: Exports) -> PyResult<Bound<'py, PyDict>> {
+        let Exports { exported, rejected, failed, dropped, in_flight, bytes } = counts;
+        let retries = self.inner.retries();
+        let counts = [exported, rejected, failed, dropped, in_flight, retries, bytes];
+        let names = ["exported", "rejected", "failed", "dropped", "in_flight", "retries", "bytes"];
+        names.into_iter().zip(counts).into_py_dict(py)
+    }
+
     fn of(exporter: Exporter, config: &ExporterConfig) -> Self {
         Self {
             inner: Arc::new(exporter),

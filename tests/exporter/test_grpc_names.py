@@ -139,12 +139,12 @@ def test_a_name_that_stock_does_not_understand(name: str, places: dict[str, Any]
 def test_without_insecure_a_name_means_tls_as_in_stock(scheme: str) -> None:
     endpoint = f"{scheme}127.0.0.1:1"
     assert Stock(endpoint)._insecure is False
-    assert OTLPSpanExporter(endpoint)._endpoint == "https://127.0.0.1:1"
+    assert OTLPSpanExporter(endpoint)._endpoint_url == "https://127.0.0.1:1"
 
 
 @pytest.mark.parametrize("insecure", [True, False, None])
 def test_grpcs_means_tls(insecure: bool | None) -> None:
-    assert OTLPSpanExporter("grpcs://localhost:1", insecure=insecure)._endpoint == "https://localhost:1"
+    assert OTLPSpanExporter("grpcs://localhost:1", insecure=insecure)._endpoint_url == "https://localhost:1"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_grpcs_means_tls(insecure: bool | None) -> None:
     ],
 )
 def test_a_name_without_a_port_has_grpcs(name: str, url: str) -> None:
-    assert OTLPSpanExporter(name)._endpoint == url
+    assert OTLPSpanExporter(name)._endpoint_url == url
 
 
 def test_stock_sends_to_grpcs_port_without_tls_as_well(
@@ -199,4 +199,4 @@ def test_what_is_no_name_says_why(name: str, problem: str) -> None:
 
 
 def test_a_server_may_be_called_as_a_resolver_is() -> None:
-    assert OTLPSpanExporter("dns:4317", insecure=True)._endpoint == "http://dns:4317"
+    assert OTLPSpanExporter("dns:4317", insecure=True)._endpoint_url == "http://dns:4317"

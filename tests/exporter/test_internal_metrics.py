@@ -441,7 +441,7 @@ def test_shutdown_records_what_was_exported(http_receiver: Any, exporter_of: Any
 def test_a_forked_child_reports_only_its_own_exports(http_receiver: Any, exporter_of: Any) -> None:
     one = exporter_of("logs", NATIVE, http_receiver)
     assert one.export(3)
-    changes = one.exporter._metrics._changes
+    changes = one.exporter._own_metrics._changes
     exported = "otel.sdk.exporter.log.exported"
     # As if another thread collects at this moment.
     with changes.lock:
@@ -450,7 +450,7 @@ def test_a_forked_child_reports_only_its_own_exports(http_receiver: Any, exporte
             status = 1
             try:
                 ok = one.export(2) and one.exporter.counts()["exported"] == 2
-                one.exporter._metrics.record()
+                one.exporter._own_metrics.record()
                 status = 0 if ok and points(one.metrics(), exported) == {None: 2} else 2
             finally:
                 os._exit(status)

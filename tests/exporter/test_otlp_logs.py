@@ -586,7 +586,6 @@ def test_the_signals_variables_override_the_general_ones(
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}TIMEOUT", "7")
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}COMPRESSION", "gzip")
     exporter = KINDS[receiver.protocol]()
-    assert exporter._timeout == 7
     assert exporter.export([record()]) is SUCCESS
     (request,) = receiver.requests
     assert request.headers["x-a"] == "mine"
@@ -595,6 +594,7 @@ def test_the_signals_variables_override_the_general_ones(
         assert request.headers["content-encoding"] == "gzip"
     assert len(receiver.log_records()) == 1
     exporter.shutdown()
+    assert (exporter._timeout if receiver.protocol == "grpc" else exporter._client._timeout) == 7
 
 
 def test_a_batch_processor_exports_by_itself(receiver: Any, make: Any) -> None:

@@ -632,7 +632,6 @@ def test_the_signals_variables_override_the_general_ones(
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}TIMEOUT", "7")
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal}COMPRESSION", "gzip")
     exporter = KINDS[receiver.protocol]()
-    assert exporter._timeout == 7
     assert exporter.export(data(gauge(number_point(1)))) is SUCCESS
     (request,) = receiver.requests
     assert request.headers["x-a"] == "mine"
@@ -641,6 +640,7 @@ def test_the_signals_variables_override_the_general_ones(
         assert request.headers["content-encoding"] == "gzip"
     assert len(receiver.metrics()) == 1
     exporter.shutdown()
+    assert (exporter._timeout if receiver.protocol == "grpc" else exporter._client._timeout) == 7
 
 
 def test_rejected_points_are_logged(receiver: Any, make: Any, log: Any) -> None:

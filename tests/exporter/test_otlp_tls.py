@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from otel_rs import TracerProvider
@@ -195,12 +194,3 @@ def test_without_tls_the_files_are_not_read(signal: str, monkeypatch: pytest.Mon
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", "/no/such/file.pem")
     for module in MODULES.values():
         getattr(module, CLASSES[signal])(endpoint="http://127.0.0.1:1").shutdown()
-
-
-@all_signals
-def test_grpcio_credentials_are_ignored_and_the_log_says_what_is_accepted(signal: str, log: Any) -> None:
-    exporter = getattr(native_grpc, CLASSES[signal])(credentials=grpc.ssl_channel_credentials())
-    (line,) = log()
-    assert "ChannelCredentials" in line
-    assert "accepted: otel_rs.exporter.otlp.TlsCredentials" in line
-    exporter.shutdown()

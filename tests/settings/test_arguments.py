@@ -98,9 +98,10 @@ def test_a_bad_argument_leaves_the_variable_in_force(
     installed: None, monkeypatch: pytest.MonkeyPatch, log: Any
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "7")
-    assert Http(timeout=-1)._timeout == 7
+    exporter = Http(timeout=-1)
     (line,) = log()
     assert line.endswith("Using 7 seconds, from OTEL_EXPORTER_OTLP_TIMEOUT.")
+    assert exporter._client._timeout == 7
 
 
 def test_arguments_raise_again_after_uninstall() -> None:

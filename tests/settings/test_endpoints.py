@@ -103,7 +103,7 @@ def test_a_path_on_a_grpc_endpoint_is_left_out_with_a_warning(
     assert ("endpoint" if way == "argument" else way) in line
     assert "is left out" in line
     assert "secret" not in line
-    assert f"http://{StockGrpc(endpoint)._endpoint}" == exporter._endpoint
+    assert StockGrpc(endpoint)._endpoint == exporter._endpoint
     assert exporter.export(spans) is SpanExportResult.SUCCESS
 
 

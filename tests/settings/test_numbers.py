@@ -126,13 +126,13 @@ def share(provider: type[Any]) -> Observe:
 
 
 def timeouts(variable: str) -> dict[str, Case]:
-    def case(protocol: str, ours: Any, stock: Observe) -> dict[str, Case]:
-        one = fraction(lambda: ours()._timeout, stock, 10.0, YEAR_SECONDS, infinite=False)
+    def case(protocol: str, ours: Observe, stock: Observe) -> dict[str, Case]:
+        one = fraction(ours, stock, 10.0, YEAR_SECONDS, infinite=False)
         return {f"{variable}/{protocol}": one}
 
     return {
-        **case("http", Http, lambda: StockHttp()._client._timeout),
-        **case("grpc", Grpc, lambda: StockGrpc()._timeout),
+        **case("http", lambda: Http()._client._timeout, lambda: StockHttp()._client._timeout),
+        **case("grpc", lambda: Grpc()._timeout, lambda: StockGrpc()._timeout),
     }
 
 
@@ -281,7 +281,7 @@ def test_a_bad_variable_of_a_signal_leaves_the_general_one_in_force(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "5s")
     if general is not None:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", general)
-    seen = see(lambda: Http()._timeout)
+    seen = see(lambda: Http()._client._timeout)
     assert seen.value == expected
     line = seen.records[0].getMessage()
     assert line.startswith("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT is '5s'; accepted: ")

@@ -30,7 +30,7 @@ _OTLP_CLASSES = {
 def _otlp_modules() -> dict[str, dict[str, Replacement]]:
     return {
         f"opentelemetry.exporter.otlp.proto.{protocol}.{module}": {
-            name: LazyClass(f"otel_rs.exporter.otlp.{protocol}", name)
+            name: _Exporter(f"otel_rs.exporter.otlp.{protocol}", name)
         }
         for protocol in ("grpc", "http")
         for module, name in _OTLP_CLASSES.items()
@@ -49,6 +49,16 @@ class LazyClass:
 
     def __call__(self, _original: Any) -> Any:
         return self.native()
+
+
+class _Exporter(LazyClass):
+    """An exporter's class, which may need the stock one."""
+
+    def __call__(self, original: Any) -> Any:
+        from otel_rs.exporter.otlp._stock import remember
+
+        remember(original)
+        return super().__call__(original)
 
 
 # Modules whose native names need nothing of the rest of them.

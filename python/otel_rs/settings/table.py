@@ -14,6 +14,9 @@ from otel_rs.settings.kinds import YEAR_SECONDS, Boolean, Choice, File, Headers,
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
 
+# What stands before the signal's name in a variable.
+_PREFIXES_OF_SIGNALS = ("OTEL_EXPORTER_OTLP_", "OTEL_PYTHON_EXPORTER_OTLP_GRPC_", "OTEL_PYTHON_EXPORTER_OTLP_HTTP_")
+
 
 # Without the methods that nobody uses: to make them would slow down every start.
 @dataclass(eq=False, repr=False)
@@ -34,7 +37,7 @@ class Setting:
 
     def of(self, signal: Signal) -> Setting:
         """The signal's own form, with this setting as the general one."""
-        prefix = "OTEL_EXPORTER_OTLP_"
+        prefix = next(prefix for prefix in _PREFIXES_OF_SIGNALS if self.variable.startswith(prefix))
         variable = self.variable.replace(prefix, f"{prefix}{signal.upper()}_")
         return Setting(
             variable,
@@ -344,6 +347,19 @@ GRPC_RETRYABLE_CODES = Setting(
     "gRPC: status codes that are tried again, with commas between them.",
     default_in_words="the specification's",
 )
+GRPC_CREDENTIAL_PROVIDER = Setting(
+    "OTEL_PYTHON_EXPORTER_OTLP_GRPC_CREDENTIAL_PROVIDER",
+    Kind("the name of a credential provider", unquoted=True),
+    "gRPC with TLS: the stock exporter sends, with the `grpc.ChannelCredentials` that this entry point of the group "
+    "`opentelemetry_otlp_credential_provider` returns; needs `opentelemetry-exporter-otlp-proto-grpc`.",
+    of_signals=True,
+)
+HTTP_CREDENTIAL_PROVIDER = Setting(
+    "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+    Kind("the name of a credential provider", unquoted=True),
+    "HTTP: likewise, with the `requests.Session` that it returns; needs `opentelemetry-exporter-otlp-proto-http`.",
+    of_signals=True,
+)
 
 # --- Proxies, which the native part reads --------------------------------------------------------------------------
 
@@ -406,6 +422,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         OTLP_CLIENT_KEY,
         OTLP_CLIENT_CERTIFICATE,
         GRPC_RETRYABLE_CODES,
+        GRPC_CREDENTIAL_PROVIDER,
+        HTTP_CREDENTIAL_PROVIDER,
     ),
     "Proxies": (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, GRPC_PROXY, NO_GRPC_PROXY),
     "Sampling and limits": (

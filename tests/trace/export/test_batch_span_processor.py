@@ -659,7 +659,8 @@ def test_a_full_queue_before_a_python_exporter_counts_exactly(make_provider: Any
     end_spans(provider, 10)
     wait_until(lambda: exporter.batches, "the first batch is being exported")
     end_spans(provider, 35)
-    assert processor.counts() == {"dropped": 15, "pending": 20}
+    counts = {"created": 45, "exported": 0, "rejected": 0, "failed": 0, "dropped": 15, "pending": 30, "in_flight": 10}
+    assert processor.counts() == counts
     exporter.hold.set()
 
 

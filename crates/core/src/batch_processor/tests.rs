@@ -65,6 +65,7 @@ fn exporter(endpoint: &str) -> Exporter {
         user_agent: "test".into(),
         tls: Default::default(),
         retryable_codes: None,
+        proxy: None,
     });
     exporter.unwrap()
 }

@@ -358,6 +358,7 @@ mod tests {
             user_agent: String::new(),
             tls: TlsFiles::default(),
             retryable_codes: None,
+            proxy: None,
         };
         Channel::new(&config, &endpoint::parse(&config).unwrap(), None).unwrap()
     }

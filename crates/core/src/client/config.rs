@@ -83,6 +83,8 @@ pub struct ClientConfig {
     pub tls: TlsFiles,
     /// gRPC: tried again, in place of the specification's. UNAVAILABLE stands for what the connection may meet, too.
     pub retryable_codes: Option<GrpcCodes>,
+    /// The proxy's address, a secret in part; empty for none. None: by the environment.
+    pub proxy: Option<String>,
 }
 
 /// Files with PEM. They are read when the client is made and again when they have changed; connections made from then
@@ -110,6 +112,7 @@ impl fmt::Debug for ClientConfig {
             .field("user_agent", &self.user_agent)
             .field("tls", &self.tls)
             .field("retryable_codes", &self.retryable_codes)
+            .field("proxy", &self.proxy.as_deref().map(without_secrets))
             .finish()
     }
 }

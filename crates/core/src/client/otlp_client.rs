@@ -59,7 +59,9 @@ impl Client {
         };
         let headers = config.headers.iter().flat_map(|(name, value)| headers::texts(name, value));
         let in_endpoint = secrets::credentials_in(&config.endpoint);
-        let secrets: Vec<String> = headers.chain(in_endpoint).chain(proxy::secrets(&proxy::environment)).collect();
+        let in_proxy = config.proxy.iter().flat_map(|address| proxy::secrets_in(address));
+        let in_proxies = in_proxy.chain(proxy::secrets(&proxy::environment));
+        let secrets: Vec<String> = headers.chain(in_endpoint).chain(in_proxies).collect();
         Ok(Client {
             transport,
             label: format!("OTLP/{} export of {} to {}", config.protocol, config.signal, endpoint.shown()),

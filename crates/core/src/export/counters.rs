@@ -1,5 +1,7 @@
 //! What became of the items (spans, log records, data points) that were given to an exporter.
 
+use std::ops::Add;
+
 use crate::process::sync::{AtomicU64, Ordering};
 
 #[derive(Default)]
@@ -28,6 +30,21 @@ pub struct Exports {
     /// Requests as they were handed over: before compression, once whatever the number of attempts, and once more for
     /// the parts of one that the receiver found too large.
     pub bytes: u64,
+}
+
+impl Add for Exports {
+    type Output = Exports;
+
+    fn add(self, other: Exports) -> Exports {
+        Exports {
+            exported: self.exported + other.exported,
+            rejected: self.rejected + other.rejected,
+            failed: self.failed + other.failed,
+            dropped: self.dropped + other.dropped,
+            in_flight: self.in_flight + other.in_flight,
+            bytes: self.bytes + other.bytes,
+        }
+    }
 }
 
 /// How the export of items in flight ended.

@@ -39,6 +39,8 @@ pub(crate) type StandIn =
 struct ExporterState {
     client: Option<Result<Client, ConfigError>>,
     counters: Arc<Counters>,
+    /// Of what somebody else sent in this exporter's place.
+    elsewhere: Counters,
     outage: Mutex<Outage>,
     operations: Mutex<Vec<Operation>>,
 }
@@ -119,6 +121,7 @@ impl Exporter {
         self.state.get_or_make(|| ExporterState {
             client: self.sends.then(|| Client::new(&self.config)),
             counters: Arc::default(),
+            elsewhere: Counters::default(),
             outage: Mutex::default(),
             operations: Mutex::default(),
         })
@@ -330,7 +333,22 @@ impl Exporter {
         }
     }
 
+    /// Counts items that `send` sends in this exporter's place: as exported if it returns true, else as failed.
+    pub fn export_elsewhere<E>(&self, items: u64, send: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+        let nobody = Counters::default();
+        let mut in_flight = InFlight::new([&self.state().elsewhere, &nobody], items);
+        let delivered = send()?;
+        in_flight.settle(items, if delivered { Settled::Delivered { rejected: 0 } } else { Settled::Failed });
+        Ok(delivered)
+    }
+
+    /// All items, wherever they were sent.
     pub fn counts(&self) -> Exports {
+        self.own_counts() + self.state().elsewhere.read()
+    }
+
+    /// The items that this exporter sent itself.
+    pub fn own_counts(&self) -> Exports {
         self.state().counters.read()
     }
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 import logging
 import os
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from otel_rs import _native
 from otel_rs.settings.kinds import Choice, Number, Url
@@ -64,10 +64,34 @@ class ExporterConfig(NamedTuple):
     """Bytes, before compression; 0 is no limit."""
     retryable_codes: list[int] | None
     """gRPC's, by number; None for the specification's."""
+    proxy: str | None
+    """Its address; "" for none; None for the environment's."""
 
 
 Sources = Mapping[str, Found]
 """Where the settings come from that the native exporter may refuse, by their names there."""
+
+
+class BeyondNative(NamedTuple):
+    """What only the stock exporter can use."""
+
+    why: str
+    variable: str | None = None
+    """That asks for it; None for an argument."""
+    text: str = ""
+    """Of the variable."""
+
+
+class Prepared(NamedTuple):
+    """What an exporter's arguments and variables come to."""
+
+    config: ExporterConfig
+    sources: Sources
+    known: Mapping[str, Any]
+    """Private attributes of the stock exporter, by their names there, that can be told without making one."""
+    stock_arguments: Callable[[], dict[str, Any]]
+    """For the constructor of the stock exporter: all that its signals have in common."""
+    beyond_native: BeyondNative | None
 
 
 def make_native(config: ExporterConfig, sources: Sources) -> _native.OtlpExporter:
@@ -146,9 +170,3 @@ def _file(setting: Setting, name: str, argument: FileArgument, signal: Signal) -
 def max_data_points(argument: int | None) -> int | None:
     size: int | None = check_argument(Number(unit="data points"), "max_export_batch_size", argument)
     return size
-
-
-def warn_of_unsupported(**arguments: object) -> None:
-    """Says which given arguments have no effect, instead of failing a program's start."""
-    if given := sorted(name for name, value in arguments.items() if value is not None):
-        _logger.warning("Not supported by otel-rs, ignored: %s", ", ".join(given))

@@ -110,6 +110,11 @@ class ExporterMetrics:
         self._duration = create_otel_sdk_exporter_operation_duration(meter)
         record_on_collection(meter, self._attributes[OTEL_COMPONENT_NAME], self.record)
 
+    def share_name(self, stock: Any) -> None:
+        """The stock exporter's own metrics, for what it sends itself, are of the same component."""
+        if hasattr(stock, "_standard_attrs"):
+            stock._standard_attrs[OTEL_COMPONENT_NAME] = self._attributes[OTEL_COMPONENT_NAME]
+
     def record(self) -> None:
         """Records what has happened since the last call."""
         with self._changes.lock:
@@ -130,7 +135,7 @@ class ExporterMetrics:
                 self._duration.record(seconds, self._with(error, status))
 
     def _counts(self) -> list[int]:
-        counts = self._native.counts()
+        counts = self._native.own_counts()
         return [counts[name] for name in ("in_flight", "exported", "rejected", "failed", "dropped", "bytes")]
 
     def _with(self, error: str | None, status: int | str | None = None) -> dict[str, Any]:

@@ -23,13 +23,16 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
     _signal = "logs"
 
     def __init__(self, arguments: Arguments, meter_provider: MeterProvider | None) -> None:
-        self._make(arguments, meter_provider)
+        self._prepare(arguments, meter_provider)
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
         """Sends the records and waits for the outcome, retries included, with the GIL released.
 
         Records of the logger ``otel_rs.export.logs``, which tell of log exports that failed, are left out.
         """
+        if self._stock_exports():
+            result: LogRecordExportResult = self._export_by_stock(batch, len(batch))
+            return result
         if self._native.is_shut_down():
             if not all(_is_of_log_export(record) for record in batch):
                 self._refuses_after_shutdown()

@@ -53,7 +53,15 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
             preferred_temporality={**_temporalities(), **(preferred_temporality or {})},
             preferred_aggregation={**_aggregations(), **(preferred_aggregation or {})},
         )
-        self._make(arguments, meter_provider, max_data_points(max_export_batch_size))
+        self._max_data_points = max_data_points(max_export_batch_size)
+        self._prepare(arguments, meter_provider, self._max_data_points)
+
+    def _more_stock_arguments(self) -> dict[str, Any]:
+        return {
+            "preferred_temporality": self._preferred_temporality,
+            "preferred_aggregation": self._preferred_aggregation,
+            "max_export_batch_size": self._max_data_points,
+        }
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
@@ -62,6 +70,9 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
 
         ``timeout_millis`` has no effect, as upstream: the exporter's own timeout counts, for each request.
         """
+        if self._stock_exports():
+            result: MetricExportResult = self._export_by_stock(metrics_data, _data_points_of(metrics_data))
+            return result
         if self._refuses_after_shutdown():
             return MetricExportResult.FAILURE
         return MetricExportResult.SUCCESS if self._native.export_metrics(metrics_data) else MetricExportResult.FAILURE
@@ -76,7 +87,19 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
 
     def set_meter_provider(self, meter_provider: MeterProvider) -> None:
         """The exporter's own metrics go there from now on, as by the argument ``meter_provider``."""
+        self._meter_provider = meter_provider
+        if self._twin.stock is not None:
+            self._twin.stock.set_meter_provider(meter_provider)
         self._measure(meter_provider)
+
+
+def _data_points_of(metrics_data: MetricsData) -> int:
+    return sum(
+        len(metric.data.data_points)
+        for resource_metrics in metrics_data.resource_metrics
+        for scope_metrics in resource_metrics.scope_metrics
+        for metric in scope_metrics.metrics
+    )
 
 
 _DELTA: dict[str, tuple[type, ...]] = {

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_rs import _native
 from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+from otel_rs.exporter.otlp._twin import Follower
 
 
 class NativeSpanExporter(NativeExporter, SpanExporter):
@@ -18,10 +19,13 @@ class NativeSpanExporter(NativeExporter, SpanExporter):
     _signal = "traces"
 
     def __init__(self, arguments: Arguments, meter_provider: MeterProvider | None) -> None:
-        self._make(arguments, meter_provider)
+        self._prepare(arguments, meter_provider)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends the spans and waits for the outcome, retries included, with the GIL released."""
+        if self._stock_exports():
+            result: SpanExportResult = self._export_by_stock(spans, len(spans))
+            return result
         if self._refuses_after_shutdown():
             return SpanExportResult.FAILURE
         return SpanExportResult.SUCCESS if self._native.export_spans(spans) else SpanExportResult.FAILURE
@@ -35,10 +39,20 @@ class NativeSpanExporter(NativeExporter, SpanExporter):
         return True
 
 
+def follow_exporter(exporter: object, follower: Follower) -> None:
+    """The follower, to which nothing here keeps a strong reference, is told when the exporter leaves the native way, or
+    that it did."""
+    if isinstance(exporter, NativeSpanExporter):
+        exporter._twin.followers.add(follower)
+        if exporter._twin.in_charge:
+            follower.exporter_left_native()
+
+
 def native_exporter(exporter: object) -> _native.OtlpExporter | None:
-    """The native part that a processor may use in the exporter's place, unless a subclass has its own ``export``."""
+    """The native part that a processor may use in the exporter's place, unless a subclass has its own ``export`` or the
+    stock exporter exports."""
     if not isinstance(exporter, NativeSpanExporter):
         return None
     if type(exporter).export is not NativeSpanExporter.export or "export" in vars(exporter):
         return None
-    return exporter._native
+    return None if exporter._stock_exports() else exporter._native

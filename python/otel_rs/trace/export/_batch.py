@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.context import Context
@@ -13,7 +14,7 @@ from opentelemetry.sdk.trace import export as sdk
 from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelComponentTypeValues
 
 from otel_rs import _native
-from otel_rs.exporter.otlp._spans import native_exporter
+from otel_rs.exporter.otlp._spans import follow_exporter, native_exporter
 from otel_rs.settings import read
 from otel_rs.settings.kinds import Number
 from otel_rs.settings.reading import batch_size, choose
@@ -32,6 +33,7 @@ from otel_rs.trace import _stock
 from otel_rs.trace._processors import NativeSpanProcessor, with_native_steps
 from otel_rs.trace.export._native_worker import NativeBatchProcessor
 from otel_rs.trace.export._python_worker import PythonBatchProcessor
+from otel_rs.trace.export._successive import SuccessiveProcessors
 
 if TYPE_CHECKING:
     from otel_rs.trace.export._metrics import BatchProcessorMetrics
@@ -109,16 +111,18 @@ class BatchSpanProcessor(NativeSpanProcessor, _stock.BatchSpanProcessor):
         max_concurrent_exports: int | None = None,
     ) -> None:
         sizes = self._sizes(max_queue_size, schedule_delay_millis, max_export_batch_size, export_timeout_millis)
-        self._batch_processor: NativeBatchProcessor | PythonBatchProcessor  # type: ignore[assignment]
+        self._batch_processor: NativeBatchProcessor | PythonBatchProcessor | SuccessiveProcessors  # type: ignore[assignment]
         if max_concurrent_exports is not None and max_concurrent_exports <= 0:
             raise ValueError("max_concurrent_exports must be a positive integer.")
         concurrent_exports = choose(BSP_MAX_CONCURRENT_EXPORTS, "max_concurrent_exports", max_concurrent_exports).value
+        self._python_batches = partial(_python_batches, span_exporter, sizes, meter_provider)
         if native := native_exporter(span_exporter):
             self._batch_processor = self._native_batches(
                 span_exporter, native, sizes, concurrent_exports, meter_provider
             )
+            follow_exporter(span_exporter, self)
         else:
-            self._batch_processor = _python_batches(span_exporter, sizes, meter_provider)
+            self._batch_processor = self._python_batches()
 
     def _sizes(
         self,
@@ -169,6 +173,14 @@ class BatchSpanProcessor(NativeSpanProcessor, _stock.BatchSpanProcessor):
             metrics = _metrics.BatchProcessorMetrics(self._native_processor, meter_provider, sizes.max_queue_size)
         return NativeBatchProcessor(span_exporter, self._native_processor, metrics)
 
+    def exporter_left_native(self) -> None:
+        """The exporter is a Python one from now on: the stock exporter exports in its place."""
+        before = self._batch_processor
+        if isinstance(before, NativeBatchProcessor) and not before.is_shut_down():
+            self._batch_processor = SuccessiveProcessors(before, self._python_batches())
+            self._native_processor = None
+            self._methods_changed()
+
     @property
     def span_exporter(self) -> sdk.SpanExporter:
         # Upstream's worker serves every signal.
@@ -214,6 +226,6 @@ class BatchSpanProcessor(NativeSpanProcessor, _stock.BatchSpanProcessor):
         found no room, came after the shutdown, were left at its deadline, or were too large for the receiver each by
         itself. Of the ``pending``, ``in_flight`` are in exports under way.
 
-        With a Python exporter, whose results say less: ``dropped`` and ``pending`` alone.
+        With a Python exporter they are by the results that it returns.
         """
         return self._batch_processor.counts()

@@ -30,15 +30,22 @@ class NativeBatchProcessor:
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         # Whoever calls it again waits too: a signal or another thread may have begun it.
-        self._native_processor.shutdown(timeout_millis)
+        self.drain(timeout_millis)
         if not self._is_shut_down:
             self._is_shut_down = True
             self._exporter.shutdown()
-            if self._metrics:
-                self._metrics.record()
+
+    def drain(self, timeout_millis: float) -> None:
+        """Takes no more, and exports what it has. The exporter goes on."""
+        self._native_processor.shutdown(timeout_millis)
+        if self._metrics:
+            self._metrics.record()
+
+    def is_shut_down(self) -> bool:
+        return self._native_processor.is_shut_down()
 
     def force_flush(self, timeout_millis: float) -> bool:
-        return not self._native_processor.is_shut_down() and self._native_processor.force_flush(timeout_millis)
+        return not self.is_shut_down() and self._native_processor.force_flush(timeout_millis)
 
     def counts(self) -> dict[str, int]:
         return self._native_processor.counts()

@@ -7,19 +7,53 @@ from typing import Any
 
 from opentelemetry.sdk._shared_internal import BatchExportStrategy, BatchProcessor
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_rs import _native
 
 
+class _CountedExporter:
+    """An exporter, and what became of the spans that it got. One thread at a time exports."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self.exported = self.failed = self.in_flight = 0
+
+    def export(self, batch: list[ReadableSpan]) -> None:
+        self.in_flight = len(batch)
+        delivered = False
+        try:
+            # Some return nothing.
+            delivered = self._exporter.export(batch) is not SpanExportResult.FAILURE
+        finally:
+            if delivered:
+                self.exported += len(batch)
+            else:
+                self.failed += len(batch)
+            self.in_flight = 0
+
+
 class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, exporter: SpanExporter, *args: Any) -> None:
+        self._counted = _CountedExporter(exporter)
         self._dropped = 0
         self._flushing = threading.Lock()
         self._this_thread = threading.local()
-        super().__init__(*args)
+        super().__init__(exporter, *args)
+
+    @property
+    def _exporter(self) -> Any:
+        """What upstream calls to export is not what it, and others, call otherwise."""
+        return self._counted if getattr(self._this_thread, "exports", False) else self._given_exporter
+
+    @_exporter.setter
+    def _exporter(self, exporter: Any) -> None:
+        self._given_exporter = exporter
 
     def _at_fork_reinit(self) -> None:
         self._flushing = threading.Lock()
+        self._counted = _CountedExporter(self._given_exporter)
+        self._dropped = 0
         super()._at_fork_reinit()
 
     def emit(self, data: ReadableSpan) -> None:
@@ -66,4 +100,12 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
             self._this_thread.exports = False
 
     def counts(self) -> dict[str, int]:
-        return {"dropped": self._dropped, "pending": len(self._queue)}
+        counted = self._counted
+        counts = {
+            "exported": counted.exported,
+            "rejected": 0,
+            "failed": counted.failed,
+            "dropped": self._dropped,
+            "pending": len(self._queue) + counted.in_flight,
+        }
+        return {"created": sum(counts.values()), **counts, "in_flight": counted.in_flight}

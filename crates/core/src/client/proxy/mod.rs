@@ -1,4 +1,4 @@
-//! The proxy that the environment names. One that cannot be used fails the export: the request must not go around it.
+//! The proxy that the configuration or the environment names. One that cannot be used fails the export: the request must not go around it.
 
 mod exceptions;
 mod server;
@@ -17,7 +17,7 @@ pub(super) use server::ProxyServer;
 pub(super) use variables::environment;
 
 pub(super) struct Proxy {
-    /// Or why it cannot be used: one line that names the variable, free of secrets.
+    /// Or why it cannot be used: one line that names where it is from, free of secrets.
     pub server: Result<ProxyServer, String>,
     pub task: ProxyTask,
 }
@@ -34,14 +34,15 @@ pub(super) enum ProxyTask {
 /// The proxy to `endpoint`. A socket has none.
 pub(super) fn for_endpoint(config: &ClientConfig, endpoint: &Endpoint) -> Option<Proxy> {
     let Endpoint::Url(Target { url, .. }) = endpoint else { return None };
-    let (server, task) = match config.protocol {
-        Protocol::Grpc => (for_grpc(url, &environment)?, ProxyTask::Tunnel),
-        Protocol::HttpProtobuf | Protocol::HttpJson => {
-            let task = if endpoint.is_tls() { ProxyTask::Tunnel } else { ProxyTask::Forward };
-            (for_http(url, &environment)?, task)
-        }
+    let server = match (&config.proxy, config.protocol) {
+        (Some(address), _) if address.is_empty() => return None,
+        (Some(address), _) => ProxyServer::parse(address)
+            .map_err(|problem| format!("the proxy that the exporter was given cannot be used: {problem}")),
+        (None, Protocol::Grpc) => for_grpc(url, &environment)?,
+        (None, Protocol::HttpProtobuf | Protocol::HttpJson) => for_http(url, &environment)?,
     };
-    Some(Proxy { server, task })
+    let forwards = config.protocol != Protocol::Grpc && !endpoint.is_tls();
+    Some(Proxy { server, task: if forwards { ProxyTask::Forward } else { ProxyTask::Tunnel } })
 }
 
 /// The proxy for HTTP requests to `target`, as `requests` finds it; on macOS and Windows by the system's settings if no
@@ -69,15 +70,16 @@ fn named_by(proxy: Variable, exceptions: &str, target: &Url) -> Option<Result<Pr
     Some(ProxyServer::parse(&text).map_err(|problem| format!("the proxy in {name} cannot be used: {problem}")))
 }
 
-/// The proxies' credentials, which must not appear in the log.
+/// The credentials of the environment's proxies, which must not appear in the log.
 pub(super) fn secrets(environment: &Environment) -> Vec<String> {
     let texts = variables::PROXIES.iter().filter_map(|name| environment(name));
-    texts
-        .flat_map(|text| {
-            let normalized = server::url(&text).map(|url| credentials_in(url.as_str())).unwrap_or_default();
-            [credentials_in(&text), normalized].concat()
-        })
-        .collect()
+    texts.flat_map(|text| secrets_in(&text)).collect()
+}
+
+/// The credentials in a proxy's address.
+pub(super) fn secrets_in(text: &str) -> Vec<String> {
+    let normalized = server::url(text).map(|url| credentials_in(url.as_str())).unwrap_or_default();
+    [credentials_in(text), normalized].concat()
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ fn config(protocol: Protocol, address: SocketAddr) -> ClientConfig {
         user_agent: "otel-rs-test/1.2.3".to_owned(),
         tls: TlsFiles::default(),
         retryable_codes: None,
+        proxy: None,
     }
 }
 

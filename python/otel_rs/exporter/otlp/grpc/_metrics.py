@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from opentelemetry.metrics import MeterProvider
 
 from otel_rs.exporter.otlp._config import Headers
 from otel_rs.exporter.otlp._metrics import Aggregations, NativeMetricExporter, Temporalities
 from otel_rs.exporter.otlp.grpc._arguments import GrpcArguments
+from otel_rs.exporter.otlp.grpc._stock_names import GrpcMetricStockNames
 
 
-class OTLPMetricExporter(NativeMetricExporter):
+class OTLPMetricExporter(GrpcMetricStockNames, NativeMetricExporter):
     """Sends metrics by OTLP/gRPC. The arguments in common are those of ``otel_rs.exporter.otlp.grpc``.
 
     Args:
@@ -35,7 +39,7 @@ class OTLPMetricExporter(NativeMetricExporter):
         preferred_temporality: Temporalities | None = None,
         preferred_aggregation: Aggregations | None = None,
         max_export_batch_size: int | None = None,
-        channel_options: object = None,
+        channel_options: Iterable[Any] | None = None,
         retryable_error_codes: object = None,
         *,
         meter_provider: MeterProvider | None = None,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from opentelemetry.metrics import MeterProvider
 
 from otel_rs.exporter.otlp._config import Headers
 from otel_rs.exporter.otlp._spans import NativeSpanExporter
 from otel_rs.exporter.otlp.grpc._arguments import GrpcArguments
+from otel_rs.exporter.otlp.grpc._stock_names import GrpcStockNames
 
 
-class OTLPSpanExporter(NativeSpanExporter):
+class OTLPSpanExporter(GrpcStockNames, NativeSpanExporter):
     """Sends spans by OTLP/gRPC. The arguments in common are those of ``otel_rs.exporter.otlp.grpc``."""
 
     __module__ = "otel_rs.exporter.otlp.grpc"
@@ -22,7 +26,7 @@ class OTLPSpanExporter(NativeSpanExporter):
         headers: Headers | None = None,
         timeout: float | None = None,
         compression: object = None,
-        channel_options: object = None,
+        channel_options: Iterable[Any] | None = None,
         retryable_error_codes: object = None,
         *,
         meter_provider: MeterProvider | None = None,

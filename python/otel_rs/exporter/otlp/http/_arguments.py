@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from otel_rs.exporter.otlp import _config
-from otel_rs.exporter.otlp._config import ExporterConfig, FileArgument, Headers, Sources
+from otel_rs.exporter.otlp._config import BeyondNative, ExporterConfig, FileArgument, Headers, Prepared
+from otel_rs.exporter.otlp._credential_provider import beyond_native, load_credentials, provider_of
+from otel_rs.exporter.otlp.http._session import UnreadableError, read_session
 from otel_rs.settings.headers import given_headers, read_headers
 from otel_rs.settings.kinds import HttpHeaders, Number
 from otel_rs.settings.reading import Found, check_argument, choose, read
 from otel_rs.settings.table import (
     COMPRESSIONS,
+    HTTP_CREDENTIAL_PROVIDER,
     OTLP_ENDPOINT,
     OTLP_PROTOCOL,
     OTLP_TIMEOUT,
@@ -27,6 +31,20 @@ _REQUEST_SIZE = Number("a whole number of bytes; zero or less: any", unit="bytes
 # Upstream's.
 _DEFAULT_MAX_REQUEST_SIZE = 64 * 1024 * 1024
 
+# The exporter's, which take the place of a session's.
+_OWN_HEADERS = ("content-type", "user-agent")
+
+
+def _stock_headers(headers: Found) -> dict[str, str | None]:
+    """As `requests` takes them: it leaves out what is None, and sends the rest as Latin-1."""
+    return {name: None if value is None else value.decode("latin-1") for name, value in headers.value.items()}
+
+
+def _sources_in_session(own: ExporterConfig, config: ExporterConfig) -> dict[str, Found]:
+    names = ("headers", "certificate_file", "client_certificate_file", "client_key_file")
+    values = ((name, getattr(config, name)) for name in names if getattr(config, name) != getattr(own, name))
+    return {name: Found(value, "session") for name, value in values}
+
 
 @dataclass(frozen=True, kw_only=True)
 class HttpArguments:
@@ -40,9 +58,9 @@ class HttpArguments:
     session: object
     max_request_size: int | None
     protocol: str | None
+    transport: object
 
-    def config(self, signal: Signal, max_data_points: int | None) -> tuple[ExporterConfig, Sources]:
-        _config.warn_of_unsupported(session=self.session)
+    def prepare(self, signal: Signal, max_data_points: int | None) -> Prepared:
         sources = {
             "endpoint": self._url(signal),
             "headers": self._headers(signal),
@@ -53,7 +71,7 @@ class HttpArguments:
         max_request_size = check_argument(
             _REQUEST_SIZE, "max_request_size", self.max_request_size, _DEFAULT_MAX_REQUEST_SIZE
         )
-        config = ExporterConfig(
+        own = ExporterConfig(
             signal=signal,
             protocol=self._protocol(signal),
             endpoint=sources["endpoint"].value,
@@ -67,8 +85,72 @@ class HttpArguments:
             max_data_points=max_data_points,
             max_request_size=max(max_request_size, 0),
             retryable_codes=None,
+            proxy=None,
         )
-        return config, sources
+        provider = None if self.session or self.transport else provider_of(HTTP_CREDENTIAL_PROVIDER, signal)
+        headers = sources["headers"]
+        config, beyond = self._with_session(own, headers, provider)
+        sources |= _sources_in_session(own, config)
+        return Prepared(
+            config=config,
+            sources=sources,
+            known={"_endpoint": config.endpoint, "_max_request_size": max_request_size},
+            stock_arguments=lambda: self._stock_arguments(own, headers, max_request_size, provider),
+            beyond_native=beyond,
+        )
+
+    def _with_session(
+        self, own: ExporterConfig, headers: Found, provider: Found | None
+    ) -> tuple[ExporterConfig, BeyondNative | None]:
+        """The configuration with what the session adds, or what there is that the native client cannot use."""
+        if self.transport is not None:
+            return own, BeyondNative(f"the transport is of the class {type(self.transport).__qualname__}")
+        if provider is not None:
+            return own, beyond_native(provider)
+        if not self.session:
+            return own, None
+        try:
+            session = read_session(self.session, own.endpoint, {*_OWN_HEADERS, *headers.value})
+        except UnreadableError as error:
+            return own, BeyondNative(str(error))
+        certificate = own.client_certificate_file
+        config = own._replace(
+            headers=[*own.headers, *session.headers.items(), *session.credentials.items()],
+            certificate_file=own.certificate_file or session.certificate_file,
+            client_certificate_file=certificate or session.client_certificate_file,
+            client_key_file=own.client_key_file if certificate else session.client_key_file,
+            proxy=session.proxy,
+        )
+        return config, None
+
+    def _stock_arguments(
+        self, own: ExporterConfig, headers: Found, max_request_size: int, provider: Found | None
+    ) -> dict[str, Any]:
+        from opentelemetry.exporter.otlp.proto.http import Compression
+
+        # The stock exporter has no zstd.
+        compressions = {"none": Compression.NoCompression, "deflate": Compression.Deflate}
+        arguments: dict[str, Any] = {
+            "endpoint": own.endpoint,
+            "headers": _stock_headers(headers),
+            "timeout": own.timeout,
+            "compression": compressions.get(own.compression, Compression.Gzip),
+            "max_request_size": max_request_size,
+        }
+        if self.transport is not None:
+            return {**arguments, "_transport": self.transport}
+        session = self.session
+        if provider is not None:
+            import requests
+
+            session = load_credentials(provider, requests.Session)
+        return {
+            **arguments,
+            "certificate_file": own.certificate_file,
+            "client_key_file": own.client_key_file,
+            "client_certificate_file": own.client_certificate_file,
+            "session": session,
+        }
 
     def _url(self, signal: Signal) -> Found:
         """The argument or the signal's variable as it is; the general one with the signal's path behind it."""

@@ -9,9 +9,10 @@ from opentelemetry.metrics import MeterProvider
 from otel_rs.exporter.otlp._config import Headers
 from otel_rs.exporter.otlp._metrics import Aggregations, NativeMetricExporter, Temporalities
 from otel_rs.exporter.otlp.http._arguments import HttpArguments
+from otel_rs.exporter.otlp.http._stock_names import HttpMetricStockNames
 
 
-class OTLPMetricExporter(NativeMetricExporter):
+class OTLPMetricExporter(HttpMetricStockNames, NativeMetricExporter):
     """Sends metrics by OTLP/HTTP. The arguments in common are those of ``otel_rs.exporter.otlp.http``.
 
     Args:
@@ -43,6 +44,7 @@ class OTLPMetricExporter(NativeMetricExporter):
         max_request_size: int | None = None,
         meter_provider: MeterProvider | None = None,
         protocol: str | None = None,
+        _transport: object = None,
     ) -> None:
         super().__init__(
             HttpArguments(
@@ -56,6 +58,7 @@ class OTLPMetricExporter(NativeMetricExporter):
                 session=session,
                 max_request_size=max_request_size,
                 protocol=protocol,
+                transport=_transport,
             ),
             meter_provider,
             preferred_temporality=preferred_temporality,

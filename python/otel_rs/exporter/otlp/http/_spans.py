@@ -9,9 +9,10 @@ from opentelemetry.metrics import MeterProvider
 from otel_rs.exporter.otlp._config import Headers
 from otel_rs.exporter.otlp._spans import NativeSpanExporter
 from otel_rs.exporter.otlp.http._arguments import HttpArguments
+from otel_rs.exporter.otlp.http._stock_names import HttpStockNames
 
 
-class OTLPSpanExporter(NativeSpanExporter):
+class OTLPSpanExporter(HttpStockNames, NativeSpanExporter):
     """Sends spans by OTLP/HTTP. The arguments in common are those of ``otel_rs.exporter.otlp.http``."""
 
     __module__ = "otel_rs.exporter.otlp.http"
@@ -30,6 +31,7 @@ class OTLPSpanExporter(NativeSpanExporter):
         max_request_size: int | None = None,
         meter_provider: MeterProvider | None = None,
         protocol: str | None = None,
+        _transport: object = None,
     ) -> None:
         super().__init__(
             HttpArguments(
@@ -43,6 +45,7 @@ class OTLPSpanExporter(NativeSpanExporter):
                 session=session,
                 max_request_size=max_request_size,
                 protocol=protocol,
+                transport=_transport,
             ),
             meter_provider,
         )
