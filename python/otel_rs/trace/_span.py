@@ -65,7 +65,7 @@ class Span(WithReplaceableMethods, _native.Span, _stock.Span, metaclass=Lendable
         return SpanDict(self)
 
     @property
-    def _lock(self) -> threading.Lock:  # type: ignore[override]
+    def _lock(self) -> threading.Lock:
         """Code of the program may hold it to be alone among its own; native code does not take it."""
         lock: threading.Lock = own_dict(self).setdefault("_lock", threading.Lock())
         return lock
