@@ -1,6 +1,6 @@
 //! Resource and InstrumentationScope objects as encoded messages.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use otel_rs_core::otlp::{self, Resource, Scope, len_tag};
 use otel_rs_core::process::Shared;
@@ -81,27 +81,52 @@ impl ScopeCache {
 
     pub fn get(&self, resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResult<Arc<Scope>> {
         let is = |known: &&Known| known.resource.is(resource) && known.scope.is(scope);
-        let lock = || self.known.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(known) = lock().iter().find(is) {
+        if let Some(known) = self.lock().iter().find(is) {
             return Ok(Arc::clone(&known.encoded));
         }
         // Encoding runs Python code: not under the lock.
-        let same_resource = lock().iter().find(|known| known.resource.is(resource)).map(|k| k.encoded.resource.clone());
+        let same_resource =
+            self.lock().iter().find(|known| known.resource.is(resource)).map(|k| k.encoded.resource.clone());
         let encoded = match same_resource {
             Some(encoded) => scope_in(encoded, scope)?,
             None => scope_of(resource, scope)?,
         };
-        // Objects that say the same are one scope on the wire.
-        let same = |known: &&Known| *known.encoded == *encoded;
-        let encoded = lock().iter().find(same).map_or(encoded, |known| Arc::clone(&known.encoded));
+        let encoded = self.same(&encoded).unwrap_or(encoded);
+        Ok(self.keep(resource, scope, encoded))
+    }
+
+    /// Of objects that may have been changed since they were encoded as `before`.
+    pub fn encoded_anew(
+        &self,
+        resource: &Bound<'_, PyAny>,
+        scope: &Bound<'_, PyAny>,
+        before: &Arc<Scope>,
+    ) -> PyResult<Arc<Scope>> {
+        let encoded = scope_of(resource, scope)?;
+        if *encoded == **before {
+            return Ok(Arc::clone(before));
+        }
+        Ok(self.same(&encoded).unwrap_or_else(|| self.keep(resource, scope, encoded)))
+    }
+
+    /// Objects that say the same are one scope on the wire.
+    fn same(&self, encoded: &Scope) -> Option<Arc<Scope>> {
+        self.lock().iter().find(|known| *known.encoded == *encoded).map(|known| Arc::clone(&known.encoded))
+    }
+
+    fn keep(&self, resource: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>, encoded: Arc<Scope>) -> Arc<Scope> {
         let known =
             Known { resource: resource.clone().unbind(), scope: scope.clone().unbind(), encoded: Arc::clone(&encoded) };
         let _forgotten = {
-            let mut all = lock();
+            let mut all = self.lock();
             let forgotten = if all.len() >= Self::MAX { std::mem::take(&mut *all) } else { Vec::new() };
             all.push(known);
             forgotten
         };
-        Ok(encoded)
+        encoded
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.known.lock().unwrap_or_else(|e| e.into_inner())
     }
 }

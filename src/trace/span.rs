@@ -39,12 +39,14 @@ pub struct Span {
     /// Position in `Upstream::kinds`.
     pub kind: u8,
     pub start_time: u64,
-    pub record_exception: bool,
-    pub set_status_on_exception: bool,
+    pub record_exception: AtomicBool,
+    pub set_status_on_exception: AtomicBool,
     /// Called at the end, where the SDK's internal metrics are on.
     pub end_metrics: Option<Py<PyAny>>,
     /// Whether `SpanState::parts` has any.
     pub has_parts: AtomicBool,
+    /// Whether Python code got the resource or scope from this span, and may have changed what is in them.
+    pub origin_was_read: AtomicBool,
     pub state: Mutex<SpanState>,
 }
 

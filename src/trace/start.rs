@@ -147,10 +147,11 @@ fn new_recording_span<'py>(
         parent,
         kind: kind.unwrap_or_else(|| unknown_kind(py)) as u8,
         start_time: 0,
-        record_exception: start.record_exception,
-        set_status_on_exception: start.set_status_on_exception,
+        record_exception: AtomicBool::new(start.record_exception),
+        set_status_on_exception: AtomicBool::new(start.set_status_on_exception),
         end_metrics,
         has_parts: AtomicBool::new(false),
+        origin_was_read: AtomicBool::new(false),
         state: Mutex::new(state),
     };
     if let Some(links) = start.links

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
 from typing import Any
 
 from opentelemetry import trace as trace_api
@@ -18,6 +19,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from otel_rs import _native
 from otel_rs.trace import _stock
 from otel_rs.trace._methods import LendableMethods, WithReplaceableMethods
+from otel_rs.trace._span_dict import SpanDict, own_dict
 
 _logger = logging.getLogger(__name__)
 
@@ -57,6 +59,20 @@ class Span(WithReplaceableMethods, _native.Span, _stock.Span, metaclass=Lendable
 
     _trace_config = None
     _record_end_metrics = None
+
+    @property
+    def __dict__(self) -> SpanDict:  # type: ignore[override]
+        return SpanDict(self)
+
+    @property
+    def _lock(self) -> threading.Lock:
+        """Code of the program may hold it to be alone among its own; native code does not take it."""
+        lock: threading.Lock = own_dict(self).setdefault("_lock", threading.Lock())
+        return lock
+
+    @_lock.setter
+    def _lock(self, lock: threading.Lock) -> None:
+        own_dict(self)["_lock"] = lock
 
     @property
     def _limits(self) -> sdk.SpanLimits:

@@ -17,7 +17,7 @@ impl Span {
     fn set_plain_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> bool {
         let put = attributes::with_plain(key, value, self.limits().span_value_len, |put| {
             let mut state = self.lock();
-            (state.end_time.is_none() && state.parts.is_none()).then(|| put(&mut state.attributes))
+            (state.end_time.is_none() && state.held(Part::Attributes).is_none()).then(|| put(&mut state.attributes))
         });
         match put {
             Some(Some(put)) => {

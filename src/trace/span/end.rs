@@ -1,5 +1,7 @@
 //! The end of a span.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -120,8 +122,13 @@ impl Span {
         let work = || {
             if let Some(exception) = not_none(exception)
                 && !span.has_ended()
-                && let Err(error) =
-                    Self::record_escaping(slf, exception, span.record_exception, span.set_status_on_exception, true)
+                && let Err(error) = Self::record_escaping(
+                    slf,
+                    exception,
+                    span.record_exception.load(Ordering::Relaxed),
+                    span.set_status_on_exception.load(Ordering::Relaxed),
+                    true,
+                )
             {
                 exception::swallow(py, "An exception was not recorded", error);
             }

@@ -1,6 +1,7 @@
 //! The span as it goes to batch processors and exporters.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use otel_rs_core::otlp::{self, Scope};
 use pyo3::intern;
@@ -16,11 +17,25 @@ impl Span {
     pub fn is_sampled(&self, py: Python<'_>) -> PyResult<bool> {
         match self.part(py, Part::Context) {
             None => Ok(self.context.is_sampled()),
+            Some(context) if context.is_none(py) => Ok(false),
             Some(context) => {
                 let flags: u8 = context.getattr(py, intern!(py, "trace_flags"))?.extract(py)?;
                 Ok(flags & SAMPLED != 0)
             }
         }
+    }
+
+    /// Of the origin. Python code that read its objects may have changed what is in them.
+    fn scope(&self, py: Python<'_>) -> Arc<Scope> {
+        let as_started = &self.origin.scope;
+        if !self.origin_was_read.load(Ordering::Relaxed) {
+            return Arc::clone(as_started);
+        }
+        let (resource, scope) = (self.origin.resource(py), self.instrumentation_scope(py));
+        self.tracer.get().scopes().encoded_anew(resource.bind(py), scope.bind(py), as_started).unwrap_or_else(|error| {
+            exception::swallow(py, "The resource is exported as it was when the span started", error);
+            Arc::clone(as_started)
+        })
     }
 
     /// Appends the span to `out` as batch processors and exporters take it; returns its resource and scope.
@@ -60,6 +75,6 @@ impl Span {
         }
         span.frame(out);
         drop(state);
-        overrides.and_then(|overrides| overrides.scope).unwrap_or_else(|| Arc::clone(&self.origin.scope))
+        overrides.and_then(|overrides| overrides.scope).unwrap_or_else(|| self.scope(py))
     }
 }

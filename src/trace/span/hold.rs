@@ -68,6 +68,30 @@ impl Span {
         }
     }
 
+    /// Turns the status into upstream's `Status`, until the next is set.
+    pub fn hold_status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        outlast_exit();
+        let upstream = upstream(py)?;
+        loop {
+            if let Some(held) = self.part(py, Part::Status) {
+                return Ok(held.into_bound(py));
+            }
+            let (code, message) = {
+                let state = self.lock();
+                (state.status, state.status_message.as_ref().map(|message| message.clone_ref(py)))
+            };
+            let status = upstream.status.bind(py).call1((&upstream.status_codes[code as usize], &message))?;
+            let mut state = self.lock();
+            // Another thread may have set one meanwhile.
+            if state.status == code
+                && state.status_message.as_ref().map(|now| now.as_ptr()) == message.as_ref().map(|then| then.as_ptr())
+                && self.hold(&mut state, Part::Status, &status)
+            {
+                return Ok(status);
+            }
+        }
+    }
+
     /// Makes the object the part, unless another thread has been faster. The wire form is kept: a
     /// thread that is about to frame the span may have seen no part yet.
     fn hold(&self, state: &mut SpanState, part: Part, object: &Bound<'_, PyAny>) -> bool {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use otel_rs_core::otlp::{self, Messages, SPAN_ATTRIBUTES, Scope};
+use otel_rs_core::otlp::{self, Messages, SPAN_ATTRIBUTES, Scope, StatusCode};
 use pyo3::prelude::*;
 
 use crate::convert::attributes::PyAttributes;
 use crate::convert::fields;
 use crate::convert::stock_span::{self, Identifiers};
-use crate::py::exception;
 use crate::py::upstream::{Upstream, position, upstream};
+use crate::py::{exception, text};
 use crate::trace::span::Span;
 use crate::trace::span::part::{Part, Parts, dropped};
 
@@ -44,6 +44,7 @@ pub struct Overrides {
     attributes: Option<PyAttributes>,
     events: Option<Messages>,
     links: Option<Messages>,
+    status: Option<(StatusCode, String)>,
     pub scope: Option<Arc<Scope>>,
 }
 
@@ -78,6 +79,10 @@ impl Overrides {
             self.events = Some(stock_span::events(object, dropped(object))?);
         } else if is(Part::Links) {
             self.links = Some(stock_span::links(upstream, object, dropped(object))?);
+        } else if is(Part::Status) {
+            let (code, message) = stock_span::status(upstream, object)?;
+            let message = message.map(|message| text::utf8(&message).into_owned()).unwrap_or_default();
+            self.status = Some((code, message));
         } else if is(Part::Resource) || is(Part::InstrumentationScope) {
             let tracer = span.tracer.get();
             let resource = match parts.get(Part::Resource) {
@@ -88,7 +93,8 @@ impl Overrides {
                 Some(scope) => scope.clone_ref(py),
                 None => tracer.instrumentation_scope(py),
             };
-            self.scope = Some(tracer.scopes().get(resource.bind(py), scope.bind(py))?);
+            let as_started = &span.origin.scope;
+            self.scope = Some(tracer.scopes().encoded_anew(resource.bind(py), scope.bind(py), as_started)?);
         }
         Ok(())
     }
@@ -107,5 +113,8 @@ impl Overrides {
         span.attributes = self.attributes.as_ref().map_or(span.attributes, |attributes| &attributes.wire);
         span.events = self.events.as_ref().or(span.events);
         span.links = self.links.as_ref().or(span.links);
+        if let Some((code, message)) = &self.status {
+            (span.status, span.status_message) = (*code, message);
+        }
     }
 }

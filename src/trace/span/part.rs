@@ -15,6 +15,7 @@ pub enum Part {
     Attributes,
     Events,
     Links,
+    Status,
     Resource,
     InstrumentationScope,
     InstrumentationInfo,

@@ -1,9 +1,10 @@
 //! The names that upstream keeps to itself. Reading a container takes hold of it; setting one replaces it.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::prelude::*;
 
-use crate::convert::stock_span;
-use crate::py::upstream::upstream;
+use crate::trace::arguments::Flag;
 use crate::trace::span::Span;
 use crate::trace::span::part::Part;
 
@@ -35,15 +36,8 @@ impl Span {
     }
 
     #[setter(_status)]
-    fn put_status(&self, status: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (code, message) = stock_span::status(upstream(status.py())?, status)?;
-        let message = message.map(Bound::unbind);
-        let _replaced = {
-            let mut state = self.lock();
-            state.status = code;
-            std::mem::replace(&mut state.status_message, message)
-        };
-        Ok(())
+    fn put_status(&self, status: Py<PyAny>) {
+        self.put_part(Part::Status, status);
     }
 
     #[getter]
@@ -153,11 +147,21 @@ impl Span {
 
     #[getter]
     fn _record_exception(&self) -> bool {
-        self.record_exception
+        self.record_exception.load(Ordering::Relaxed)
+    }
+
+    #[setter(_record_exception)]
+    fn put_record_exception(&self, record: Flag) {
+        self.record_exception.store(record.0, Ordering::Relaxed);
     }
 
     #[getter]
     fn _set_status_on_exception(&self) -> bool {
-        self.set_status_on_exception
+        self.set_status_on_exception.load(Ordering::Relaxed)
+    }
+
+    #[setter(_set_status_on_exception)]
+    fn put_set_status_on_exception(&self, set: Flag) {
+        self.set_status_on_exception.store(set.0, Ordering::Relaxed);
     }
 }

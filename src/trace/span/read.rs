@@ -1,5 +1,7 @@
 //! The read side: `ReadableSpan`'s properties, made from the wire form when they are asked for.
 
+use std::sync::atomic::Ordering;
+
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMapping, PyMappingProxy, PyTuple};
@@ -80,15 +82,10 @@ impl Span {
         self.lock().end_time
     }
 
+    /// Whoever reads it may change it.
     #[getter]
     pub fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        outlast_exit();
-        let (code, message) = {
-            let state = self.lock();
-            (state.status, state.status_message.as_ref().map(|message| message.clone_ref(py)))
-        };
-        let upstream = upstream(py)?;
-        upstream.status.bind(py).call1((&upstream.status_codes[code as usize], message))
+        self.hold_status(py)
     }
 
     #[getter]
@@ -131,11 +128,13 @@ impl Span {
 
     #[getter]
     pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
+        self.origin_was_read.store(true, Ordering::Relaxed);
         self.part(py, Part::Resource).unwrap_or_else(|| self.origin.resource(py))
     }
 
     #[getter]
     pub fn instrumentation_scope(&self, py: Python<'_>) -> Py<PyAny> {
+        self.origin_was_read.store(true, Ordering::Relaxed);
         self.part(py, Part::InstrumentationScope).unwrap_or_else(|| self.tracer.get().instrumentation_scope(py))
     }
 }

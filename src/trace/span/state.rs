@@ -61,7 +61,8 @@ impl SpanState {
         if part == Part::Events { &mut self.events } else { &mut self.links }
     }
 
-    /// Whether the part is a Python object.
+    /// The part, where it is a Python object.
+    #[inline]
     pub fn held(&self, part: Part) -> Option<&Py<PyAny>> {
         self.parts.as_ref()?.get(part)
     }

@@ -5,29 +5,45 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::convert::stock_span;
 use crate::py::boundary::contained;
 use crate::py::upstream::{position, upstream};
 use crate::py::{exception, log, text};
 use crate::trace::arguments::not_none;
 use crate::trace::span::Span;
+use crate::trace::span::part::Part;
 
 impl Span {
     fn replace_status(&self, py: Python<'_>, status: StatusCode, message: Option<Py<PyString>>) {
-        let (ended, _replaced) = {
+        let (ended, _replaced, _held) = {
             let mut state = self.lock();
             if state.end_time.is_some() {
-                (true, message)
+                (true, message, None)
             } else if state.status == StatusCode::Ok {
                 // OK is final.
-                (false, message)
+                (false, message, None)
             } else {
                 state.status = status;
-                (false, std::mem::replace(&mut state.status_message, message))
+                let held = state.parts.as_mut().and_then(|parts| parts.0[Part::Status as usize].take());
+                (false, std::mem::replace(&mut state.status_message, message), held)
             }
         };
         if ended {
             log::warning(py, "Tried calling set_status on an ended span.");
         }
+    }
+
+    /// Takes over what Python code did to the status that it got, or put in place.
+    fn read_held_status(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(held) = self.part(py, Part::Status) else { return Ok(()) };
+        let (status, message) = stock_span::status(upstream(py)?, held.bind(py))?;
+        let message = message.map(Bound::unbind);
+        let _replaced = {
+            let mut state = self.lock();
+            state.status = status;
+            std::mem::replace(&mut state.status_message, message)
+        };
+        Ok(())
     }
 
     fn set_status_code(
@@ -62,6 +78,9 @@ impl Span {
         if self.has_ended() {
             log::warning(py, "Tried calling set_status on an ended span.");
             return Ok(());
+        }
+        if let Err(error) = self.read_held_status(py) {
+            exception::swallow(py, "The span's status was replaced", error);
         }
         let upstream = upstream(py)?;
         // UNSET is ignored, and so is what is neither.
