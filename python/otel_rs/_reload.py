@@ -1,0 +1,41 @@
+"""``importlib.reload`` leaves the modules of this package as they are.
+
+A module that ran again would make its classes again: what the program holds would be of other classes than what it
+makes from then on, and what `install` put into upstream's modules would be of neither.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+class _ReloadFinder(MetaPathFinder):
+    """Finds modules of this package that are loaded already, for a loader that does not run them."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        # Only a reload has a target.
+        if target is None or target.__spec__ is None or fullname.partition(".")[0] != __package__:
+            return None
+        spec = copy.copy(target.__spec__)
+        spec.loader = _LoadedBefore(target.__spec__)
+        return spec
+
+
+class _LoadedBefore(Loader):
+    def __init__(self, spec: ModuleSpec) -> None:
+        self._spec = spec
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
+        module.__loader__ = self._spec.loader
+
+
+def keep_modules() -> None:
+    sys.meta_path.insert(0, _ReloadFinder())
