@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import wrapt
 from opentelemetry import trace as api
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import sampling
@@ -259,6 +260,20 @@ def test_a_wrapper_that_borrows_from_the_sdks_tracer_starts_spans_by_its_own_met
         assert isinstance(current, trace.Span)
     wrapper.start_as_current_span("function")(lambda: None)()
     assert wrapper.started == ["block", "function"]
+
+
+def test_a_proxy_gets_what_it_wraps_through_its_class() -> None:
+    """As openinference's tracer, which the package of arize-phoenix makes."""
+    memory = InMemorySpanExporter()
+    provider = otel_rs.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(otel_rs.SimpleSpanProcessor(memory))
+    proxy = wrapt.ObjectProxy(provider.get_tracer("library"))
+    with proxy.__class__.start_span(proxy, "span", attributes={"a": 1}) as started:
+        of_span = wrapt.ObjectProxy(started)
+        assert of_span.__class__.name.__get__(of_span) == "span"
+        of_span.__class__.set_attribute(of_span, "b", 2)
+    (exported,) = memory.get_finished_spans()
+    assert dict(exported.attributes) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("thing", [object(), None, 1, api.INVALID_SPAN])

@@ -67,11 +67,17 @@ class LendableMethods(ReplaceableMethods):
 
 @cache
 def _lent(native: MethodDescriptorType | GetSetDescriptorType, upstream: Any) -> Any:
+    native_class = native.__objclass__
+
+    def chosen(thing: Any) -> Any:
+        # Not `isinstance`: a proxy says that it is of the class of what it wraps.
+        return native if issubclass(type(thing), native_class) else upstream
+
     if isinstance(native, GetSetDescriptorType):
-        return property(lambda thing: (native if isinstance(thing, native.__objclass__) else upstream).__get__(thing))
+        return property(lambda thing: chosen(thing).__get__(thing))
 
     @wraps(upstream)
     def method(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        return (native if isinstance(self, native.__objclass__) else upstream)(self, *arguments, **keywords)
+        return chosen(self)(self, *arguments, **keywords)
 
     return method

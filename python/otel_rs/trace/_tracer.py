@@ -8,7 +8,7 @@ from opentelemetry import metrics as metrics_api
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
-from opentelemetry.sdk.trace._tracer_metrics import create_tracer_metrics
+from opentelemetry.sdk.trace._tracer_metrics import NoOpTracerMetrics, create_tracer_metrics
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
@@ -19,6 +19,8 @@ from otel_rs.settings.table import INTERNAL_METRICS
 from otel_rs.trace import _stock
 from otel_rs.trace._methods import LendableMethods, WithReplaceableMethods
 from otel_rs.trace._processors import native_processors
+
+_NO_METRICS = NoOpTracerMetrics()
 
 
 class Tracer(WithReplaceableMethods, _native.Tracer, _stock.Tracer, metaclass=LendableMethods):
@@ -63,6 +65,8 @@ class Tracer(WithReplaceableMethods, _native.Tracer, _stock.Tracer, metaclass=Le
         tracer._span_processor = span_processor
         tracer._span_limits = span_limits
         tracer._tracer_config = config
+        # For upstream's `start_span`, which runs with a proxy of this tracer.
+        tracer._tracer_metrics = metrics or _NO_METRICS
         return tracer
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
