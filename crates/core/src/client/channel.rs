@@ -7,7 +7,7 @@
 //! a request that never left from one that was lost on the way.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -82,6 +82,8 @@ struct Link {
     /// That a call may take: HTTP/2's one connection, or HTTP/1.1's idle ones, the last used last.
     connections: Vec<Known>,
     pass_over_until: Option<Instant>,
+    /// A task is there that closes connections that nobody uses.
+    is_watched: bool,
 }
 
 struct Known {
@@ -241,8 +243,11 @@ impl Channel {
         let known = Known { number, connection, tls_generation, ration, last_used: Instant::now() };
         let mut link = server.link();
         link.pass_over_until = None;
-        if !server.is_closed() {
-            link.connections.extend(known.shared());
+        if !server.is_closed()
+            && let Some(shared) = known.shared()
+        {
+            link.connections.push(shared);
+            server.watch(&mut link);
         }
         Ok(Lease { server: Arc::clone(server), known, answer: None })
     }
@@ -266,24 +271,46 @@ impl Server {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sees to it that connections close that are unused for long, though nobody may ask for one again: an exporter that
+    /// the program has forgotten is kept by its provider's function for the exit.
+    fn watch(self: &Arc<Self>, link: &mut Link) {
+        if !std::mem::replace(&mut link.is_watched, true) {
+            tokio::spawn(close_unused(Arc::downgrade(self)));
+        }
+    }
+
     /// A connection there is, if one is fit for use. Those that are not are dropped; calls that are under way keep
     /// HTTP/2's alive until they are done.
     fn lease(self: &Arc<Self>, tls_generation: u64) -> Option<Lease> {
         let mut link = self.link();
-        let now = Instant::now();
-        link.connections.retain(|known| {
-            known.connection.is_ready()
-                && known.tls_generation >= tls_generation
-                && now.duration_since(known.last_used) < IDLE_LIMIT
-        });
+        link.connections
+            .retain(|known| known.connection.is_ready() && known.tls_generation >= tls_generation && known.is_fresh());
         let mut known = link.connections.pop()?;
-        known.last_used = now;
+        known.last_used = Instant::now();
         link.connections.extend(known.shared());
         Some(Lease { server: Arc::clone(self), known, answer: None })
     }
 }
 
+/// Ends with the server's last connection.
+async fn close_unused(server: Weak<Server>) {
+    loop {
+        tokio::time::sleep(IDLE_LIMIT).await;
+        let Some(server) = server.upgrade() else { return };
+        let mut link = server.link();
+        link.connections.retain(Known::is_fresh);
+        if link.connections.is_empty() {
+            link.is_watched = false;
+            return;
+        }
+    }
+}
+
 impl Known {
+    fn is_fresh(&self) -> bool {
+        self.last_used.elapsed() < IDLE_LIMIT
+    }
+
     /// The same for another call, if the connection carries several.
     fn shared(&self) -> Option<Known> {
         Some(Known { connection: self.connection.shared()?, ration: Arc::clone(&self.ration), ..*self })
@@ -334,6 +361,7 @@ impl Lease {
             && link.connections.len() < MAX_IDLE
         {
             link.connections.push(Known { last_used: Instant::now(), ..known });
+            server.watch(&mut link);
         }
     }
 }
@@ -412,6 +440,29 @@ mod tests {
         third.keep();
         let Some(()) = age(&server) else { return };
         assert_ne!(lease(&channel).await.known.number, number);
+    }
+
+    #[tokio::test]
+    async fn a_connection_closes_that_nobody_has_used_for_long() {
+        for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let channel = channel(protocol, &listener);
+            let lease = lease(&channel).await;
+            tokio::task::yield_now().await;
+            lease.keep();
+            let (mut peer, _) = listener.accept().await.unwrap();
+            let server = Arc::clone(&channel.lock_servers().known[0]);
+            tokio::time::pause();
+            tokio::time::advance(IDLE_LIMIT / 2).await;
+            assert_eq!(server.link().connections.len(), 1);
+            tokio::time::advance(IDLE_LIMIT).await;
+            tokio::time::resume();
+            // HTTP/2 has begun to talk before.
+            let mut talk = tokio::io::sink();
+            let end = tokio::time::timeout(Duration::from_secs(20), tokio::io::copy(&mut peer, &mut talk));
+            end.await.expect("the connection ends in time").unwrap();
+            assert!(server.link().connections.is_empty());
+        }
     }
 
     #[tokio::test]
