@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 import grpc
@@ -51,6 +52,7 @@ AS_STOCK: list[tuple[str, str, Any, Any]] = [
 OURS: list[tuple[str, str, Any, Any]] = [
     ("http", "tenant", 5, "5"),
     ("http", "tenant", 1.5, "1.5"),
+    ("http", "tenant", HTTPStatus.OK, "200"),
     ("http", "tenant", bytearray(b"abc"), "abc"),
     ("http", "tenant", "\u20ac", "\u20ac".encode().decode("latin-1")),
     ("grpc", "tenant", 5, "5"),

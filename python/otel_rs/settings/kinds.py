@@ -225,7 +225,8 @@ class Headers(Kind):
         if isinstance(value, (bytes, bytearray)):
             return bytes(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = str(value)
+            # Members of enums have texts of their own.
+            value = str(int(value) if isinstance(value, int) else float(value))
         if isinstance(value, str):
             return self._text(value)
         raise NotAcceptedError

@@ -9,7 +9,8 @@ the general one. The exporters have these arguments in common:
     insecure: No TLS. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]INSECURE``, else by the endpoint's scheme.
     credentials: ``otel_rs.exporter.otlp.TlsCredentials``, in place of grpcio's, which are ignored with a log line.
         Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]CERTIFICATE``, ``_CLIENT_KEY`` and ``_CLIENT_CERTIFICATE``.
-    headers: Sent with every request, in place of ``OTEL_EXPORTER_OTLP_[SIGNAL_]HEADERS``, which is the default.
+    headers: Sent with every request, in place of ``OTEL_EXPORTER_OTLP_[SIGNAL_]HEADERS``, which is the default. Values
+        are texts, bytes, numbers, or None for an empty one; any bytes if the name ends with ``-bin``.
     timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]TIMEOUT``, 10.
     compression: ``Compression.Gzip`` or ``Zstd``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]COMPRESSION``, none.
     channel_options: Ignored with a log line: there is no grpcio here.

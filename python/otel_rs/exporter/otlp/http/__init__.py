@@ -11,7 +11,8 @@ the general one. The exporters have these arguments in common:
     client_key_file: PEM, the key of the client's certificate. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_KEY``.
     client_certificate_file: PEM, the client's certificate and its chain. Default:
         ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_CERTIFICATE``.
-    headers: Sent with every request, over those of ``OTEL_EXPORTER_OTLP_[SIGNAL_]HEADERS``.
+    headers: Sent with every request, over those of ``OTEL_EXPORTER_OTLP_[SIGNAL_]HEADERS``. Values are texts, bytes or
+        numbers; None leaves the header out.
     timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]TIMEOUT``, 10.
     compression: ``Compression.Gzip``, ``Deflate`` or ``Zstd``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]COMPRESSION``,
         none.
