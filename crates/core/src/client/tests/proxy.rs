@@ -74,6 +74,9 @@ async fn a_proxy_may_itself_be_reached_over_tls() {
         config.tls.ca_file = Some(std::env::var_os("TEST_CA").unwrap().into());
         assert_eq!(export_once(&config).await, delivered());
         config.endpoint = config.endpoint.replace("http://", "https://");
+        assert_eq!(export_once(&config).await, delivered());
+        let mut config = child_config(Protocol::Grpc);
+        config.tls.ca_file = Some(std::env::var_os("TEST_CA").unwrap().into());
         return assert_eq!(export_once(&config).await, delivered());
     }
     bounded(async {
@@ -86,6 +89,8 @@ async fn a_proxy_may_itself_be_reached_over_tls() {
         let (_keep_too, proxys) = identity("localhost");
         let plain = Proxy::start(server.address(), 200).await;
         let tunnel = Proxy::start(relay::tls(server.address(), servers).await, 200).await;
+        let grpc = Willing::start(Protocol::Grpc).await;
+        let grpc_tunnel = Proxy::start(grpc.address(), 200).await;
         let address = async |proxy: &Proxy| {
             let tls = relay::tls(proxy.address, proxys.clone()).await;
             format!("https://user:pa55word@localhost:{}", tls.port())
@@ -93,13 +98,15 @@ async fn a_proxy_may_itself_be_reached_over_tls() {
         let variables = [
             ("http_proxy", address(&plain).await),
             ("https_proxy", address(&tunnel).await),
+            ("grpc_proxy", address(&grpc_tunnel).await),
             ("no_proxy", String::new()),
             ("TEST_CA", ca),
         ];
         in_a_process_with(TEST, &variables).await;
-        assert_eq!(server.count(), 2);
+        assert_eq!((server.count(), grpc.count()), (2, 1));
         assert!(plain.heads()[0].starts_with("POST http://collector.invalid:4318/v1/traces HTTP/1.1\r\n"));
         assert!(tunnel.heads()[0].starts_with("CONNECT collector.invalid:4318 HTTP/1.1\r\n"));
+        assert!(grpc_tunnel.heads()[0].starts_with("CONNECT collector.invalid:4317 HTTP/1.1\r\n"));
     })
     .await;
 }
