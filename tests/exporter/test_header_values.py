@@ -183,6 +183,21 @@ def test_none_takes_the_variables_header_away_over_http(
         assert headers["other"] == "x"
 
 
+def test_grpc_sends_all_values_of_a_name(grpc_receiver: GrpcReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    received = []
+    take = grpc_receiver._export
+    monkeypatch.setattr(
+        grpc_receiver,
+        "_export",
+        lambda path, body, context: (received.append(list(context.invocation_metadata())), take(path, body, context))[
+            1
+        ],
+    )
+    for kind in KINDS["grpc"]:
+        arriving(kind, grpc_receiver, headers=(("tenant", "a"), ("other", "x"), ("tenant", "b")))
+    assert [[value for name, value in metadata if name == "tenant"] for metadata in received] == [["a", "b"]] * 2
+
+
 def test_a_server_that_quotes_binary_metadata_does_not_bring_it_into_the_log(
     grpc_receiver: GrpcReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:

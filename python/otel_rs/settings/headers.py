@@ -8,12 +8,12 @@ from otel_rs.settings.kinds import Headers, NotAcceptedError
 from otel_rs.settings.reading import Found, arguments_raise, read, report_bad
 from otel_rs.settings.table import OTLP_HEADERS, Signal
 
-SentHeaders = dict[str, bytes | None]
+SentHeaders = list[tuple[str, bytes | None]]
 """Names in lower case, with values as they are sent; None is for one that is left out."""
 
 
 def read_headers(kind: Headers, signal: Signal) -> Found:
-    """The variables' headers, without those that cannot be sent."""
+    """The variables' headers by their names, without those that cannot be sent."""
     found = read(OTLP_HEADERS, signal, kind=kind)
     if found.value is None:
         return found._replace(value={})
@@ -27,7 +27,7 @@ def given_headers(kind: Headers, argument: Any) -> SentHeaders:
     if isinstance(argument, str):
         headers, malformed = kind.parse(argument)
         _report("argument headers", argument, malformed)
-        return headers
+        return list(headers.items())
     try:
         pairs = [(name, value) for name, value in (argument.items() if hasattr(argument, "items") else argument)]
     except (TypeError, ValueError):
@@ -35,18 +35,19 @@ def given_headers(kind: Headers, argument: Any) -> SentHeaders:
         if arguments_raise():
             raise ValueError(f"headers cannot be read; accepted: {accepted}") from None
         report_bad("argument headers", "", None, f" cannot be read; accepted: {accepted}", "It counts as not given.")
-        return {}
+        return []
     return _given_pairs(kind, pairs)
 
 
 def _given_pairs(kind: Headers, pairs: list[tuple[Any, Any]]) -> SentHeaders:
-    headers: SentHeaders = {}
+    headers: SentHeaders = []
     malformed = []
     for position, (name, value) in enumerate(pairs, 1):
         try:
             name = _name(name)
             # If arguments raise, the native part refuses what must not be sent.
-            headers[name] = kind.encoded(name, value) if arguments_raise() else kind.sent(name, value)
+            sent = kind.encoded(name, value) if arguments_raise() else kind.sent(name, value)
+            headers.append((name, sent))
         except NotAcceptedError:
             if arguments_raise():
                 problem = f"header {position} cannot be sent"

@@ -73,7 +73,8 @@ pub struct ClientConfig {
     /// of a link has its zone behind `%` or `%25`.
     pub endpoint: String,
     /// Sent with every request. They override the client's own, the user agent included, but not what describes the
-    /// connection or the message's framing. Of two with one name the last wins. The values are secrets.
+    /// connection or the message's framing. Of two with one name the last wins over HTTP; gRPC sends both. The values
+    /// are secrets.
     pub headers: Vec<(String, Vec<u8>)>,
     /// For one export, all its attempts and the waits between them included.
     pub timeout: Duration,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use tonic::metadata::MetadataMap;
 
-use super::config::ClientConfig;
+use super::config::{ClientConfig, Protocol};
 use super::config_error::{ConfigError, Setting};
 
 const BINARY_SUFFIX: &str = "-bin";
@@ -22,6 +22,7 @@ pub(super) fn request_headers(
 ) -> Result<HeaderMap, ConfigError> {
     let mut headers = own;
     headers.insert(USER_AGENT, value(Setting::UserAgent, "user-agent", config.user_agent.as_bytes())?);
+    let mut given = HeaderMap::new();
     for (name, bytes) in &config.headers {
         let header_name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| ConfigError {
             setting: Setting::Headers,
@@ -32,10 +33,17 @@ pub(super) fn request_headers(
         let mut header_value = value(Setting::Headers, name, bytes)?;
         // Keeps the value out of Debug output and of HPACK's compression table.
         header_value.set_sensitive(true);
-        if !FRAMING.contains(&header_name.as_str()) && !reserved(&header_name) {
-            headers.insert(header_name, header_value);
+        if FRAMING.contains(&header_name.as_str()) || reserved(&header_name) {
+            continue;
+        }
+        if config.protocol == Protocol::Grpc {
+            given.append(header_name, header_value);
+        } else {
+            given.insert(header_name, header_value);
         }
     }
+    // Takes the place of what has the same name.
+    headers.extend(given);
     Ok(headers)
 }
 

@@ -146,8 +146,8 @@ def endpoint(argument: str | None, signal: Signal, default: str) -> Found:
     return Found(text, found.source, found.text or text)
 
 
-def sent_headers(found: Found) -> list[tuple[str, bytes]]:
-    return [(name, value) for name, value in found.value.items() if value is not None]
+def sent_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes]]:
+    return [(name, value) for name, value in headers if value is not None]
 
 
 def certificate(argument: FileArgument, signal: Signal) -> Found:

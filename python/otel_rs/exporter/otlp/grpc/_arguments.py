@@ -78,10 +78,7 @@ class GrpcArguments:
         files = self.credentials if isinstance(self.credentials, TlsCredentials) else TlsCredentials()
         sources = {
             "endpoint": self._url(signal),
-            # An argument takes the place of the whole variable, unlike over HTTP: upstream's exporters differ in this.
-            "headers": Found(given_headers(_HEADERS, self.headers), "headers")
-            if self.headers
-            else read_headers(_HEADERS, signal),
+            "headers": self._headers(signal),
             "certificate_file": _config.certificate(files.certificate_file, signal),
             "client_key_file": _config.client_key(files.client_key_file, signal),
             "client_certificate_file": _config.client_certificate(files.client_certificate_file, signal),
@@ -90,7 +87,7 @@ class GrpcArguments:
             signal=signal,
             protocol="grpc",
             endpoint=sources["endpoint"].value,
-            headers=_config.sent_headers(sources["headers"]),
+            headers=_config.sent_headers(sources["headers"].value),
             # Zero stands for none given, as upstream.
             timeout=choose(OTLP_TIMEOUT, "timeout", self.timeout or None, signal).value,
             compression=_config.compression(self.compression, signal, _COMPRESSIONS),
@@ -164,6 +161,14 @@ class GrpcArguments:
             return self.credentials
         files = (config.certificate_file, config.client_key_file, config.client_certificate_file)
         return ssl_channel_credentials(*(None if file is None else Path(file).read_bytes() for file in files))
+
+    def _headers(self, signal: Signal) -> Found:
+        """An argument takes the place of the whole variable, unlike over HTTP: upstream's exporters differ in this.
+        It may have several of one name."""
+        if self.headers:
+            return Found(given_headers(_HEADERS, self.headers), "headers")
+        found = read_headers(_HEADERS, signal)
+        return found._replace(value=list(found.value.items()))
 
     def _url(self, signal: Signal) -> Found:
         """A socket (``unix:``, ``unix-abstract:``) as it is, else ``http://`` or ``https://`` and the authority. The

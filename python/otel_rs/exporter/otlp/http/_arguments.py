@@ -75,7 +75,7 @@ class HttpArguments:
             signal=signal,
             protocol=self._protocol(signal),
             endpoint=sources["endpoint"].value,
-            headers=_config.sent_headers(sources["headers"]),
+            headers=_config.sent_headers(sources["headers"].value.items()),
             timeout=choose(OTLP_TIMEOUT, "timeout", self.timeout, signal).value,
             compression=_config.compression(self.compression, signal, COMPRESSIONS),
             user_agent=_config.USER_AGENT,
@@ -164,7 +164,7 @@ class HttpArguments:
         found = read_headers(_HEADERS, signal)
         if not self.headers:
             return found
-        return Found({**found.value, **given_headers(_HEADERS, self.headers)}, "headers")
+        return Found({**found.value, **dict(given_headers(_HEADERS, self.headers))}, "headers")
 
     def _protocol(self, signal: Signal) -> str:
         if self.protocol is not None:
