@@ -31,7 +31,7 @@ PYTHON_SOURCE = ROOT / "python"
 SDK = "opentelemetry-sdk"
 EXPORTERS = ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-exporter-otlp-proto-http")
 ENCODERS = "opentelemetry-exporter-otlp-proto-common"
-PACKAGES = (SDK, *EXPORTERS, ENCODERS)
+CONFIGURATION = "opentelemetry-configuration"
 TEST_UTILS = "opentelemetry-test-utils"
 # Other packages that the tests import, in the versions of the development set.
 TEST_TOOLS = (
@@ -73,8 +73,9 @@ def prepare(version: str) -> Environment:
     print(f"preparing opentelemetry-sdk {version} in {environment.folder.relative_to(ROOT)}", flush=True)
     shutil.rmtree(environment.folder, ignore_errors=True)
     environment.folder.mkdir(parents=True)
-    for package in PACKAGES:
-        _unpack(source_distribution(f"{package}=={version}"), environment.source(package))
+    for requirement in _packages(version):
+        package, _, _ = requirement.partition("==")
+        _unpack(source_distribution(requirement), environment.source(package))
     _make_virtual_environment(environment)
     stamp.write_text(made_of)
     return environment
@@ -94,7 +95,15 @@ def _make_virtual_environment(environment: Environment) -> None:
 
 
 def _requirements(version: str) -> list[str]:
-    return [*(f"{package}=={version}" for package in PACKAGES), *TEST_TOOLS]
+    return [*_packages(version), *TEST_TOOLS]
+
+
+def _packages(version: str) -> list[str]:
+    """Those whose tests are run. The configuration's versions are those of packages that are not stable: the first with
+    1.0 of the SDK was 0.21b0."""
+    _, minor, patch = version.split(".")
+    stable = [f"{package}=={version}" for package in (SDK, *EXPORTERS, ENCODERS)]
+    return [*stable, f"{CONFIGURATION}==0.{int(minor) + 21}b{patch}"]
 
 
 def _constraints() -> list[str]:

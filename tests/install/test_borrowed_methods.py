@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 import wrapt
 from opentelemetry import trace as api
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import sampling
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -289,3 +293,49 @@ def test_an_object_that_has_nothing_of_a_span_gets_what_upstream_gives_it(name: 
             return repr(error)
 
     assert outcome(trace.Span) == outcome(sdk.Span)
+
+
+# --- Exporters -------------------------------------------------------------------------------------------------------
+
+
+def spans() -> Any:
+    return [span()]
+
+
+def metrics() -> Any:
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    meters.get_meter("meter").create_counter("counter").add(1)
+    return reader.get_metrics_data()
+
+
+def logs() -> Any:
+    memory = InMemoryLogRecordExporter()
+    loggers = LoggerProvider(shutdown_on_exit=False)
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(memory))
+    loggers.get_logger("logger").emit(body="logged")
+    return memory.get_finished_logs()
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "signal", "data"),
+    [
+        ("trace_exporter", "OTLPSpanExporter", "traces", spans),
+        ("metric_exporter", "OTLPMetricExporter", "metrics", metrics),
+        ("_log_exporter", "OTLPLogExporter", "logs", logs),
+    ],
+)
+def test_the_methods_of_an_exporter_are_borrowed(module: str, name: str, signal: str, data: Any, receiver: Any) -> None:
+    upstream = getattr(import_module(f"opentelemetry.exporter.otlp.proto.{receiver.protocol}.{module}"), name)
+    native = getattr(import_module(f"otel_rs.exporter.otlp.{receiver.protocol}"), name)
+    seen = []
+    for lender in (upstream, native):
+        exporter = borrower(lender, upstream, upstream(receiver.endpoint_of(signal)))
+        before = len(receiver.requests)
+        results = [exporter.export(data()).name, exporter.force_flush()]
+        if signal == "metrics":
+            exporter.set_meter_provider(None)
+        exporter.shutdown()
+        results.append(exporter.export(data()).name)
+        seen.append([results, len(receiver.requests) - before])
+    assert seen[0] == seen[1] == [["SUCCESS", True, "FAILURE"], 1]

@@ -20,7 +20,11 @@ NATIVE = {
     f"{TRACE}.export": ("BatchSpanProcessor", "SimpleSpanProcessor"),
     "opentelemetry.sdk._configuration": ("TracerProvider", "BatchSpanProcessor"),
     "opentelemetry.exporter.otlp.proto.grpc.trace_exporter": ("OTLPSpanExporter",),
+    "opentelemetry.exporter.otlp.proto.grpc.metric_exporter": ("OTLPMetricExporter",),
+    "opentelemetry.exporter.otlp.proto.grpc._log_exporter": ("OTLPLogExporter",),
     "opentelemetry.exporter.otlp.proto.http.trace_exporter": ("OTLPSpanExporter",),
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter": ("OTLPMetricExporter",),
+    "opentelemetry.exporter.otlp.proto.http._log_exporter": ("OTLPLogExporter",),
 }
 
 

@@ -10,6 +10,7 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
 from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+from otel_rs.exporter.otlp._stock import stock_class_for
 
 # Where failed exports of logs are reported, by the native part too. Records of this logger are not exported: each would
 # make the next one.
@@ -30,6 +31,9 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
 
         Records of the logger ``otel_rs.export.logs``, which tell of log exports that failed, are left out.
         """
+        if not isinstance(self, NativeLogExporter):  # borrowed by another class
+            of_stock: LogRecordExportResult = stock_class_for(self, "logs").export(self, batch)
+            return of_stock
         if self._stock_exports():
             result: LogRecordExportResult = self._export_by_stock(batch, len(batch))
             return result
@@ -41,6 +45,9 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         """Takes no more records; an export under way goes on, but is not tried again."""
+        if not isinstance(self, NativeLogExporter):  # borrowed by another class
+            stock_class_for(self, "logs").shutdown(self)
+            return
         self._shut_down()
 
     def force_flush(self, timeout_millis: int = 10_000) -> bool:

@@ -27,6 +27,7 @@ from opentelemetry.sdk.metrics.view import (
 
 from otel_rs.exporter.otlp._config import max_data_points
 from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+from otel_rs.exporter.otlp._stock import stock_class_for
 from otel_rs.settings import read
 from otel_rs.settings.table import METRICS_HISTOGRAMS, METRICS_TEMPORALITY
 
@@ -70,6 +71,11 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
 
         ``timeout_millis`` has no effect, as upstream: the exporter's own timeout counts, for each request.
         """
+        if not isinstance(self, NativeMetricExporter):  # borrowed by another class
+            of_stock: MetricExportResult = stock_class_for(self, "metrics").export(
+                self, metrics_data, timeout_millis, **kwargs
+            )
+            return of_stock
         if self._stock_exports():
             result: MetricExportResult = self._export_by_stock(metrics_data, _data_points_of(metrics_data))
             return result
@@ -79,6 +85,9 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Takes no more metrics; an export under way goes on, but is not tried again."""
+        if not isinstance(self, NativeMetricExporter):  # borrowed by another class
+            stock_class_for(self, "metrics").shutdown(self)
+            return
         self._shut_down()
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
@@ -87,6 +96,9 @@ class NativeMetricExporter(NativeExporter, MetricExporter):
 
     def set_meter_provider(self, meter_provider: MeterProvider) -> None:
         """The exporter's own metrics go there from now on, as by the argument ``meter_provider``."""
+        if not isinstance(self, NativeMetricExporter):  # borrowed by another class
+            stock_class_for(self, "metrics").set_meter_provider(self, meter_provider)
+            return
         self._meter_provider = meter_provider
         if self._twin.stock is not None:
             self._twin.stock.set_meter_provider(meter_provider)

@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_rs import _native
 from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+from otel_rs.exporter.otlp._stock import stock_class_for
 from otel_rs.exporter.otlp._twin import Follower
 
 
@@ -23,6 +24,9 @@ class NativeSpanExporter(NativeExporter, SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Sends the spans and waits for the outcome, retries included, with the GIL released."""
+        if not isinstance(self, NativeSpanExporter):  # borrowed by another class
+            of_stock: SpanExportResult = stock_class_for(self, "traces").export(self, spans)
+            return of_stock
         if self._stock_exports():
             result: SpanExportResult = self._export_by_stock(spans, len(spans))
             return result
@@ -32,6 +36,9 @@ class NativeSpanExporter(NativeExporter, SpanExporter):
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         """Takes no more spans; an export under way goes on, but is not tried again."""
+        if not isinstance(self, NativeSpanExporter):  # borrowed by another class
+            stock_class_for(self, "traces").shutdown(self)
+            return
         self._shut_down()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:

@@ -51,3 +51,11 @@ def stock_class(package: str, signal: Signal) -> type[Any]:
         if found.__module__ == module_name:
             return found
     raise StockMissingError(f"the stock {class_name} cannot be imported: install {distribution(package)}")
+
+
+def stock_class_for(borrower: object, signal: Signal) -> type[Any]:
+    """The stock class whose methods can use an object of another class that has borrowed ours: the one that it is like.
+
+    The stock gRPC exporters alone have a channel. Raises StockMissingError.
+    """
+    return stock_class("grpc" if hasattr(borrower, "_channel") else "http", signal)
