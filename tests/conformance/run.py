@@ -56,7 +56,7 @@ SUITES = (
         HERE / "excluded_grpc_exporter.txt",
         # The tests create spans of upstream's class, which the exporter accepts, too.
         least_native_spans=0,
-        most_excluded=1 / 2,
+        most_excluded=3 / 5,
         plugins=("native_mixin_exporter",),
     ),
     Suite(

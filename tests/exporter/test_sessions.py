@@ -6,6 +6,8 @@ The requests are compared with the stock exporter's.
 from __future__ import annotations
 
 import base64
+import copy
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -146,6 +148,50 @@ def test_a_netrc_file_counts_as_with_the_stock_exporter(
     assert "authorization" in expected[1]
     assert seen(ours, "traces", READABLE["plain"]) == expected
     assert seen(ours, "traces", READABLE["no environment"]) == seen(stock, "traces", READABLE["no environment"])
+
+
+CHANGES: dict[str, Callable[[requests.Session], Any]] = {
+    "a header": lambda session: session.headers.update({"authorization": "Bearer new"}),
+    "a header by its key": lambda session: session.headers.__setitem__("authorization", "Bearer new"),
+    "other headers": lambda session: setattr(
+        session, "headers", requests.structures.CaseInsensitiveDict({"authorization": "Bearer new"})
+    ),
+    "auth": lambda session: setattr(session, "auth", ("name", "new")),
+    "an adapter": lambda session: session.mount("http://127.0.0.1", HTTPAdapter()),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_session_that_is_changed_later_counts(what: str, make: Any, http_receiver: HttpReceiver, log: Any) -> None:
+    authorizations = []
+    for kind in (stock, ours):
+        session = requests.Session()
+        session.headers["authorization"] = "Bearer old"
+        exporter = make(kind, http_receiver, "traces", session)
+        assert exporter.export(item("traces")).name == "SUCCESS"
+        log()
+        CHANGES[what](session)
+        assert exporter.export(item("traces")).name == "SUCCESS"
+        authorizations.append([request.headers.get("authorization") for request in http_receiver.requests[-2:]])
+    assert authorizations[0] == authorizations[1]
+    assert len([line for line in log() if "the session was changed" in line]) == 1
+
+
+def test_a_session_that_was_read_stays_native_and_can_be_copied(make: Any, http_receiver: HttpReceiver) -> None:
+    session = requests.Session()
+    session.headers["authorization"] = "Bearer old"
+    exporter, other = (make(ours, http_receiver, "traces", session) for _ in range(2))
+    session.headers.update({"Authorization": "Bearer old"})
+    session.verify = True
+    for copied in (pickle.loads(pickle.dumps(session)), copy.copy(session)):
+        assert type(copied) is requests.Session
+        assert copied.headers == session.headers
+    assert [each.export(item("traces")).name for each in (exporter, other)] == ["SUCCESS"] * 2
+    assert exporter.counts()["bytes"] == other.counts()["bytes"] > 0, "sent natively"
+    session.proxies["http"] = "http://127.0.0.1:1"
+    for each in (exporter, other):
+        assert each._shutdown is False
+        assert each._twin.in_charge
 
 
 # --- TLS -------------------------------------------------------------------------------------------------------------

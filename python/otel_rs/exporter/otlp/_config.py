@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -92,6 +93,8 @@ class Prepared(NamedTuple):
     stock_arguments: Callable[[], dict[str, Any]]
     """For the constructor of the stock exporter: all that its signals have in common."""
     beyond_native: BeyondNative | None
+    watch: Callable[[weakref.WeakMethod[Callable[[], None]]], None] | None = None
+    """Has a method called when an argument that was read has changed since."""
 
 
 def make_native(config: ExporterConfig, sources: Sources) -> _native.OtlpExporter:

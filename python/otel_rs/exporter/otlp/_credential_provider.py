@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from opentelemetry.util._importlib_metadata import entry_points
-
 from otel_rs.exporter.otlp._config import BeyondNative
 from otel_rs.settings.reading import Found, read
 from otel_rs.settings.table import Setting, Signal
@@ -27,6 +25,9 @@ def beyond_native(provider: Found) -> BeyondNative:
 
 def load_credentials(provider: Found, expected: type[Any]) -> Any:
     """What the provider makes. Raises LookupError and TypeError, and what the provider raises."""
+    # Slow to import, and needed by few.
+    from opentelemetry.util._importlib_metadata import entry_points
+
     names = {entry_point.name: entry_point for entry_point in entry_points(group=_GROUP)}
     if provider.value not in names:
         raise LookupError(f"no entry point of the group {_GROUP} has the name {provider.value!r}")

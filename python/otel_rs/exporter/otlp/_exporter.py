@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opentelemetry.metrics import MeterProvider
@@ -58,6 +59,8 @@ class NativeExporter:
         self._measure(meter_provider)
         if beyond is not None and self._twin.stock is not None:
             self._let_stock_export(logging.WARNING, beyond.why)
+        elif prepared.watch is not None:
+            prepared.watch(weakref.WeakMethod(self._argument_changed))
 
     # --- The stock exporter, for what the native one cannot do -------------------------------------------------------
 
@@ -111,6 +114,19 @@ class NativeExporter:
             package = distribution(self._package)
             _logger.log(level, "%s of %s: %s sends from now on: %s.", type(self).__name__, self._signal, package, why)
             self._twin.take_over()
+
+    def _argument_changed(self) -> None:
+        """Only the stock exporter looks at it for every request."""
+        if self._twin.in_charge:
+            return
+        try:
+            self._stock()
+        except Exception as error:
+            problem = str(error) if isinstance(error, StockMissingError) else f"it raised {type(error).__name__}"
+            message = f": only the stock exporter can use a session that was changed, and {problem}"
+            report_bad("argument session", message, None, message, "It counts as it was when the exporter was made.")
+        else:
+            self._let_stock_export(logging.INFO, "the session was changed")
 
     def _stock_exports(self) -> bool:
         if not self._twin.in_charge and has_overridden_name(type(self)):

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 class TlsCredentials:
     """The files that a connection with TLS uses; ``credentials`` of the gRPC exporters.
 
-    grpcio's ``ssl_channel_credentials`` does not tell what it was made of, so that it cannot be taken over. What is not
-    given here is by the variables, as without credentials.
+    grpcio's ``ssl_channel_credentials`` does not tell what it was made of, so that only the stock exporter can use it.
+    With this class the native one sends. What is not given here is by the variables, as without credentials.
 
     Args:
         certificate_file: PEM, the certificates to trust in place of the system's. Default:

@@ -16,13 +16,19 @@ the general one. The exporters have these arguments in common:
     timeout: Seconds for one export, retries included. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]TIMEOUT``, 10.
     compression: ``Compression.Gzip``, ``Deflate`` or ``Zstd``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]COMPRESSION``,
         none.
-    session: Ignored with a log line: there is no requests here.
+    session: A ``requests.Session``. Its headers, proxies, certificates, and ``auth`` of a name and a password are
+        honoured natively, below the exporter's own; with whatever else it does the stock exporter sends.
     max_request_size: Bytes of the longest request, before compression; longer ones are dropped by ``export``, and sent
         in parts by a native ``BatchSpanProcessor``. Zero or less: any length. Default: 64 MiB.
     meter_provider: For the exporter's own metrics, where ``OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED`` is true. Default:
         the global one.
     protocol: ``http/protobuf`` or ``http/json``. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]PROTOCOL`` if it is one of
         them, else ``http/protobuf``.
+
+The stock exporter, of ``opentelemetry-exporter-otlp-proto-http``, sends with a session that the native one cannot
+read or that was changed, and with that of ``OTEL_PYTHON_EXPORTER_OTLP_HTTP_[SIGNAL_]CREDENTIAL_PROVIDER``. One line
+says so. Where that package is not installed, such an argument raises ValueError, and with such a variable nothing is
+sent. It also answers for its private attributes, and sends once one of them was handed out or set.
 
 Arguments that cannot be used raise ValueError. Variables that cannot be used cost themselves and one error line; see
 ``otel_rs.settings``.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakMethod
 
 from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._config import BeyondNative, ExporterConfig, FileArgument, Headers, Prepared
@@ -55,7 +57,7 @@ class HttpArguments:
     headers: Headers | None
     timeout: float | None
     compression: object
-    session: object
+    session: Any
     max_request_size: int | None
     protocol: str | None
     transport: object
@@ -97,6 +99,7 @@ class HttpArguments:
             known={"_endpoint": config.endpoint, "_max_request_size": max_request_size},
             stock_arguments=lambda: self._stock_arguments(own, headers, max_request_size, provider),
             beyond_native=beyond,
+            watch=self._watch if self.session and beyond is None else None,
         )
 
     def _with_session(
@@ -151,6 +154,12 @@ class HttpArguments:
             "client_certificate_file": own.client_certificate_file,
             "session": session,
         }
+
+    def _watch(self, changed: WeakMethod[Callable[[], None]]) -> None:
+        # It imports requests, as whoever made the session has.
+        from otel_rs.exporter.otlp.http._watched_session import watch
+
+        watch(self.session, changed)
 
     def _url(self, signal: Signal) -> Found:
         """The argument or the signal's variable as it is; the general one with the signal's path behind it."""

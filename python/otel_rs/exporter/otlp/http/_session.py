@@ -53,7 +53,8 @@ class SessionSettings(NamedTuple):
 def read_session(session: Any, url: str, own_headers: Collection[str]) -> SessionSettings:
     """What the session adds to requests to ``url`` that have ``own_headers``. Raises UnreadableError."""
     requests = sys.modules.get("requests")
-    if requests is None or type(session) is not requests.Session:
+    watched = sys.modules.get("otel_rs.exporter.otlp.http._watched_session")
+    if requests is None or type(session) not in (requests.Session, watched and watched.WatchedSession):
         cls = type(session)
         raise UnreadableError(f"the session is of the class {cls.__module__}.{cls.__qualname__}")
     if vars(session).keys() - set(session.__attrs__):
