@@ -11,9 +11,9 @@ import grpc
 import pytest
 
 from ..support.authority import Authority
-from ..support.exporters import SIGNALS, item, ours, stock
 from ..support.program import run
 from ..support.receiver import GrpcReceiver, ServerTls, started
+from .exporters import SIGNALS, item, ours, stock
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 

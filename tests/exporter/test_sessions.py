@@ -20,9 +20,9 @@ from requests.adapters import HTTPAdapter, Retry
 from requests.auth import AuthBase, HTTPBasicAuth, HTTPDigestAuth
 
 from ..support.authority import Authority
-from ..support.exporters import item, ours, stock
 from ..support.program import run
 from ..support.receiver import HttpReceiver, ServerTls, started
+from .exporters import item, ours, stock
 
 # What differs between two HTTP clients, and says nothing of the session.
 OF_THE_CLIENT = {"accept", "accept-encoding", "connection", "host", "user-agent", "content-length"}

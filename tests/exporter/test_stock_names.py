@@ -16,9 +16,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from otel_rs import BatchSpanProcessor, SimpleSpanProcessor, TracerProvider
 
-from ..support.exporters import PROTOCOLS, SIGNALS, item, ours, stock
 from ..support.program import run
 from ..support.receiver import Receiver, wait_until
+from .exporters import PROTOCOLS, SIGNALS, item, ours, stock
 
 NOBODY = "http://127.0.0.1:1"
 

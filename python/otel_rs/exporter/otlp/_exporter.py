@@ -36,6 +36,7 @@ class NativeExporter:
     """
 
     _signal: Signal
+    _stock_names: ClassVar[frozenset[str]]
     _package: ClassVar[str]
     """The stock exporter's: ``grpc`` or ``http``."""
     _shutdown_logger: logging.Logger = _logger

@@ -7,7 +7,7 @@ are those of the release that the development set pins; a test compares them wit
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from otel_rs import _native
 from otel_rs.exporter.otlp._stock import StockMissingError
@@ -17,6 +17,7 @@ from otel_rs.exporter.otlp._twin import Twin
 class Twinned(Protocol):
     """An exporter of ours."""
 
+    _stock_names: ClassVar[frozenset[str]]
     _twin: Twin
     _native: _native.OtlpExporter
 
@@ -115,10 +116,24 @@ def _stock_of(exporter: Twinned, name: str) -> Any:
         raise AttributeError(f"{name} is an attribute of the stock exporter, which raised {kind}") from error
 
 
+_Class = TypeVar("_Class", bound=type)
+
+
+def stock_names(cls: _Class) -> _Class:
+    """For a class that consists of stock names: lists them, with those of its bases."""
+    names = (name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, StockName))
+    cls._stock_names = frozenset(names)  # type: ignore[attr-defined]
+    return cls
+
+
 def has_overridden_name(cls: type[Twinned]) -> bool:
     """Whether a subclass or a patch has put something into the place of a stock name, which an export has to use."""
-    names = {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, StockName)}
-    return any(not isinstance(_static(cls, name), StockName) for name in names)
+    for base in cls.__mro__:
+        if "_stock_names" in vars(base):
+            return False
+        if not cls._stock_names.isdisjoint(vars(base)):
+            return True
+    return False
 
 
 def _static(cls: type, name: str) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from otel_rs.exporter.otlp._stock_names import ShutdownName, StockMethod, StockName
+from otel_rs.exporter.otlp._stock_names import ShutdownName, StockMethod, StockName, stock_names
 
 
+@stock_names
 class GrpcStockNames:
     """Those of all signals."""
 
@@ -36,6 +37,7 @@ class GrpcStockNames:
     _translate_data = StockMethod()
 
 
+@stock_names
 class GrpcMetricStockNames(GrpcStockNames):
     _common_configuration = StockMethod()
     _get_aggregation = StockMethod()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from otel_rs.exporter.otlp._stock_names import ShutdownName, StockMethod, StockName
+from otel_rs.exporter.otlp._stock_names import ShutdownName, StockMethod, StockName, stock_names
 
 
+@stock_names
 class HttpStockNames:
     """Those of all signals."""
 
@@ -18,6 +19,7 @@ class HttpStockNames:
     _shutdown = ShutdownName()
 
 
+@stock_names
 class HttpMetricStockNames(HttpStockNames):
     _export_batch = StockMethod()
     _max_export_batch_size = StockName()

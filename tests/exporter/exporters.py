@@ -7,8 +7,8 @@ from typing import Any
 
 from otel_rs import TracerProvider
 
-from ..exporter.test_otlp_logs import record
-from ..exporter.test_otlp_metrics import data, gauge, number_point
+from .test_otlp_logs import record
+from .test_otlp_metrics import data, gauge, number_point
 
 PROTOCOLS = ("http", "grpc")
 STOCK_MODULES = {"traces": "trace_exporter", "metrics": "metric_exporter", "logs": "_log_exporter"}
