@@ -25,7 +25,8 @@ from .support.receiver import GrpcReceiver, HttpReceiver, Receiver, started
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.startswith("OTEL_"):
+        # The others name certificates to trust.
+        if name.startswith(("OTEL_", "GRPC_DEFAULT_", "REQUESTS_CA_", "CURL_CA_", "SSL_CERT_")):
             monkeypatch.delenv(name)
     settings.forget_reports()
     for name in ("NO_PROXY", "no_proxy"):

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use otel_rs_core::client::{self, ClientConfig, Compression, GrpcCodes, Protocol, Signal, TlsFiles};
+use otel_rs_core::client::{self, ClientConfig, Compression, GrpcCodes, Protocol, Signal, TlsFiles, TrustedFile};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -17,7 +17,8 @@ pub struct ExporterConfig {
     timeout: f64,
     compression: String,
     user_agent: String,
-    certificate_file: Option<PathBuf>,
+    /// Path and source of each file or folder with certificates to trust.
+    certificate_files: Vec<(PathBuf, String)>,
     client_key_file: Option<PathBuf>,
     client_certificate_file: Option<PathBuf>,
     /// Of one request of metrics.
@@ -39,6 +40,8 @@ impl ExporterConfig {
             let unknown = || PyValueError::new_err(format!("retryable_codes is {codes:?}; accepted: gRPC's, 0 to 16"));
             GrpcCodes::new(codes).ok_or_else(unknown)
         });
+        let trusted = self.certificate_files.iter().cloned();
+        let trusted = trusted.map(|(path, source)| TrustedFile { path, source });
         Ok(ClientConfig {
             signal: named("signal", &self.signal, [Signal::Traces, Signal::Metrics, Signal::Logs], Signal::to_string)?,
             protocol: named(
@@ -53,7 +56,7 @@ impl ExporterConfig {
             compression: named("compression", &self.compression, compressions, Compression::to_string)?,
             user_agent: self.user_agent.clone(),
             tls: TlsFiles {
-                ca_file: self.certificate_file.clone(),
+                trusted: trusted.collect(),
                 client_key_file: self.client_key_file.clone(),
                 client_certificate_file: self.client_certificate_file.clone(),
             },

@@ -184,6 +184,10 @@ class File(Kind):
     unquoted = True
 
 
+class CertificatesToTrust(File):
+    accepted = "the path of a PEM file or of a folder of such files"
+
+
 # RFC 9110: a name is a token; a value has no control characters. Not compiled before there is a header: that is slow.
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEADER_VALUE = rb"[\t\x20-\x7e\x80-\xff]*"

@@ -35,7 +35,7 @@ class Found(NamedTuple):
 
     @property
     def from_variable(self) -> bool:
-        return self.source.startswith("OTEL_")
+        return self.source.isupper()
 
 
 def tolerate_arguments(tolerate: bool) -> None:

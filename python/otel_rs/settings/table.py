@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from otel_rs.settings.grpc_codes import GrpcCodes
-from otel_rs.settings.kinds import YEAR_SECONDS, Boolean, Choice, File, Headers, Kind, Number, Url
+from otel_rs.settings.kinds import YEAR_SECONDS, Boolean, CertificatesToTrust, Choice, File, Headers, Kind, Number, Url
 
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
@@ -330,10 +330,43 @@ OTLP_COMPRESSION = Setting(
 )
 OTLP_CERTIFICATE = Setting(
     "OTEL_EXPORTER_OTLP_CERTIFICATE",
-    File(),
-    "The certificates to trust.",
-    default_in_words="the system's",
+    CertificatesToTrust(),
+    "The certificates to trust. Of a folder: the files that `openssl rehash` has named, or all if there are none.",
+    default_in_words="those of the variables below, or the system's",
     of_signals=True,
+)
+SSL_CERT_DIR = Setting(
+    "SSL_CERT_DIR",
+    Kind("paths of folders, with colons between them (semicolons on Windows)", unquoted=True),
+    "Folders of certificates to trust, together with `SSL_CERT_FILE`'s.",
+    default_in_words="none",
+)
+SSL_CERT_FILE = Setting(
+    "SSL_CERT_FILE",
+    File(),
+    "The certificates to trust in place of the system's, as OpenSSL reads them.",
+    default_in_words="the system's",
+)
+CURL_CA_BUNDLE = Setting(
+    "CURL_CA_BUNDLE",
+    CertificatesToTrust(),
+    "OTLP/HTTP: the same.",
+    default_in_words="the system's",
+    general=SSL_CERT_FILE,
+)
+REQUESTS_CA_BUNDLE = Setting(
+    "REQUESTS_CA_BUNDLE",
+    CertificatesToTrust(),
+    "OTLP/HTTP: the certificates to trust where `OTEL_EXPORTER_OTLP_CERTIFICATE` names none.",
+    default_in_words="the system's",
+    general=CURL_CA_BUNDLE,
+)
+GRPC_DEFAULT_SSL_ROOTS_FILE_PATH = Setting(
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    CertificatesToTrust(),
+    "OTLP/gRPC: the certificates to trust where `OTEL_EXPORTER_OTLP_CERTIFICATE` names none.",
+    default_in_words="the system's",
+    general=SSL_CERT_FILE,
 )
 OTLP_CLIENT_KEY = Setting(
     "OTEL_EXPORTER_OTLP_CLIENT_KEY", File(), "The key of the client's certificate.", of_signals=True
@@ -421,6 +454,11 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         OTLP_CERTIFICATE,
         OTLP_CLIENT_KEY,
         OTLP_CLIENT_CERTIFICATE,
+        GRPC_DEFAULT_SSL_ROOTS_FILE_PATH,
+        REQUESTS_CA_BUNDLE,
+        CURL_CA_BUNDLE,
+        SSL_CERT_FILE,
+        SSL_CERT_DIR,
         GRPC_RETRYABLE_CODES,
         GRPC_CREDENTIAL_PROVIDER,
         HTTP_CREDENTIAL_PROVIDER,

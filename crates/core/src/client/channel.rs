@@ -128,6 +128,11 @@ impl Channel {
         self.dialer.tls_problem()
     }
 
+    /// The certificate that the client shows, in words, if it has one.
+    pub fn tls_identity(&self) -> Option<Arc<str>> {
+        self.dialer.tls_identity()
+    }
+
     /// A connection to the first server that can be reached before `deadline`.
     pub async fn lease(&self, deadline: &Deadline) -> Result<Lease, Failure> {
         let lease = deadline.limit(self.lease_from_any(deadline)).await;

@@ -92,12 +92,20 @@ pub struct ClientConfig {
 /// on use what they hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificates to trust, in place of the system's.
-    pub ca_file: Option<PathBuf>,
+    /// The certificates to trust, in place of the system's. None: the system's.
+    pub trusted: Vec<TrustedFile>,
     /// The client's certificate, its own first and then its issuers'.
     pub client_certificate_file: Option<PathBuf>,
     /// The private key of that certificate. None: it is in the same file.
     pub client_key_file: Option<PathBuf>,
+}
+
+/// A file of certificates to trust, or a folder of such files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedFile {
+    pub path: PathBuf,
+    /// The variable or argument that names it, for messages.
+    pub source: String,
 }
 
 impl fmt::Debug for ClientConfig {

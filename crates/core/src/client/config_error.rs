@@ -1,6 +1,7 @@
 //! Why no request could be sent with a configuration.
 
 use std::fmt;
+use std::path::Path;
 
 /// The setting of a configuration that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,17 @@ pub struct ConfigError {
     pub value: Option<String>,
     pub problem: String,
     pub accepted: &'static str,
+}
+
+impl ConfigError {
+    pub(super) fn of_file(
+        setting: Setting,
+        path: &Path,
+        problem: impl Into<String>,
+        accepted: &'static str,
+    ) -> ConfigError {
+        ConfigError { setting, value: Some(path.display().to_string()), problem: problem.into(), accepted }
+    }
 }
 
 impl fmt::Display for ConfigError {

@@ -142,6 +142,10 @@ impl Dialer {
         self.all_tls().find_map(|NamedTls(tls, _)| tls.problem())
     }
 
+    pub fn tls_identity(&self) -> Option<Arc<str>> {
+        self.tls.as_ref()?.0.current().identity
+    }
+
     fn all_tls(&self) -> impl Iterator<Item = &NamedTls> {
         self.proxy_tls.iter().chain(&self.tls)
     }
@@ -150,7 +154,7 @@ impl Dialer {
         let (mut stream, ration) = self.open(address).await.map_err(|error| cannot_connect(&error))?;
         let mut tls_generation = 0;
         if let Some(tls) = &self.proxy_tls {
-            let (secured, settings) = tls.connect(stream).await.map_err(|error| cannot_connect(&error))?;
+            let (secured, settings) = tls.connect(stream, "cannot connect to the proxy").await?;
             stream = secured;
             tls_generation += settings;
         }
@@ -160,7 +164,7 @@ impl Dialer {
         }
         stream = Box::new(ReadFirst::new(stream));
         if let Some(tls) = &self.tls {
-            let (secured, settings) = tls.connect(stream).await.map_err(|error| cannot_connect(&error))?;
+            let (secured, settings) = tls.connect(stream, CANNOT_CONNECT).await?;
             stream = secured;
             tls_generation += settings;
         }
@@ -190,12 +194,20 @@ impl NamedTls {
         }
     }
 
-    /// A stream that is secure, and the generation of the settings.
-    async fn connect(&self, stream: Box<dyn Stream>) -> io::Result<(Box<dyn Stream>, u64)> {
+    /// A stream that is secure, and the generation of the settings. `what` says what has failed otherwise.
+    async fn connect(&self, stream: Box<dyn Stream>, what: &str) -> Result<(Box<dyn Stream>, u64), Failure> {
         let NamedTls(tls, name) = self;
         let settings = tls.current();
-        let stream = TlsConnector::from(settings.config).connect(name.clone(), stream).await?;
-        Ok((Box::new(stream), settings.generation))
+        let handshake = TlsConnector::from(settings.config).connect(name.clone(), stream);
+        // On the heap, for it is large, and this future is part of many.
+        match Box::pin(tls::noted(handshake)).await {
+            (Ok(stream), _) => Ok((Box::new(stream), settings.generation)),
+            (Err(_), Some(refusal)) => {
+                let what = format!("{what}: {}", refusal.what);
+                Err(Failure::new(what, refusal.whose, Retry::Backoff).of(Cause::Connection))
+            }
+            (Err(error), None) => Err(Failure::transport(what, &error, Retry::Backoff)),
+        }
     }
 }
 
@@ -230,8 +242,10 @@ fn rationed(stream: impl Stream + 'static) -> (Box<dyn Stream>, Arc<Ration>) {
     (Box::new(stream), ration)
 }
 
+const CANNOT_CONNECT: &str = "cannot connect";
+
 fn cannot_connect(error: &(dyn Error + 'static)) -> Failure {
-    Failure::transport("cannot connect", error, Retry::Backoff)
+    Failure::transport(CANNOT_CONNECT, error, Retry::Backoff)
 }
 
 /// How long sent bytes may go unacknowledged before the connection counts as lost. Half an export's time, so that the

@@ -6,6 +6,7 @@ use std::io;
 use super::cause::Cause;
 use super::ration::Exceeded;
 use super::retry::Retry;
+use super::tls;
 
 pub(super) struct Failure {
     /// Our words: what happened, with the code if there is one.
@@ -19,6 +20,8 @@ pub(super) struct Failure {
     pub timed_out: bool,
     /// The server would take a smaller request.
     pub too_large: bool,
+    /// The server has refused the client's certificate.
+    pub about_identity: bool,
 }
 
 impl Failure {
@@ -30,6 +33,7 @@ impl Failure {
             cause: Cause::Other,
             timed_out: false,
             too_large: false,
+            about_identity: false,
         }
     }
 
@@ -39,7 +43,12 @@ impl Failure {
             error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
         };
         let cause = if sources(error).any(timed_out) { Cause::Timeout } else { Cause::Connection };
-        Failure::new(what, root_cause(error).to_string(), retry).of(cause)
+        let detail = root_cause(error).to_string();
+        match tls::about_the_client(&detail) {
+            Some(words) => Failure { about_identity: true, ..Failure::new(format!("{what}: {words}"), detail, retry) },
+            None => Failure::new(what, detail, retry),
+        }
+        .of(cause)
     }
 
     pub fn timed_out() -> Failure {

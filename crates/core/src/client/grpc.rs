@@ -86,9 +86,8 @@ impl GrpcTransport {
         self.channel.close();
     }
 
-    /// Why TLS files that have changed are not in use, if so.
-    pub fn tls_problem(&self) -> Option<String> {
-        self.channel.tls_problem()
+    pub fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// `request` as a length-prefixed message.

@@ -81,9 +81,8 @@ impl HttpTransport {
         self.channel.close();
     }
 
-    /// Why TLS files that have changed are not in use, if so.
-    pub fn tls_problem(&self) -> Option<String> {
-        self.channel.tls_problem()
+    pub fn channel(&self) -> &Channel {
+        &self.channel
     }
 
     /// The body: `request`, which is protobuf, in the protocol's format and compressed.

@@ -40,7 +40,7 @@ mod tests;
 
 pub use cause::{Cause, Status};
 pub use compression::Compression;
-pub use config::{ClientConfig, Protocol, Signal, TlsFiles};
+pub use config::{ClientConfig, Protocol, Signal, TlsFiles, TrustedFile};
 pub use config_error::ConfigError;
 pub use grpc_codes::GrpcCodes;
 pub use otlp_client::Client;

@@ -150,11 +150,16 @@ impl Client {
         if attempts > 1 {
             reason.push_str(&format!(" (after {attempts} attempts)"));
         }
-        let stale = match &self.transport {
-            Transport::Grpc(transport) => transport.tls_problem(),
-            Transport::Http(transport) => transport.tls_problem(),
+        let channel = match &self.transport {
+            Transport::Grpc(transport) => transport.channel(),
+            Transport::Http(transport) => transport.channel(),
         };
-        if let Some(problem) = stale {
+        if failure.about_identity
+            && let Some(identity) = channel.tls_identity()
+        {
+            reason.push_str(&format!("; it is in {identity}"));
+        }
+        if let Some(problem) = channel.tls_problem() {
             reason.push_str(&format!("; the TLS files have changed but cannot be used as they are: {problem}"));
         }
         reason

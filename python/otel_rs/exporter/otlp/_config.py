@@ -21,6 +21,8 @@ from otel_rs.settings.table import (
     OTLP_CLIENT_KEY,
     OTLP_COMPRESSION,
     OTLP_ENDPOINT,
+    SSL_CERT_DIR,
+    SSL_CERT_FILE,
     Setting,
     Signal,
 )
@@ -56,7 +58,8 @@ class ExporterConfig(NamedTuple):
     """Seconds."""
     compression: str
     user_agent: str
-    certificate_file: str | None
+    certificate_files: list[tuple[str, str]]
+    """Path and source of each file or folder with certificates to trust; none: the system's."""
     client_key_file: str | None
     client_certificate_file: str | None
     max_data_points: int | None
@@ -153,8 +156,25 @@ def sent_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str,
     return [(name, value) for name, value in headers if value is not None]
 
 
-def certificate(argument: FileArgument, signal: Signal) -> Found:
-    return _file(OTLP_CERTIFICATE, "certificate_file", argument, signal)
+def certificates(argument: FileArgument, signal: Signal, bundle: Setting) -> Found:
+    """Path and source of each file or folder with certificates to trust. ``bundle`` is the variable of the library that
+    upstream's exporter uses."""
+    found = _file(OTLP_CERTIFICATE, "certificate_file", argument, signal)
+    if not found.source:
+        found = read(bundle)
+    files = [(found.value, found.source)] if found.source else []
+    if found.source in ("", SSL_CERT_FILE.variable):
+        folders = read(SSL_CERT_DIR)
+        found = found if found.source else folders
+        paths = folders.text.split(os.pathsep)
+        files += [(path, folders.source) for path in paths if path]
+    return Found(files, found.source, found.text)
+
+
+def exporters_own(certificates: Found) -> str | None:
+    """The file that the argument or our own variable names, as the stock exporter takes it: it reads the others."""
+    is_own = certificates.is_argument or certificates.source.startswith("OTEL_")
+    return certificates.value[0][0] if is_own else None
 
 
 def client_key(argument: FileArgument, signal: Signal) -> Found:

@@ -8,7 +8,7 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 use rustls::RootCertStore;
-use rustls::crypto::ring;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -30,6 +30,14 @@ fn params(names: &[&str]) -> CertificateParams {
 
 impl Authority {
     pub fn new() -> Authority {
+        Authority::with_key(KeyPair::generate().unwrap())
+    }
+
+    pub fn of_p521() -> Authority {
+        Authority::with_key(KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap())
+    }
+
+    fn with_key(key: KeyPair) -> Authority {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let mut params = params(&[]);
         // A certificate's issuer is first looked for by its name.
@@ -37,15 +45,16 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        Authority(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
     pub fn pem(&self) -> String {
         self.0.pem()
     }
 
+    /// With a key of the authority's own kind.
     fn sign(&self, params: CertificateParams) -> Identity {
-        let key = KeyPair::generate().unwrap();
+        let key = KeyPair::generate_for(self.0.key().algorithm()).unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
     }
@@ -53,6 +62,13 @@ impl Authority {
     pub fn server(&self, names: &[&str]) -> Identity {
         let mut params = params(names);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(params)
+    }
+
+    /// An intermediate one, which is a server all the same.
+    pub fn authority(&self, names: &[&str]) -> Identity {
+        let mut params = params(names);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         self.sign(params)
     }
 
@@ -67,6 +83,12 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         self.sign(params)
     }
+}
+
+/// Self-signed, and made beforehand: to find the primes takes a minute.
+pub fn rsa_8192() -> Identity {
+    let both = include_str!("keys/rsa_8192.pem");
+    Identity { certificate: both.to_owned(), key: both.to_owned() }
 }
 
 fn expire(params: &mut CertificateParams) {
@@ -93,7 +115,15 @@ impl Identity {
 
     /// A server with this identity; with `clients`, one that wants theirs signed by that authority.
     pub fn server_config(&self, clients: Option<&Authority>) -> Arc<rustls::ServerConfig> {
-        let provider = Arc::new(ring::default_provider());
+        self.config(clients.map(|authority| authority.pem()).as_deref())
+    }
+
+    pub fn server_config_for(&self, clients: &str) -> Arc<rustls::ServerConfig> {
+        self.config(Some(clients))
+    }
+
+    fn config(&self, clients: Option<&str>) -> Arc<rustls::ServerConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .unwrap();
@@ -101,7 +131,7 @@ impl Identity {
             None => builder.with_no_client_auth(),
             Some(authority) => {
                 let mut roots = RootCertStore::empty();
-                roots.add(authority.0.der().clone()).unwrap();
+                roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
                 builder.with_client_cert_verifier(verifier)
             }

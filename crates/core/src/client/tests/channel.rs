@@ -97,7 +97,7 @@ async fn an_address_that_hangs_leaves_time_for_the_others() {
             let secured = relay::tls(server.address(), identity.clone()).await;
             let mut config = named(protocol, "silent.test", &[hanging.address, secured]);
             config.endpoint = config.endpoint.replace("http://", "https://");
-            config.tls.ca_file = Some(ca.clone());
+            config.tls.trusted = vec![trusted(&ca)];
             config.timeout = Duration::from_secs(2);
             assert_eq!(export_once(&config).await, delivered());
             assert_eq!(server.count(), 1);

@@ -138,7 +138,7 @@ async fn endless_tls_costs_only_its_own_exports() {
         let secured = |name, address, server| {
             let mut config = config(Protocol::HttpProtobuf, address);
             config.endpoint = config.endpoint.replace("http://", "https://");
-            config.tls.ca_file = Some(ca.clone());
+            config.tls.trusted = vec![trusted(&ca)];
             Hostile { name, config, server }
         };
         let mut all = Vec::new();

@@ -1,6 +1,7 @@
 //! The client against real servers on the loopback interface.
 
 mod addresses;
+mod bundles;
 mod certificates;
 mod channel;
 mod collector;
@@ -13,6 +14,7 @@ mod flood_tls;
 mod floods;
 mod grpc;
 mod http;
+mod identity;
 mod json;
 mod names;
 mod proxy;
@@ -32,7 +34,9 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::{Cause, Client, ClientConfig, Compression, GrpcCodes, Outcome, Protocol, Signal, Status, TlsFiles};
+use super::{
+    Cause, Client, ClientConfig, Compression, GrpcCodes, Outcome, Protocol, Signal, Status, TlsFiles, TrustedFile,
+};
 
 /// No test hangs.
 async fn bounded<F: Future>(future: F) -> F::Output {
@@ -57,6 +61,10 @@ fn config(protocol: Protocol, address: SocketAddr) -> ClientConfig {
         retryable_codes: None,
         proxy: None,
     }
+}
+
+fn trusted(path: impl Into<std::path::PathBuf>) -> TrustedFile {
+    TrustedFile { path: path.into(), source: "certificate_file".to_owned() }
 }
 
 fn header(name: &str, value: &str) -> (String, Vec<u8>) {

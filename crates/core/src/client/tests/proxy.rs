@@ -71,7 +71,7 @@ async fn a_proxy_may_itself_be_reached_over_tls() {
     const TEST: &str = "client::tests::proxy::a_proxy_may_itself_be_reached_over_tls";
     if is_child() {
         let mut config = child_config(Protocol::HttpProtobuf);
-        config.tls.ca_file = Some(std::env::var_os("TEST_CA").unwrap().into());
+        config.tls.trusted = vec![trusted(std::env::var_os("TEST_CA").unwrap())];
         assert_eq!(export_once(&config).await, delivered());
         config.endpoint = config.endpoint.replace("http://", "https://");
         assert_eq!(export_once(&config).await, delivered());
@@ -170,7 +170,7 @@ async fn tls_is_spoken_with_the_server_through_the_tunnel() {
         for protocol in PROTOCOLS {
             let mut config = child_config(protocol);
             config.endpoint = config.endpoint.replace("http://", "https://");
-            config.tls.ca_file = Some(std::env::var_os("TEST_CA").unwrap().into());
+            config.tls.trusted = vec![trusted(std::env::var_os("TEST_CA").unwrap())];
             assert_eq!(export_once(&config).await, delivered());
         }
         return;

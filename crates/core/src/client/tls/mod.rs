@@ -1,17 +1,27 @@
 //! The TLS set-up of both protocols: rustls, the certificates it trusts, and the one it shows.
 
+mod alert;
+mod certificate;
+mod identity;
 mod pem;
+mod refusal;
 mod trust;
+mod verifier;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use rustls::crypto::{CryptoProvider, ring};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::crypto::aws_lc_rs;
 
+use self::identity::Identity;
+use self::trust::Trusted;
+use self::verifier::Verifier;
 use super::config::TlsFiles;
 use super::config_error::{ConfigError, Setting};
+
+pub(super) use self::alert::about_the_client;
+pub(super) use self::refusal::noted;
 
 /// How often, at most, an export checks whether the files have changed. Tests do not wait.
 const FILE_CHECK_INTERVAL: Duration = Duration::from_secs(if cfg!(test) { 0 } else { 1 });
@@ -28,6 +38,8 @@ pub(super) struct Tls {
 pub(super) struct Settings {
     pub generation: u64,
     pub config: Arc<rustls::ClientConfig>,
+    /// The client's certificate, in words, if it has one.
+    pub identity: Option<Arc<str>>,
 }
 
 struct TlsState {
@@ -51,8 +63,7 @@ impl Tls {
     pub fn new(files: &TlsFiles, alpn: &'static [u8]) -> Result<Tls, ConfigError> {
         // Before the files are read, so that changes during the reading are noticed.
         let stamps = stamps(files);
-        let config = Arc::new(configure(files, alpn)?);
-        let settings = Settings { generation: 0, config };
+        let settings = configure(files, alpn)?;
         let state = TlsState { settings, stamps, checked_at: Instant::now(), problem: None };
         Ok(Tls { files: files.clone(), alpn, state: Mutex::new(state) })
     }
@@ -69,9 +80,9 @@ impl Tls {
         if stamps != state.stamps {
             state.stamps = stamps;
             match configure(&self.files, self.alpn) {
-                Ok(config) => {
+                Ok(settings) => {
                     let generation = state.settings.generation + 1;
-                    state.settings = Settings { generation, config: Arc::new(config) };
+                    state.settings = Settings { generation, ..settings };
                     state.problem = None;
                 }
                 Err(error) => state.problem = Some(error.to_string()),
@@ -86,37 +97,30 @@ impl Tls {
     }
 }
 
-fn configure(files: &TlsFiles, alpn: &[u8]) -> Result<rustls::ClientConfig, ConfigError> {
-    let builder = builder()?;
-    let builder = match &files.ca_file {
-        None => builder.with_platform_verifier().map_err(unusable)?,
-        Some(path) => {
-            let verifier = trust::Verifier::of(pem::ca_certificates(path)?, provider())
-                .map_err(|problem| pem::invalid_ca(path, problem))?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-        }
+/// The settings that the files make, as the first generation.
+fn configure(files: &TlsFiles, alpn: &[u8]) -> Result<Settings, ConfigError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = match files.trusted.is_empty() {
+        true => Verifier::of_the_system(Arc::clone(&provider)),
+        false => Verifier::of(Trusted::of_files(&files.trusted)?, Arc::clone(&provider)),
     };
-    let mut config = match (&files.client_certificate_file, &files.client_key_file) {
-        (None, None) => builder.with_no_client_auth(),
-        (None, Some(key)) => return Err(pem::invalid_key(key, "it is given without a client certificate")),
-        (Some(certificate), key) => {
-            let key = key.as_ref().unwrap_or(certificate);
-            let chain = pem::client_certificates(certificate)?;
-            builder
-                .with_client_auth_cert(chain, pem::client_key(key)?)
-                .map_err(|error| pem::invalid_client_certificate(certificate, error))?
+    let verifier = Arc::new(verifier.map_err(unusable)?);
+    let identity = match (&files.client_certificate_file, &files.client_key_file) {
+        (None, None) => None,
+        (None, Some(key)) => return Err(identity::key_alone(key)),
+        (Some(certificate), key) => Some(Identity::load(certificate, key.as_deref(), &provider)?),
+    };
+    let builder = rustls::ClientConfig::builder_with_provider(provider);
+    let builder = builder.with_safe_default_protocol_versions().map_err(unusable)?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+    let (mut config, identity) = match identity {
+        None => (builder.with_no_client_auth(), None),
+        Some(Identity { resolver, described }) => {
+            (builder.with_client_cert_resolver(resolver), Some(Arc::from(described)))
         }
     };
     config.alpn_protocols = vec![alpn.to_vec()];
-    Ok(config)
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
-}
-
-fn builder() -> Result<rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>, ConfigError> {
-    rustls::ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().map_err(unusable)
+    Ok(Settings { generation: 0, config: Arc::new(config), identity })
 }
 
 /// An endpoint that TLS cannot be set up for.
@@ -131,8 +135,13 @@ pub(super) fn unusable(problem: impl ToString) -> ConfigError {
 }
 
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {
-    let TlsFiles { ca_file, client_certificate_file, client_key_file } = files;
-    [ca_file, client_certificate_file, client_key_file].into_iter().flatten().map(PathBuf::as_path).map(stamp).collect()
+    let TlsFiles { trusted, client_certificate_file, client_key_file } = files;
+    let trusted = trusted.iter().map(|file| &file.path);
+    let paths: Vec<&PathBuf> = trusted.chain(client_certificate_file).chain(client_key_file).collect();
+    // A folder changes when files come and go, and these when they are written.
+    let in_folders = paths.iter().filter(|path| path.is_dir()).flat_map(|path| pem::files(path).unwrap_or_default());
+    let in_folders: Vec<PathBuf> = in_folders.collect();
+    paths.into_iter().chain(&in_folders).map(|path| stamp(path)).collect()
 }
 
 fn stamp(path: &Path) -> Stamp {

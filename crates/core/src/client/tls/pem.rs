@@ -1,73 +1,146 @@
-//! What the certificate and key files hold.
+//! What files of PEM hold.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::super::config_error::{ConfigError, Setting};
-
-const ACCEPTED_CA: &str = "PEM with at least one CERTIFICATE";
-const ACCEPTED_CLIENT_CERTIFICATE: &str = "PEM with the client's CERTIFICATE first and its issuers' after it";
-const ACCEPTED_KEY: &str = "PEM with a PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY, not encrypted";
+const BEGIN: &[u8] = b"-----BEGIN ";
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A bundle of all public authorities has a fifth of this.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
-pub fn ca_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    certificates(path).map_err(|problem| invalid_ca(path, problem))
+#[derive(Default)]
+pub struct Certificates {
+    pub readable: Vec<CertificateDer<'static>>,
+    /// How many more there are, that are cut off or damaged.
+    pub broken: usize,
 }
 
-pub fn client_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    certificates(path).map_err(|problem| invalid_client_certificate(path, problem))
-}
+impl Certificates {
+    fn extend(&mut self, more: Certificates) {
+        self.readable.extend(more.readable);
+        self.broken += more.broken;
+    }
 
-pub fn client_key(path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    let content = read(path).map_err(|problem| invalid_key(path, problem))?;
-    PrivateKeyDer::from_pem_slice(&content).map_err(|error| match error {
-        pem::Error::NoItemsFound if contains(&content, b"ENCRYPTED PRIVATE KEY") => {
-            invalid_key(path, "the key is encrypted")
+    fn if_any(self) -> Result<Certificates, String> {
+        match self.readable.is_empty() && self.broken == 0 {
+            true => Err(described(&pem::Error::NoItemsFound)),
+            false => Ok(self),
         }
-        error => invalid_key(path, described(error)),
+    }
+}
+
+/// The certificates in a file, or in the files of a folder.
+pub fn certificates(path: &Path) -> Result<Certificates, String> {
+    let mut found = Certificates::default();
+    for file in files(path).map_err(|error| error.to_string())? {
+        found.extend(certificates_in(&read(&file)?));
+    }
+    found.if_any()
+}
+
+pub fn certificates_of_file(path: &Path) -> Result<Certificates, String> {
+    certificates_in(&read(path)?).if_any()
+}
+
+/// The file itself, or the files of a folder: those that `openssl rehash` has named, if there are any, because they are
+/// what OpenSSL would read.
+pub fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !path.metadata()?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    for entry in path.read_dir()? {
+        let file = entry?.path();
+        // A link may lead nowhere, and a folder of a Kubernetes volume has other folders in it.
+        if file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    let rehashed: Vec<PathBuf> = files.iter().filter(|file| is_rehashed(file)).cloned().collect();
+    Ok(if rehashed.is_empty() { files } else { rehashed })
+}
+
+/// Eight hexadecimal digits, a dot and a number.
+fn is_rehashed(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some((hash, number)) = name.split_once('.') else { return false };
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && is_number
+}
+
+fn certificates_in(content: &[u8]) -> Certificates {
+    let mut found = Certificates::default();
+    for section in sections(content) {
+        match CertificateDer::from_pem_slice(&section) {
+            Ok(certificate) => found.readable.push(certificate),
+            Err(pem::Error::NoItemsFound) => {}
+            // Half a section may be half of anything.
+            Err(_) if section.starts_with(b"-----BEGIN CERTIFICATE-") => found.broken += 1,
+            Err(_) => {}
+        }
+    }
+    found
+}
+
+/// The first key of any kind.
+pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let content = read(path)?;
+    let keys = sections(&content).map(|section| PrivateKeyDer::from_pem_slice(&section));
+    let first = keys.into_iter().find(|key| !matches!(key, Err(pem::Error::NoItemsFound)));
+    first.unwrap_or(Err(pem::Error::NoItemsFound)).map_err(|error| match error {
+        pem::Error::NoItemsFound | pem::Error::Base64Decode(_) if is_encrypted(&content) => {
+            "the key is encrypted".to_owned()
+        }
+        error => described(&error),
     })
 }
 
-pub fn invalid_ca(path: &Path, problem: impl ToString) -> ConfigError {
-    invalid(Setting::CertificateFile, path, problem, ACCEPTED_CA)
+fn is_encrypted(content: &[u8]) -> bool {
+    contains(content, b"ENCRYPTED PRIVATE KEY") || contains(content, b"Proc-Type: 4,ENCRYPTED")
 }
 
-pub fn invalid_client_certificate(path: &Path, problem: impl ToString) -> ConfigError {
-    invalid(Setting::ClientCertificateFile, path, problem, ACCEPTED_CLIENT_CERTIFICATE)
+fn contains(content: &[u8], part: &[u8]) -> bool {
+    content.windows(part.len()).any(|window| window == part)
 }
 
-pub fn invalid_key(path: &Path, problem: impl ToString) -> ConfigError {
-    invalid(Setting::ClientKeyFile, path, problem, ACCEPTED_KEY)
+/// The file's sections one by one, so that a damaged one costs itself: each from its BEGIN to the next one. A BEGIN is
+/// at the start of a line, or where the line's end was forgotten after an END.
+fn sections(content: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
+    let begins =
+        |at: usize| content[at..].starts_with(BEGIN) && (at == 0 || matches!(content[at - 1], b'\n' | b'\r' | b'-'));
+    let mut starts: Vec<usize> = (0..content.len()).filter(|&at| content[at] == b'-' && begins(at)).collect();
+    starts.push(content.len());
+    let ranges: Vec<_> = starts.windows(2).map(|pair| pair[0]..pair[1]).collect();
+    ranges.into_iter().map(|range| with_usual_label(&content[range]))
 }
 
-fn invalid(setting: Setting, path: &Path, problem: impl ToString, accepted: &'static str) -> ConfigError {
-    ConfigError { setting, value: Some(path.display().to_string()), problem: problem.to_string(), accepted }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let content = read(path)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => Err(described(pem::Error::NoItemsFound)),
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(described(error)),
+/// `X509 CERTIFICATE` is an old name of the same.
+fn with_usual_label(section: &[u8]) -> Cow<'_, [u8]> {
+    const OLD: &str = " X509 CERTIFICATE-----";
+    match section.starts_with(b"-----BEGIN X509 CERTIFICATE-----") {
+        true => Cow::Owned(String::from_utf8_lossy(section).replace(OLD, " CERTIFICATE-----").into_bytes()),
+        false => Cow::Borrowed(section),
     }
 }
 
 /// Our own words, because the library's may quote the file, which may be a key instead of a certificate.
-fn described(error: pem::Error) -> String {
+fn described(error: &pem::Error) -> String {
     match error {
         pem::Error::NoItemsFound => "nothing of that kind is in it".to_owned(),
         pem::Error::Io(error) => error.to_string(),
-        _ => "it is not well-formed PEM".to_owned(),
+        _ => NOT_WELL_FORMED.to_owned(),
     }
 }
+
+pub const NOT_WELL_FORMED: &str = "it is not well-formed PEM";
 
 /// Reads a file. A pipe or a device is refused, since reading it may never end.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -82,8 +155,4 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         true => Err(format!("it is larger than {MAX_FILE_BYTES} bytes")),
         false => Ok(content),
     }
-}
-
-fn contains(content: &[u8], part: &[u8]) -> bool {
-    content.windows(part.len()).any(|window| window == part)
 }

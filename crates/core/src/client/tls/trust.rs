@@ -1,80 +1,102 @@
-//! Checks the server's certificate against a file of trusted certificates.
+//! The certificates to trust: those of the named files, or the system's.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
 
-/// webpki's verdict, but for one case: a self-signed certificate that says of itself that it is an authority, as
-/// `openssl req -x509` makes them, may be the server's own when it is in the file. OpenSSL, and so `requests` and gRPC,
-/// take it; webpki wants a server's certificate not to be an authority's.
-#[derive(Debug)]
-pub struct Verifier {
-    webpki: Arc<WebPkiServerVerifier>,
-    trusted: Vec<CertificateDer<'static>>,
+use crate::process::fork::PerProcess;
+use crate::process::report::{Level, Source, say};
+
+use super::super::config::TrustedFile;
+use super::super::config_error::{ConfigError, Setting};
+use super::pem;
+
+const ACCEPTED: &str = "PEM with at least one CERTIFICATE, or a folder of such files";
+
+pub struct Trusted {
+    pub roots: RootCertStore,
+    pub certificates: HashSet<CertificateDer<'static>>,
+    /// Where they are from, for messages.
+    pub described: String,
 }
 
-impl Verifier {
-    pub fn of(trusted: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Verifier, String> {
-        let mut roots = RootCertStore::empty();
-        for certificate in &trusted {
-            roots.add(certificate.clone()).map_err(|error| error.to_string())?;
-        }
-        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-            .build()
-            .map_err(|error| error.to_string())?;
-        Ok(Verifier { webpki, trusted })
-    }
-}
-
-/// webpki finds this only after the certificate's validity in time, so that an expired one is not among them.
-fn is_authority_as_server(error: &Error) -> bool {
-    let Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
-    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        match verdict {
-            Err(error) if is_authority_as_server(&error) && self.trusted.contains(end_entity) => {
-                rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
+impl Trusted {
+    /// A file that cannot be used, or a certificate in it, costs itself; if nothing is left, the first one's problem is
+    /// returned. Nothing else takes their place.
+    pub fn of_files(files: &[TrustedFile]) -> Result<Trusted, ConfigError> {
+        let described: Vec<String> =
+            files.iter().map(|file| format!("{} ({})", file.source, file.path.display())).collect();
+        let mut trusted =
+            Trusted { roots: RootCertStore::empty(), certificates: HashSet::new(), described: described.join(" and ") };
+        let mut problems = Vec::new();
+        for file in files {
+            if let Err(problem) = trusted.add(file) {
+                problems.push((file, problem));
             }
-            verdict => verdict,
         }
+        if trusted.roots.is_empty() {
+            let (file, problem) = problems.remove(0);
+            return Err(ConfigError::of_file(Setting::CertificateFile, &file.path, problem, ACCEPTED));
+        }
+        for (TrustedFile { path, source }, problem) in problems {
+            say_once(format!("{source} is {path:?}: {problem}; accepted: {ACCEPTED}. It is left out."));
+        }
+        Ok(trusted)
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, certificate, signature)
+    fn add(&mut self, file: &TrustedFile) -> Result<(), String> {
+        let pem::Certificates { readable, mut broken } = pem::certificates(&file.path)?;
+        let mut good = 0;
+        for certificate in readable {
+            // A folder's files may be links to each other.
+            if self.certificates.contains(&certificate) {
+                good += 1;
+            } else if self.roots.add(certificate.clone()).is_ok() {
+                self.certificates.insert(certificate);
+                good += 1;
+            } else {
+                broken += 1;
+            }
+        }
+        if good == 0 {
+            return Err(pem::NOT_WELL_FORMED.to_owned());
+        }
+        if broken > 0 {
+            let TrustedFile { path, source } = file;
+            let all = good + broken;
+            say_once(format!(
+                "{source} is {path:?}: {broken} of its {all} certificates cannot be read and are left out."
+            ));
+        }
+        Ok(())
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, certificate, signature)
+    /// What the system trusts, where that is in files. That it has some that cannot be read is not the user's affair.
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    pub fn by_the_system() -> Option<Trusted> {
+        let found = openssl_probe::probe();
+        let mut trusted = Trusted {
+            roots: RootCertStore::empty(),
+            certificates: HashSet::new(),
+            described: "the system's certificates".to_owned(),
+        };
+        for path in found.cert_file.iter().chain(&found.cert_dir) {
+            let readable = pem::certificates(path).unwrap_or_default().readable;
+            let new: Vec<_> =
+                readable.into_iter().filter(|certificate| trusted.certificates.insert(certificate.clone())).collect();
+            trusted.roots.add_parsable_certificates(new);
+        }
+        (!trusted.roots.is_empty()).then_some(trusted)
     }
+}
 
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
+/// Exporters of several signals read the same files.
+fn say_once(line: String) {
+    static SAID: PerProcess<Mutex<HashSet<String>>> = PerProcess::new();
+    let mut said = SAID.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert(line.clone()) {
+        say(Level::Error, Source::unique(), line);
     }
 }

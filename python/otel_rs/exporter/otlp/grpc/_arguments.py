@@ -21,6 +21,7 @@ from otel_rs.settings.reading import Found, choose, read, warn_once
 from otel_rs.settings.table import (
     COMPRESSIONS,
     GRPC_CREDENTIAL_PROVIDER,
+    GRPC_DEFAULT_SSL_ROOTS_FILE_PATH,
     GRPC_RETRYABLE_CODES,
     OTLP_INSECURE,
     OTLP_TIMEOUT,
@@ -79,7 +80,7 @@ class GrpcArguments:
         sources = {
             "endpoint": self._url(signal),
             "headers": self._headers(signal),
-            "certificate_file": _config.certificate(files.certificate_file, signal),
+            "certificate_file": _config.certificates(files.certificate_file, signal, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH),
             "client_key_file": _config.client_key(files.client_key_file, signal),
             "client_certificate_file": _config.client_certificate(files.client_certificate_file, signal),
         }
@@ -92,7 +93,7 @@ class GrpcArguments:
             timeout=choose(OTLP_TIMEOUT, "timeout", self.timeout or None, signal).value,
             compression=_config.compression(self.compression, signal, _COMPRESSIONS),
             user_agent=options.user_agent,
-            certificate_file=sources["certificate_file"].value,
+            certificate_files=sources["certificate_file"].value,
             client_key_file=sources["client_key_file"].value,
             client_certificate_file=sources["client_certificate_file"].value,
             max_data_points=max_data_points,
@@ -114,7 +115,7 @@ class GrpcArguments:
                 "_timeout": config.timeout,
                 "_collector_kwargs": None,
             },
-            stock_arguments=lambda: self._stock_arguments(config, target, provider),
+            stock_arguments=lambda: self._stock_arguments(config, target, sources["certificate_file"], provider),
             beyond_native=self._beyond_native(options, target, provider),
         )
 
@@ -134,14 +135,16 @@ class GrpcArguments:
             return beyond_native(provider)
         return BeyondNative(f"the credentials are a {type(given).__qualname__}, which cannot be read")
 
-    def _stock_arguments(self, config: ExporterConfig, target: StockTarget, provider: Found | None) -> dict[str, Any]:
+    def _stock_arguments(
+        self, config: ExporterConfig, target: StockTarget, certificates: Found, provider: Found | None
+    ) -> dict[str, Any]:
         from grpc import Compression, StatusCode  # type: ignore[import-untyped]
 
         codes = config.retryable_codes
         return {
             "endpoint": target.url,
             "insecure": target.insecure,
-            "credentials": None if target.insecure else self._stock_credentials(config, provider),
+            "credentials": None if target.insecure else self._stock_credentials(config, certificates, provider),
             "headers": _stock_headers(config),
             "timeout": config.timeout,
             # The stock exporter has no zstd.
@@ -150,7 +153,7 @@ class GrpcArguments:
             "retryable_error_codes": codes and [code for code in StatusCode if code.value[0] in codes],
         }
 
-    def _stock_credentials(self, config: ExporterConfig, provider: Found | None) -> Any:
+    def _stock_credentials(self, config: ExporterConfig, certificates: Found, provider: Found | None) -> Any:
         from grpc import ChannelCredentials, ssl_channel_credentials
 
         if provider is not None:
@@ -159,7 +162,7 @@ class GrpcArguments:
             if not isinstance(self.credentials, ChannelCredentials):
                 raise TypeError
             return self.credentials
-        files = (config.certificate_file, config.client_key_file, config.client_certificate_file)
+        files = (_config.exporters_own(certificates), config.client_key_file, config.client_certificate_file)
         return ssl_channel_credentials(*(None if file is None else Path(file).read_bytes() for file in files))
 
     def _headers(self, signal: Signal) -> Found:

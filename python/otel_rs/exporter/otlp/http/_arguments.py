@@ -11,7 +11,7 @@ from weakref import WeakMethod
 from otel_rs.exporter.otlp import _config
 from otel_rs.exporter.otlp._config import BeyondNative, ExporterConfig, FileArgument, Headers, Prepared
 from otel_rs.exporter.otlp._credential_provider import beyond_native, load_credentials, provider_of
-from otel_rs.exporter.otlp.http._session import UnreadableError, read_session
+from otel_rs.exporter.otlp.http._session import SessionSettings, UnreadableError, read_session
 from otel_rs.settings.headers import given_headers, read_headers
 from otel_rs.settings.kinds import HttpHeaders, Number
 from otel_rs.settings.reading import Found, check_argument, choose, read
@@ -22,6 +22,9 @@ from otel_rs.settings.table import (
     OTLP_PROTOCOL,
     OTLP_TIMEOUT,
     PROTOCOLS,
+    REQUESTS_CA_BUNDLE,
+    SSL_CERT_FILE,
+    Setting,
     Signal,
 )
 
@@ -43,9 +46,19 @@ def _stock_headers(headers: Found) -> dict[str, str | None]:
 
 
 def _sources_in_session(own: ExporterConfig, config: ExporterConfig) -> dict[str, Found]:
-    names = ("headers", "certificate_file", "client_certificate_file", "client_key_file")
-    values = ((name, getattr(config, name)) for name in names if getattr(config, name) != getattr(own, name))
-    return {name: Found(value, "session") for name, value in values}
+    names = {"certificate_files": "certificate_file"}
+    fields = ("headers", "certificate_files", "client_certificate_file", "client_key_file")
+    values = ((name, getattr(config, name)) for name in fields if getattr(config, name) != getattr(own, name))
+    return {names.get(name, name): Found(value, "session") for name, value in values}
+
+
+def _trusted(certificates: Found, session: SessionSettings) -> list[tuple[str, str]]:
+    """The session's come after the exporter's own. Those of `requests`' variables are among them."""
+    files: list[tuple[str, str]] = certificates.value
+    path = session.certificate_file
+    if path is None or _config.exporters_own(certificates) or path in (file for file, _ in files):
+        return files
+    return [(path, "session")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +79,7 @@ class HttpArguments:
         sources = {
             "endpoint": self._url(signal),
             "headers": self._headers(signal),
-            "certificate_file": _config.certificate(self.certificate_file, signal),
+            "certificate_file": _config.certificates(self.certificate_file, signal, self._bundle()),
             "client_key_file": _config.client_key(self.client_key_file, signal),
             "client_certificate_file": _config.client_certificate(self.client_certificate_file, signal),
         }
@@ -81,7 +94,7 @@ class HttpArguments:
             timeout=choose(OTLP_TIMEOUT, "timeout", self.timeout, signal).value,
             compression=_config.compression(self.compression, signal, COMPRESSIONS),
             user_agent=_config.USER_AGENT,
-            certificate_file=sources["certificate_file"].value,
+            certificate_files=sources["certificate_file"].value,
             client_key_file=sources["client_key_file"].value,
             client_certificate_file=sources["client_certificate_file"].value,
             max_data_points=max_data_points,
@@ -91,19 +104,20 @@ class HttpArguments:
         )
         provider = None if self.session or self.transport else provider_of(HTTP_CREDENTIAL_PROVIDER, signal)
         headers = sources["headers"]
-        config, beyond = self._with_session(own, headers, provider)
+        certificates = sources["certificate_file"]
+        config, beyond = self._with_session(own, headers, certificates, provider)
         sources |= _sources_in_session(own, config)
         return Prepared(
             config=config,
             sources=sources,
             known={"_endpoint": config.endpoint, "_max_request_size": max_request_size},
-            stock_arguments=lambda: self._stock_arguments(own, headers, max_request_size, provider),
+            stock_arguments=lambda: self._stock_arguments(own, headers, certificates, max_request_size, provider),
             beyond_native=beyond,
             watch=self._watch if self.session and beyond is None else None,
         )
 
     def _with_session(
-        self, own: ExporterConfig, headers: Found, provider: Found | None
+        self, own: ExporterConfig, headers: Found, certificates: Found, provider: Found | None
     ) -> tuple[ExporterConfig, BeyondNative | None]:
         """The configuration with what the session adds, or what there is that the native client cannot use."""
         if self.transport is not None:
@@ -119,7 +133,7 @@ class HttpArguments:
         certificate = own.client_certificate_file
         config = own._replace(
             headers=[*own.headers, *session.headers.items(), *session.credentials.items()],
-            certificate_file=own.certificate_file or session.certificate_file,
+            certificate_files=_trusted(certificates, session),
             client_certificate_file=certificate or session.client_certificate_file,
             client_key_file=own.client_key_file if certificate else session.client_key_file,
             proxy=session.proxy,
@@ -127,7 +141,12 @@ class HttpArguments:
         return config, None
 
     def _stock_arguments(
-        self, own: ExporterConfig, headers: Found, max_request_size: int, provider: Found | None
+        self,
+        own: ExporterConfig,
+        headers: Found,
+        certificates: Found,
+        max_request_size: int,
+        provider: Found | None,
     ) -> dict[str, Any]:
         from opentelemetry.exporter.otlp.proto.http import Compression
 
@@ -149,11 +168,15 @@ class HttpArguments:
             session = load_credentials(provider, requests.Session)
         return {
             **arguments,
-            "certificate_file": own.certificate_file,
+            "certificate_file": _config.exporters_own(certificates),
             "client_key_file": own.client_key_file,
             "client_certificate_file": own.client_certificate_file,
             "session": session,
         }
+
+    def _bundle(self) -> Setting:
+        """The first variable after our own. A session can say that `requests` reads none."""
+        return REQUESTS_CA_BUNDLE if getattr(self.session, "trust_env", True) else SSL_CERT_FILE
 
     def _watch(self, changed: WeakMethod[Callable[[], None]]) -> None:
         # It imports requests, as whoever made the session has.

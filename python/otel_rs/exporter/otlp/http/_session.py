@@ -100,8 +100,6 @@ def _proxy(requests: Any, url: str, proxies: Mapping[str, str]) -> str | None:
 
 
 def _certificates(verify: object) -> str | None:
-    if isinstance(verify, str) and os.path.isdir(verify):
-        raise UnreadableError("the session trusts the certificates of a directory")
     # False has no effect on the stock exporter either, which sets it to True.
     return os.fsdecode(verify) if isinstance(verify, (str, os.PathLike)) else None
 
