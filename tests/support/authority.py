@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+NEW_P521_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:secp521r1", "-nodes")
+# Made beforehand: to find its primes takes a minute.
+RSA_8192_KEY = Path(__file__).parents[2] / "crates" / "core" / "src" / "client" / "tests" / "keys" / "rsa_8192.pem"
 
 
 class Authority:
@@ -20,17 +23,25 @@ class Authority:
             *("-keyout", self._key, "-out", self.certificate, *NEW_KEY),
         )
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """A certificate and its key."""
-        request, certificate, key = (self._folder / f"{name}.{end}" for end in ("csr", "pem", "key"))
-        self._openssl("req", "-subj", f"/CN={name}", "-keyout", key, "-out", request, *NEW_KEY)
-        names = self._folder / "names"
-        names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    def sign(
+        self,
+        name: str,
+        new_key: tuple[str, ...] = NEW_KEY,
+        key: Path | None = None,
+        extensions: str = "subjectAltName=IP:127.0.0.1,DNS:localhost",
+    ) -> tuple[Path, Path]:
+        """A certificate and its key, which is new unless it is given. Without extensions it is of version 1."""
+        request, certificate, made = (self._folder / f"{name}.{end}" for end in ("csr", "pem", "key"))
+        key_arguments = ("-new", "-key", key) if key else ("-keyout", made, *new_key)
+        self._openssl("req", "-subj", f"/CN={name}", "-out", request, *key_arguments)
+        file = self._folder / "extensions"
+        file.write_text(f"{extensions}\n")
         self._openssl(
-            *("x509", "-req", "-in", request, "-out", certificate, "-days", "2", "-extfile", names),
+            *("x509", "-req", "-in", request, "-out", certificate, "-days", "2"),
+            *(("-extfile", file) if extensions else ()),
             *("-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial"),
         )
-        return certificate, key
+        return certificate, key or made
 
     def _openssl(self, *arguments: Any) -> None:
         subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, timeout=30)
