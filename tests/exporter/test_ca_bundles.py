@@ -166,6 +166,6 @@ def test_a_damaged_entry_costs_itself(exports: Any, bundle: str, tmp_path: Path,
 def test_a_refused_server_is_described_with_what_is_trusted(exports: Any, other: str, log: Any) -> None:
     assert not exports("http", REQUESTS_CA_BUNDLE=other)
     (line,) = log()
-    assert f"the server's certificate is not signed by one of REQUESTS_CA_BUNDLE ({other})" in line
+    assert f"the server's certificate is not signed by one of the certificates of REQUESTS_CA_BUNDLE ({other})" in line
     assert "set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM file with the authority's certificate" in line
     assert 'subject "CN=server", issuer "CN=authority"' in line

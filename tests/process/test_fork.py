@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,13 +11,15 @@ import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from otel_rs import BatchSpanProcessor, TracerProvider
 
-from ..support.receiver import DEADLINE_SECONDS, wait_until
+from ..support.authority import Authority
+from ..support.receiver import DEADLINE_SECONDS, HttpReceiver, ServerTls, started, wait_until
 
 # Python 3.12 and later warn about a fork in a process with threads, which is what these tests do.
 pytestmark = [
@@ -128,6 +131,34 @@ def test_a_child_forks_another_child(http_receiver: Any, provider_to: Any) -> No
     assert Child(child).result() == (True, True)
     assert provider.force_flush()
     assert names(http_receiver) == {"parent": 1, "child": 1, "grandchild": 1}
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
+def test_a_child_that_is_forked_during_a_handshake_can_make_its_own(tmp_path: Path, exporter_to: Any) -> None:
+    """A lock that the cryptography below TLS keeps for long would be taken for ever in the second child."""
+    authority = Authority(tmp_path, "authority")
+    for receiver in started(HttpReceiver, ServerTls(*authority.sign("server"))):
+        exporter = exporter_to(receiver, certificate_file=authority.certificate, timeout=5)
+
+        def export(exporter: Any = exporter) -> str:
+            span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
+            span.end()
+            return str(exporter.export([span]).name)
+
+        def child(export: Any = export) -> list[str]:
+            handshake = threading.Thread(target=export)
+            handshake.start()
+            grandchildren = []
+            while handshake.is_alive() and len(grandchildren) < 8:
+                grandchildren.append(Child(export))
+            results = [grandchild.result() for grandchild in grandchildren]
+            handshake.join()
+            return results
+
+        assert export() == "SUCCESS"
+        results = Child(child).result()
+        assert results
+        assert set(results) == {"SUCCESS"}
 
 
 def test_a_span_open_at_the_fork_ends_in_both_processes(http_receiver: Any, provider_to: Any) -> None:

@@ -39,7 +39,8 @@ pub fn note(error: &CertificateError, certificate: &CertificateDer<'_>, trusted:
     if let CertificateError::NotValidForNameContext { presented, .. } = error
         && !presented.is_empty()
     {
-        whose = format!("it is for {}; {whose}", presented.join(", "));
+        let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+        whose = format!("it is for {}; {whose}", names.join(", "));
     }
     // Outside of a handshake nobody asks.
     let _ = REFUSAL.try_with(|refusal| refusal.replace(Some(Refusal { what, whose })));
@@ -126,6 +127,12 @@ fn by_webpki(error: &webpki::Error) -> String {
         error => return format!("the server's certificate is refused: {error}"),
     }
     .to_owned()
+}
+
+/// `DnsName("a.test")` without what is around the name.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').map_or(name, |(_, inner)| inner);
+    inner.trim_end_matches(')').trim_matches('"')
 }
 
 fn since_epoch(time: UnixTime) -> Duration {
