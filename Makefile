@@ -6,7 +6,7 @@ VENV ?= .venv
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUST_SOURCES := $(shell find src crates -name '*.rs' -o -name Cargo.toml)
+RUST_SOURCES := $(shell find src crates -name '*.rs' -o -name Cargo.toml) .cargo/config.toml
 PYTHON_SOURCES := $(shell find python -name '*.py')
 DEBUG := .cache/debug
 COLLECTOR := .cache/collector/otelcol

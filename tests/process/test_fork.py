@@ -149,7 +149,7 @@ def test_a_child_that_is_forked_during_a_handshake_can_make_its_own(tmp_path: Pa
             handshake = threading.Thread(target=export)
             handshake.start()
             grandchildren = []
-            while handshake.is_alive() and len(grandchildren) < 8:
+            while handshake.is_alive() and len(grandchildren) < 24:
                 grandchildren.append(Child(export))
             results = [grandchild.result() for grandchild in grandchildren]
             handshake.join()

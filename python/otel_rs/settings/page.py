@@ -21,7 +21,8 @@ other signals and the program go on. Numbers that are too large count as the lar
 
 - a bad truth value counts as false, as the specification wants;
 - an endpoint or a certificate's file has no substitute: data must not go to another receiver, or without the
-  authentication that was asked for. The exporter sends nothing and counts what it gets as failed.
+  authentication that was asked for, and nothing wider is trusted. The exporter sends nothing and counts what it gets as
+  failed. Of `SSL_CERT_FILE` and `SSL_CERT_DIR` one may be bad.
 
 **A bad argument raises ValueError.** While `otel_rs.install()` is in force it is treated as a bad variable is, unless
 the stock class refuses it as well: the program was written for the stock SDK.

@@ -44,8 +44,10 @@ impl Failure {
         };
         let cause = if sources(error).any(timed_out) { Cause::Timeout } else { Cause::Connection };
         let detail = root_cause(error).to_string();
-        match tls::about_the_client(&detail) {
-            Some(words) => Failure { about_identity: true, ..Failure::new(format!("{what}: {words}"), detail, retry) },
+        match tls::meaning(&detail) {
+            Some(tls::Meaning { words, about_identity }) => {
+                Failure { about_identity, ..Failure::new(format!("{what}: {words}"), detail, retry) }
+            }
             None => Failure::new(what, detail, retry),
         }
         .of(cause)

@@ -10,6 +10,7 @@ use rustls::{Error, InconsistentKeys};
 
 use super::super::config_error::{ConfigError, Setting};
 use super::certificate::{Description, date};
+use super::once::say_once;
 use super::pem;
 
 const ACCEPTED_CERTIFICATE: &str = "PEM with the client's CERTIFICATE first and its issuers' after it";
@@ -31,6 +32,9 @@ impl Identity {
         let key = provider.key_provider.load_private_key(key);
         let key = key.map_err(|_| invalid_key(key_file, "a key of this kind or size is not supported"))?;
         let described = described(certificate, &chain[0]);
+        if Description::of(&chain[0]).is_some_and(|description| description.has_expired()) {
+            say_once(format!("The client's certificate in {described}: servers may refuse it."));
+        }
         if !belong_together(&chain, &key) {
             let problem = format!("it is not the key of the certificate in {}", certificate.display());
             return Err(invalid_key(key_file, problem));

@@ -3,6 +3,7 @@
 mod alert;
 mod certificate;
 mod identity;
+mod once;
 mod pem;
 mod refusal;
 mod trust;
@@ -20,7 +21,7 @@ use self::verifier::Verifier;
 use super::config::TlsFiles;
 use super::config_error::{ConfigError, Setting};
 
-pub(super) use self::alert::about_the_client;
+pub(super) use self::alert::{Meaning, meaning};
 pub(super) use self::refusal::noted;
 
 /// How often, at most, an export checks whether the files have changed. Tests do not wait.

@@ -39,7 +39,12 @@ impl Certificates {
 pub fn certificates(path: &Path) -> Result<Certificates, String> {
     let mut found = Certificates::default();
     for file in files(path).map_err(|error| error.to_string())? {
-        found.extend(certificates_in(&read(&file)?));
+        match read(&file) {
+            Ok(content) => found.extend(certificates_in(&content)),
+            Err(problem) if file == path => return Err(problem),
+            // A folder may have files in it that are none of ours, such as a key that another user alone may read.
+            Err(_) => {}
+        }
     }
     found.if_any()
 }

@@ -48,8 +48,8 @@ pub fn note(error: &CertificateError, certificate: &CertificateDer<'_>, trusted:
 
 fn what(error: &CertificateError, description: Option<&Description>, trusted: &str) -> String {
     use CertificateError::{
-        BadSignature, ExpiredContext, InvalidPurposeContext, NotValidForNameContext, NotValidYetContext, Other,
-        UnknownIssuer, UnsupportedSignatureAlgorithmContext, UnsupportedSignatureAlgorithmForPublicKeyContext,
+        BadSignature, Expired, ExpiredContext, InvalidPurposeContext, NotValidForNameContext, NotValidYetContext,
+        Other, UnknownIssuer, UnsupportedSignatureAlgorithmContext, UnsupportedSignatureAlgorithmForPublicKeyContext,
     };
     match error {
         UnknownIssuer => unknown_issuer(description, trusted),
@@ -61,6 +61,7 @@ fn what(error: &CertificateError, description: Option<&Description>, trusted: &s
             };
             format!("{whose} has expired on {}; the server needs a new one", date(not_after))
         }
+        Expired => "the server's certificate, or one that it sends with it, has expired".to_owned(),
         NotValidYetContext { not_before, .. } => {
             let not_before = date(since_epoch(*not_before));
             format!("the server's certificate is valid from {not_before} on; if that is past, this machine's clock is wrong")
@@ -80,7 +81,7 @@ fn what(error: &CertificateError, description: Option<&Description>, trusted: &s
         InvalidPurposeContext { .. } => {
             "the server's certificate is not for servers: its extended key usage lacks serverAuth".to_owned()
         }
-        BadSignature => "the signature of the server's certificate is wrong, or made with an RSA key of less than 2048 \
+        BadSignature => "the server's certificate has a wrong signature, or its RSA key or its issuer's has less than 2048 \
                          bits; the server needs another one"
             .to_owned(),
         UnsupportedSignatureAlgorithmContext { .. } | UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {

@@ -1,16 +1,13 @@
 //! The certificates to trust: those of the named files, or the system's.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
-use crate::process::fork::PerProcess;
-use crate::process::report::{Level, Source, say};
-
 use super::super::config::TrustedFile;
 use super::super::config_error::{ConfigError, Setting};
+use super::once::say_once;
 use super::pem;
 
 const ACCEPTED: &str = "PEM with at least one CERTIFICATE, or a folder of such files";
@@ -28,8 +25,8 @@ impl Trusted {
     pub fn of_files(files: &[TrustedFile]) -> Result<Trusted, ConfigError> {
         let described: Vec<String> =
             files.iter().map(|file| format!("{} ({})", file.source, file.path.display())).collect();
-        let mut trusted =
-            Trusted { roots: RootCertStore::empty(), certificates: HashSet::new(), described: described.join(" and ") };
+        let described = format!("the certificates of {}", described.join(" and "));
+        let mut trusted = Trusted { roots: RootCertStore::empty(), certificates: HashSet::new(), described };
         let mut problems = Vec::new();
         for file in files {
             if let Err(problem) = trusted.add(file) {
@@ -89,14 +86,5 @@ impl Trusted {
             trusted.roots.add_parsable_certificates(new);
         }
         (!trusted.roots.is_empty()).then_some(trusted)
-    }
-}
-
-/// Exporters of several signals read the same files.
-fn say_once(line: String) {
-    static SAID: PerProcess<Mutex<HashSet<String>>> = PerProcess::new();
-    let mut said = SAID.get_or_make(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    if said.insert(line.clone()) {
-        say(Level::Error, Source::unique(), line);
     }
 }

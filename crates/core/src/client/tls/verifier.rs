@@ -43,6 +43,13 @@ impl Verifier {
         let described = "the system's certificates".to_owned();
         Ok(Verifier { verdict: Arc::new(verdict), trusted: HashSet::new(), described })
     }
+
+    fn noted<T>(&self, certificate: &CertificateDer<'_>, verdict: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::InvalidCertificate(error)) = &verdict {
+            refusal::note(error, certificate, &self.described);
+        }
+        verdict
+    }
 }
 
 /// webpki finds this only after the certificate's validity in time, so that an expired one is not among them.
@@ -73,10 +80,7 @@ impl ServerCertVerifier for Verifier {
             }
             verdict => verdict,
         };
-        if let Err(Error::InvalidCertificate(error)) = &verdict {
-            refusal::note(error, end_entity, &self.described);
-        }
-        verdict
+        self.noted(end_entity, verdict)
     }
 
     fn verify_tls12_signature(
@@ -85,7 +89,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verdict.verify_tls12_signature(message, certificate, signature)
+        self.noted(certificate, self.verdict.verify_tls12_signature(message, certificate, signature))
     }
 
     fn verify_tls13_signature(
@@ -94,7 +98,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verdict.verify_tls13_signature(message, certificate, signature)
+        self.noted(certificate, self.verdict.verify_tls13_signature(message, certificate, signature))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
