@@ -15,7 +15,8 @@ class TlsCredentials:
 
     Args:
         certificate_file: PEM, the certificates to trust in place of the system's. Default:
-            ``OTEL_EXPORTER_OTLP_[SIGNAL_]CERTIFICATE``.
+            ``OTEL_EXPORTER_OTLP_[SIGNAL_]CERTIFICATE``, then ``GRPC_DEFAULT_SSL_ROOTS_FILE_PATH``, then
+            ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
         client_key_file: PEM, the key of the client's certificate. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_KEY``.
         client_certificate_file: PEM, the client's certificate and its chain. Default:
             ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_CERTIFICATE``.

@@ -7,7 +7,8 @@ the general one. The exporters have these arguments in common:
         ``OTEL_EXPORTER_OTLP_ENDPOINT`` with ``/v1/traces``, ``/v1/metrics`` or ``/v1/logs`` behind it,
         ``http://localhost:4318``.
     certificate_file: PEM, the certificates to trust in place of the system's. Default:
-        ``OTEL_EXPORTER_OTLP_[SIGNAL_]CERTIFICATE``.
+        ``OTEL_EXPORTER_OTLP_[SIGNAL_]CERTIFICATE``, then ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``, then
+        ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
     client_key_file: PEM, the key of the client's certificate. Default: ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_KEY``.
     client_certificate_file: PEM, the client's certificate and its chain. Default:
         ``OTEL_EXPORTER_OTLP_[SIGNAL_]CLIENT_CERTIFICATE``.
