@@ -155,12 +155,15 @@ def test_a_folder_is_trusted_as_by_the_stock_exporter(
     assert exports("http", **folder)
 
 
-def test_a_damaged_entry_costs_itself(exports: Any, bundle: str, tmp_path: Path, log: Any) -> None:
+def test_a_damaged_entry_costs_itself_and_one_line_in_a_process(
+    exports: Any, bundle: str, tmp_path: Path, log: Any
+) -> None:
     damaged = tmp_path / "damaged.pem"
     damaged.write_text("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n" + Path(bundle).read_text())
-    assert exports("http", REQUESTS_CA_BUNDLE=str(damaged))
+    for protocol in RECEIVERS:
+        assert exports(protocol, **{OWN: str(damaged)})
     (line,) = log()
-    assert line == f'REQUESTS_CA_BUNDLE is "{damaged}": 1 of its 2 certificates cannot be read and are left out.'
+    assert line == f'{OWN} is "{damaged}": 1 of its 2 certificates cannot be read and are left out.'
 
 
 def test_a_refused_server_is_described_with_what_is_trusted(exports: Any, other: str, log: Any) -> None:

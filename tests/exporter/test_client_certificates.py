@@ -111,3 +111,16 @@ def test_a_client_certificate_that_the_server_refuses_is_named(
     (line,) = log()
     assert "the server refuses the client's certificate: it does not trust its issuer" in line
     assert f'; it is in {certificate} (subject "CN=client", issuer "CN=stranger")' in line
+
+
+def test_a_client_certificate_that_has_expired_is_named(
+    server: tuple[Path, Path], authority: Authority, monkeypatch: pytest.MonkeyPatch, log: Any
+) -> None:
+    certificate, key = authority.sign("old client", days=-1)
+    show(monkeypatch, certificate, key)
+    for receiver in started(HttpReceiver, ServerTls(*server, authority.certificate)):
+        assert export(HttpSpanExporter(receiver.endpoint, timeout=1)) == "FAILURE"
+    lines = log()
+    assert lines[0].startswith(f"The client's certificate in {certificate} (subject ")
+    assert "expired on " in lines[0]
+    assert "the server refuses the client's certificate" in lines[-1]

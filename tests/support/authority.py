@@ -29,6 +29,7 @@ class Authority:
         new_key: tuple[str, ...] = NEW_KEY,
         key: Path | None = None,
         extensions: str = "subjectAltName=IP:127.0.0.1,DNS:localhost",
+        days: int = 2,
     ) -> tuple[Path, Path]:
         """A certificate and its key, which is new unless it is given. Without extensions it is of version 1."""
         request, certificate, made = (self._folder / f"{name}.{end}" for end in ("csr", "pem", "key"))
@@ -37,7 +38,7 @@ class Authority:
         file = self._folder / "extensions"
         file.write_text(f"{extensions}\n")
         self._openssl(
-            *("x509", "-req", "-in", request, "-out", certificate, "-days", "2"),
+            *("x509", "-req", "-in", request, "-out", certificate, "-days", days),
             *(("-extfile", file) if extensions else ()),
             *("-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial"),
         )

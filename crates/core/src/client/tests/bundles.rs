@@ -33,24 +33,6 @@ async fn what_else_is_in_a_bundle_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_broken_entry_is_reported_once() {
-    bounded(async {
-        let authority = Authority::new();
-        let folder = Folder::new();
-        let ca = folder.write("half broken.pem", &format!("{BROKEN}{}", authority.pem()));
-        for protocol in PROTOCOLS {
-            Client::new(&tls_config(protocol, ([127, 0, 0, 1], 1).into(), &ca)).unwrap();
-        }
-        let reports = crate::process::report::take_reports();
-        let lines: Vec<_> = reports.iter().filter(|report| report.message.contains("half broken.pem")).collect();
-        let [line] = lines[..] else { panic!("{reports:?}") };
-        assert_contains(&line.message, "certificate_file is ");
-        assert_contains(&line.message, ": 1 of its 2 certificates cannot be read and are left out.");
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_folder_is_a_bundle() {
     bounded(async {
         let (authority, other) = (Authority::new(), Authority::new());
