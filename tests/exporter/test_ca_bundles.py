@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from otel_rs import TracerProvider
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
@@ -69,14 +70,14 @@ def receivers(authority: Authority) -> Iterator[dict[str, Receiver]]:
 def exports(receivers: dict[str, Receiver], monkeypatch: pytest.MonkeyPatch) -> Any:
     """Whether an export arrives, with these variables set."""
 
-    def exports(protocol: str, **variables: str) -> bool:
+    def exports(protocol: str, arguments: dict[str, Any] | None = None, **variables: str) -> bool:
         receiver = receivers[protocol]
         span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
         span.end()
         with monkeypatch.context() as environment:
             for name, value in variables.items():
                 environment.setenv(name, value)
-            exporter = EXPORTERS[protocol](receiver.endpoint, timeout=1)
+            exporter = EXPORTERS[protocol](receiver.endpoint, timeout=1, **(arguments or {}))
         arrived = len(receiver.requests)
         result = exporter.export([span])
         exporter.shutdown()
@@ -172,3 +173,13 @@ def test_a_refused_server_is_described_with_what_is_trusted(exports: Any, other:
     assert f"the server's certificate is not signed by one of the certificates of REQUESTS_CA_BUNDLE ({other})" in line
     assert "set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM file with the authority's certificate" in line
     assert 'subject "CN=server", issuer "CN=authority"' in line
+
+
+def test_a_session_can_say_what_is_trusted(exports: Any, bundle: str, other: str) -> None:
+    session = requests.Session()
+    assert exports("http", {"session": session}, REQUESTS_CA_BUNDLE=bundle)
+    session.trust_env = False
+    assert not exports("http", {"session": session}, REQUESTS_CA_BUNDLE=bundle)
+    assert not exports("http", {"session": session}, REQUESTS_CA_BUNDLE=bundle, **{OWN: other})
+    session.verify = bundle
+    assert exports("http", {"session": session}, REQUESTS_CA_BUNDLE=other, SSL_CERT_FILE=other)

@@ -33,6 +33,8 @@ use super::tunnel;
 const PROBE_INTERVAL: Duration = Duration::from_secs(15);
 const PROBES: u32 = 3;
 
+const CANNOT_CONNECT: &str = "cannot connect";
+
 /// Where one connection goes: to the server, or to the proxy before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Address {
@@ -241,8 +243,6 @@ fn rationed(stream: impl Stream + 'static) -> (Box<dyn Stream>, Arc<Ration>) {
     let (stream, ration) = Rationed::new(stream);
     (Box::new(stream), ration)
 }
-
-const CANNOT_CONNECT: &str = "cannot connect";
 
 fn cannot_connect(error: &(dyn Error + 'static)) -> Failure {
     Failure::transport(CANNOT_CONNECT, error, Retry::Backoff)

@@ -32,6 +32,14 @@ async fn what_else_is_in_a_bundle_does_no_harm() {
     .await;
 }
 
+#[test]
+fn openssls_own_form_is_named() {
+    let folder = Folder::new();
+    let ca = folder.write("ca.pem", &Authority::new().pem().replace(" CERTIFICATE", " TRUSTED CERTIFICATE"));
+    let error = Client::new(&tls_config(Protocol::Grpc, ([127, 0, 0, 1], 1).into(), &ca)).expect_err("not read");
+    assert_contains(&error.to_string(), "it holds a TRUSTED CERTIFICATE; `openssl x509` converts it");
+}
+
 #[tokio::test]
 async fn a_folder_is_a_bundle() {
     bounded(async {

@@ -19,16 +19,20 @@ pub struct Certificates {
     pub readable: Vec<CertificateDer<'static>>,
     /// How many more there are, that are cut off or damaged.
     pub broken: usize,
+    /// Whether there is one in OpenSSL's own form, which may say as well that it is not to be trusted.
+    openssls_own: bool,
 }
 
 impl Certificates {
     fn extend(&mut self, more: Certificates) {
         self.readable.extend(more.readable);
         self.broken += more.broken;
+        self.openssls_own |= more.openssls_own;
     }
 
     fn if_any(self) -> Result<Certificates, String> {
         match self.readable.is_empty() && self.broken == 0 {
+            true if self.openssls_own => Err("it holds a TRUSTED CERTIFICATE; `openssl x509` converts it".to_owned()),
             true => Err(described(&pem::Error::NoItemsFound)),
             false => Ok(self),
         }
@@ -85,7 +89,9 @@ fn certificates_in(content: &[u8]) -> Certificates {
     for section in sections(content) {
         match CertificateDer::from_pem_slice(&section) {
             Ok(certificate) => found.readable.push(certificate),
-            Err(pem::Error::NoItemsFound) => {}
+            Err(pem::Error::NoItemsFound) => {
+                found.openssls_own |= section.starts_with(b"-----BEGIN TRUSTED CERTIFICATE-----");
+            }
             // Half a section may be half of anything.
             Err(_) if section.starts_with(b"-----BEGIN CERTIFICATE-") => found.broken += 1,
             Err(_) => {}

@@ -44,7 +44,7 @@ impl Trusted {
     }
 
     fn add(&mut self, file: &TrustedFile) -> Result<(), String> {
-        let pem::Certificates { readable, mut broken } = pem::certificates(&file.path)?;
+        let pem::Certificates { readable, mut broken, .. } = pem::certificates(&file.path)?;
         let mut good = 0;
         for certificate in readable {
             // A folder's files may be links to each other.
