@@ -2,7 +2,7 @@
 
 The names here are those of ``opentelemetry.sdk.trace`` and ``opentelemetry.sdk.trace.export``; see ``otel_rs.trace``,
 ``otel_rs.trace.export`` and ``otel_rs.exporter.otlp``. Importing the package changes nothing in other packages;
-``install`` does. Modules of the package stay as they are if they are reloaded.
+``install`` does.
 """
 
 import os
@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from otel_rs._lazy_exports import lazy_exports
-from otel_rs._reload import keep_modules
 
 if TYPE_CHECKING:
     from otel_rs.installation import install, uninstall
@@ -30,8 +29,6 @@ __getattr__ = lazy_exports(
         "uninstall": "installation",
     },
 )
-
-keep_modules()
 
 # Upstream's SDK reads this one when it is imported, and raises if it is bad.
 if "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in os.environ:

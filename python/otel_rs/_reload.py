@@ -1,4 +1,4 @@
-"""``importlib.reload`` leaves the modules of this package as they are.
+"""``importlib.reload`` leaves the modules of this package as they are, from the first provider, exporter or `install` on.
 
 A module that ran again would make its classes again: what the program holds would be of other classes than what it
 makes from then on, and what `install` put into upstream's modules would be of neither.
@@ -37,5 +37,9 @@ class _LoadedBefore(Loader):
         module.__loader__ = self._spec.loader
 
 
+_finder = _ReloadFinder()
+
+
 def keep_modules() -> None:
-    sys.meta_path.insert(0, _ReloadFinder())
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)

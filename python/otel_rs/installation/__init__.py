@@ -15,6 +15,7 @@ from types import ModuleType
 
 from opentelemetry import trace as trace_api
 
+from otel_rs._reload import keep_modules
 from otel_rs.installation.exchange import Exchange
 from otel_rs.installation.importing import NativeFinder
 from otel_rs.installation.replacements import DEFERRED_MODULES, replacements
@@ -51,6 +52,7 @@ def install() -> None:
         # First, so that none is missed that another thread imports meanwhile.
         sys.meta_path.insert(0, _finder)
         sys.meta_path.append(_stand_ins)
+        keep_modules()
         _put_in_imported(exchange)
     if _logger.isEnabledFor(logging.DEBUG):
         _logger.debug(

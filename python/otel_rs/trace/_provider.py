@@ -19,6 +19,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, Instrume
 from opentelemetry.util import types
 
 from otel_rs import exit
+from otel_rs._reload import keep_modules
 from otel_rs.settings import corrected_environment, read
 from otel_rs.settings.reading import report_unknown_name, variable_text
 from otel_rs.settings.table import GROUPS, SAMPLER, SDK_DISABLED
@@ -75,6 +76,7 @@ class TracerProvider(_stock.TracerProvider):
     ) -> None:
         self._tracers_by_key: dict[tuple[str, str | None, str | None], trace_api.Tracer] = {}
         self._pid = os.getpid()
+        keep_modules()
         exit.arrange()
         super().__init__(
             sampler or _sampler_from_environment(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from opentelemetry.metrics import MeterProvider
 
 from otel_rs import _native, exit
+from otel_rs._reload import keep_modules
 from otel_rs.exporter.otlp._config import BeyondNative, Prepared, make_native
 from otel_rs.exporter.otlp._stock import StockMissingError, distribution, stock_class
 from otel_rs.exporter.otlp._stock_names import has_overridden_name
@@ -46,6 +47,7 @@ class NativeExporter:
     def _prepare(
         self, arguments: Arguments, meter_provider: MeterProvider | None, max_data_points: int | None = None
     ) -> None:
+        keep_modules()
         exit.arrange()
         prepared = arguments.prepare(self._signal, max_data_points)
         self._native = make_native(prepared.config, prepared.sources)
