@@ -17,7 +17,7 @@ pub fn log_records(data: &[u8]) {
     let mut log_records = Vec::new();
     while !input.is_empty() {
         let (framed, record) = read_record(&mut input);
-        batch.push(scope, &framed);
+        batch.push(scope, &framed).unwrap();
         log_records.push(record);
     }
     let (resource, resource_schema_url) = model::resource_of(scope);
@@ -27,7 +27,7 @@ pub fn log_records(data: &[u8]) {
         let scope_logs = vec![ScopeLogs { scope, log_records, schema_url }];
         expected.resource_logs.push(ResourceLogs { resource, scope_logs, schema_url: resource_schema_url });
     }
-    assert_decodes_to(&batch.into_request(), &expected);
+    assert_decodes_to(&batch.into_request().unwrap(), &expected);
     assert_is_json(&expected);
 }
 

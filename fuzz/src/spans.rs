@@ -26,9 +26,10 @@ pub fn spans(data: &[u8]) {
     while !input.is_empty() {
         let scope = &scopes[input.below(scopes.len() as u8)];
         let (framed, span) = read_span(&mut input);
-        if !batch.push_within(max_request_bytes, scope, &framed) {
+        if !batch.push_within(max_request_bytes, scope, &framed).unwrap() {
             close(&mut batch, &mut expected, max_request_bytes);
-            assert!(batch.push_within(max_request_bytes, scope, &framed), "the first one goes in whatever its length");
+            let taken = batch.push_within(max_request_bytes, scope, &framed).unwrap();
+            assert!(taken, "the first one goes in whatever its length");
         }
         expected.push(Sent::new(scope, span));
         if input.byte() == 0 {
@@ -77,7 +78,7 @@ fn close(batch: &mut Batch, expected: &mut Vec<Sent>, max_request_bytes: usize) 
     let mut expected = std::mem::take(expected);
     let batch = batch.take_leaving_room();
     assert_eq!((batch.len(), batch.is_empty()), (expected.len(), expected.is_empty()));
-    let request = batch.into_request();
+    let request = batch.into_request().unwrap();
     assert!(request.len() <= max_request_bytes || expected.len() == 1);
     assert_eq!(split::items(&request).count(), expected.len());
     let decoded = ExportTraceServiceRequest::decode(&*request).expect("what we write is well-formed");

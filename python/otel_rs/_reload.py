@@ -1,4 +1,4 @@
-"""``importlib.reload`` leaves the modules of this package as they are, from the first provider, exporter or `install` on.
+"""``importlib.reload`` leaves this package's modules as they are, from the first provider, exporter or ``install`` on.
 
 A module that ran again would make its classes again: what the program holds would be of other classes than what it
 makes from then on, and what `install` put into upstream's modules would be of neither.

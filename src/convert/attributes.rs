@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use otel_rs_core::otlp::Attributes;
+use otel_rs_core::otlp::{Attributes, OutOfMemory};
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -44,7 +44,11 @@ impl PyAttributes {
     /// Puts a converted attribute in place. Runs no Python code; what it returns must be dropped after the lock.
     #[must_use = "dropping the replaced value can run Python code: do it without a lock"]
     fn put(&mut self, key: &str, hash: u64, value: &[u8], original: Option<Py<PyAny>>) -> Put {
-        let in_room = self.wire.set(key, hash, value, original.is_some());
+        let in_room = match self.wire.try_set(key, hash, value, original.is_some()) {
+            Ok(in_room) => in_room,
+            // Nothing was replaced.
+            Err(OutOfMemory) => return Put { outcome: Outcome::NoMemory, _replaced: original, _evicted: Vec::new() },
+        };
         let mut replaced = None;
         if let Some(originals) = &mut self.originals
             && let Some(at) = originals.iter().position(|(k, _)| &**k == key)
@@ -62,7 +66,7 @@ impl PyAttributes {
                 evicted = originals.extract_if(.., |(key, _)| !kept.contains(&**key)).collect();
             }
         }
-        Put { in_room, _replaced: replaced, _evicted: evicted }
+        Put { outcome: Outcome::of(in_room), _replaced: replaced, _evicted: evicted }
     }
 
     /// Sets all attributes of a mapping on a set that no other thread can see yet.
@@ -85,14 +89,15 @@ impl PyAttributes {
 
     /// The usual case: a dict with plain keys and values. False, with any number of them set, if one is not plain.
     fn extend_simple(&mut self, dict: &Bound<'_, PyDict>, value_len: Option<usize>) -> bool {
-        let mut in_room = true;
+        let mut worst = Outcome::InRoom;
         let all_plain = with_critical_section(dict, || {
             with_scratch(|scratch| {
                 each_simple(dict, |key, value| {
                     scratch.clear();
                     match plain_key(key) {
                         Some(text) if value::put_simple(value, value_len, scratch) => {
-                            in_room &= self.wire.set(text, hash(key), scratch, false);
+                            let set = self.wire.try_set(text, hash(key), scratch, false);
+                            worst = worst.max(set.map_or(Outcome::NoMemory, Outcome::of));
                             true
                         }
                         _ => false,
@@ -100,8 +105,8 @@ impl PyAttributes {
                 })
             })
         });
-        if all_plain && !in_room {
-            Put { in_room, _replaced: None, _evicted: Vec::new() }.log(dict.py());
+        if all_plain {
+            Put { outcome: worst, _replaced: None, _evicted: Vec::new() }.log(dict.py());
         }
         all_plain
     }
@@ -215,22 +220,38 @@ pub struct Converted<'py> {
     original: Option<Py<PyAny>>,
 }
 
+/// From good to bad.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    InRoom,
+    OldestDropped,
+    NoMemory,
+}
+
+impl Outcome {
+    fn of(in_room: bool) -> Self {
+        if in_room { Self::InRoom } else { Self::OldestDropped }
+    }
+}
+
 /// The result of putting an attribute in place; to be handled after the lock is released.
 #[must_use]
 pub struct Put {
-    in_room: bool,
+    outcome: Outcome,
     _replaced: Option<Py<PyAny>>,
     _evicted: Originals,
 }
 
 impl Put {
     pub fn log(self, py: Python<'_>) {
-        if !self.in_room {
-            log::warning(
+        match self.outcome {
+            Outcome::InRoom => {}
+            Outcome::OldestDropped => log::warning(
                 py,
                 "Attributes dict is full. Dropping the oldest key-value pair from attributes to make space for the \
                  new key-value pair.",
-            );
+            ),
+            Outcome::NoMemory => log::warning(py, &format!("Attribute dropped, {OutOfMemory}")),
         }
     }
 }

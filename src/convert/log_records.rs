@@ -27,7 +27,7 @@ pub fn log_records(records: &Bound<'_, PyAny>) -> PyResult<Batch> {
             let scope = scope_of(&record, &scopes)?;
             if !is_of_log_export(&scope) {
                 frame(&record, framed)?;
-                batch.push(&scope, framed);
+                batch.push(&scope, framed).map_err(exception::out_of_memory)?;
             }
             PyResult::Ok(())
         });
@@ -82,8 +82,8 @@ fn frame<'py>(readable: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
         span_id: field(intern!(py, "span_id"))?.extract().ok().filter(|id| *id != 0),
         event_name: &text(&event_name)?,
     }
-    .frame(out);
-    Ok(())
+    .try_frame(out)
+    .map_err(exception::out_of_memory)
 }
 
 /// `SeverityNumber`, an enum whose `value` is a property in Python code; a plain number as well.

@@ -12,6 +12,7 @@ use crate::convert::fields;
 use crate::convert::scope::ScopeCache;
 use crate::convert::value::is_mapping;
 use crate::py::call;
+use crate::py::exception;
 use crate::py::text;
 use crate::py::upstream::{Upstream, position, upstream};
 
@@ -47,7 +48,8 @@ pub fn frame_stock_span(span: &Bound<'_, PyAny>, scopes: &ScopeCache, out: &mut 
         status,
         status_message: &status_message.as_ref().map(text::utf8).unwrap_or_default(),
     }
-    .frame(out);
+    .try_frame(out)
+    .map_err(exception::out_of_memory)?;
     let scope = span.getattr(intern!(py, "instrumentation_scope"))?;
     scopes.get(&span.getattr(intern!(py, "resource"))?, &scope)
 }
@@ -104,13 +106,10 @@ pub fn events(all: &Bound<'_, PyAny>, dropped: u32) -> PyResult<Messages> {
         let attributes = attributes_of(&event, EVENT_ATTRIBUTES)?;
         let name = fields::name(&event.getattr(intern!(py, "name"))?);
         framed.clear();
-        otlp::put_event(
-            &mut framed,
-            &text::utf8(&name),
-            time(&event.getattr(intern!(py, "timestamp"))?),
-            &attributes.wire,
-        );
-        events.push(&framed);
+        let name = text::utf8(&name);
+        otlp::make_room_for_entry(&mut framed, name.len(), &attributes.wire).map_err(exception::out_of_memory)?;
+        otlp::put_event(&mut framed, &name, time(&event.getattr(intern!(py, "timestamp"))?), &attributes.wire);
+        events.try_push(&framed).map_err(exception::out_of_memory)?;
     }
     events.count_dropped(dropped);
     Ok(events)
@@ -130,7 +129,7 @@ pub fn links(upstream: &Upstream, all: &Bound<'_, PyAny>, dropped: u32) -> PyRes
             &attributes_of(&link, LINK_ATTRIBUTES)?,
             &mut framed,
         )?;
-        links.push(&framed);
+        links.try_push(&framed).map_err(exception::out_of_memory)?;
     }
     links.count_dropped(dropped);
     Ok(links)
@@ -150,6 +149,7 @@ pub fn put_link(
     let trace_state = context.getattr(intern!(py, "trace_state"))?;
     let header =
         if trace_state.is(&upstream.default_trace_state) { String::new() } else { trace_state_header(context)? };
+    otlp::make_room_for_entry(out, header.len(), &attributes.wire).map_err(exception::out_of_memory)?;
     otlp::put_link(out, trace_id, span_id, &header, is_remote, &attributes.wire);
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! A Python value as an encoded AnyValue message, with the Python SDK's rules for what is accepted and how it is
 //! cleaned (`opentelemetry.attributes._clean_attribute_value`).
 
-use otel_rs_core::otlp::{self, fixed64_tag, len_tag, varint_tag};
-use pyo3::exceptions::PyValueError;
+use otel_rs_core::otlp::{self, OutOfMemory, fixed64_tag, len_tag, varint_tag};
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PySlice, PyString, PyTuple};
 
+use crate::py::exception;
 use crate::py::log;
 use crate::py::once::get_or_make;
 use crate::py::text;
@@ -21,6 +22,12 @@ const MAX_VALUES: usize = 1_000_000;
 
 /// Bytes in one attribute, as much as a queue holds by default.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// Below this no memory is asked for that may not be there.
+const LARGE_BYTES: usize = 64 * 1024;
+
+/// Tags and lengths around a value that is as deep as it may be: three for each level.
+const HEADS: usize = 3 * 11 * (MAX_DEPTH + 1);
 
 /// Replaces a container that is nested too deep or contains itself; its own text could be of any length.
 const NOT_SHOWN: &str = "...";
@@ -46,6 +53,13 @@ struct Nesting {
 impl Nesting {
     fn new(max_len: Option<usize>, rules: Rules) -> Self {
         Self { max_len, rules, values: 0, within: Vec::new() }
+    }
+
+    /// Counts one value that `out` gets, or has got.
+    fn count_in(&mut self, out: &mut Vec<u8>) -> PyResult<()> {
+        self.count(out.len())?;
+        // Heads and numbers are written without a look at the room there is.
+        if out.len() >= LARGE_BYTES { make_room(out, LARGE_BYTES) } else { Ok(()) }
     }
 
     /// Counts one value, which makes `bytes` in all.
@@ -112,7 +126,7 @@ pub fn put_simple(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Ve
     } else if let Ok(float) = value.cast_exact::<PyFloat>() {
         otlp::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
     } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-        otlp::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
+        return put_large(bytes.as_bytes(), any_value::BYTES, out).is_ok();
     } else {
         // `None` is the empty message.
         return value.is_none();
@@ -126,11 +140,23 @@ fn simple_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec
     // no UTF-8.
     match text.to_str() {
         Ok(utf8) if utf8.len() <= max_len.unwrap_or(MAX_BYTES) => {
-            otlp::put_bytes(out, len_tag(any_value::STRING), utf8.as_bytes());
-            true
+            put_large(utf8.as_bytes(), any_value::STRING, out).is_ok()
         }
         _ => false,
     }
+}
+
+/// Makes room in `out`, or raises MemoryError.
+fn make_room(out: &mut Vec<u8>, len: usize) -> PyResult<()> {
+    otlp::make_room(out, len).map_err(exception::out_of_memory)
+}
+
+/// Appends bytes of any length, and leaves room for the heads of the containers that they are in.
+#[inline]
+fn put_large(bytes: &[u8], field: u8, out: &mut Vec<u8>) -> Result<(), OutOfMemory> {
+    otlp::make_room(out, if bytes.len() < LARGE_BYTES { bytes.len() + 11 } else { bytes.len() + HEADS })?;
+    otlp::put_bytes(out, len_tag(field), bytes);
+    Ok(())
 }
 
 #[inline]
@@ -177,11 +203,11 @@ pub fn put_body(value: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
 fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     let start = out.len();
     if put_simple(value, nesting.max_len, out) {
-        nesting.count(out.len())?;
+        nesting.count_in(out)?;
         return Ok(Fidelity::Exact);
     }
-    nesting.count(start)?;
     out.truncate(start);
+    nesting.count_in(out)?;
     // From here on subclasses count as well; bool is an int to Python and comes first.
     if let Ok(flag) = value.cast::<PyBool>() {
         put_bool(flag.is_true(), out);
@@ -190,9 +216,9 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
     } else if let Ok(float) = value.cast::<PyFloat>() {
         otlp::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
-        otlp::put_bytes(out, len_tag(any_value::BYTES), bytes.as_bytes());
+        put_large(bytes.as_bytes(), any_value::BYTES, out).map_err(exception::out_of_memory)?;
     } else if let Ok(text) = value.cast::<PyString>() {
-        return Ok(put_text(text, nesting.max_len, out));
+        return put_text(text, nesting.max_len, out);
     } else if let Some(container) = Container::of(value)? {
         if nesting.ends_at(value) {
             otlp::put_bytes(out, len_tag(any_value::STRING), NOT_SHOWN.as_bytes());
@@ -203,7 +229,7 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
             Container::Mapping => put_mapping(value, nesting, out),
         });
     } else if nesting.rules == Rules::Body {
-        put_text(&value.str()?, None, out);
+        put_text(&value.str()?, None, out)?;
     } else {
         log::warning(
             value.py(),
@@ -215,7 +241,7 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
             ),
         );
         if has_custom_str(value)? {
-            put_text(&value.str()?, None, out);
+            put_text(&value.str()?, None, out)?;
         }
     }
     Ok(Fidelity::Exact)
@@ -233,17 +259,18 @@ fn put_any_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> PyResult<Fidelity> 
         Ok(text) => text,
         Err(_) => py.import("builtins")?.call_method1("hex", (int,))?,
     };
-    put_text(text.cast::<PyString>()?, None, out);
+    put_text(text.cast::<PyString>()?, None, out)?;
     Ok(Fidelity::Lossy)
 }
 
-fn put_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8>) -> Fidelity {
+fn put_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     let (owned, fidelity);
     let utf8 = match text.to_str() {
         Ok(utf8) => {
             fidelity = Fidelity::Exact;
             utf8
         }
+        Err(error) if error.is_instance_of::<PyMemoryError>(text.py()) => return Err(error),
         Err(_) => {
             // Lone surrogates have no UTF-8.
             fidelity = Fidelity::Lossy;
@@ -262,8 +289,8 @@ fn put_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8
         },
         _ => utf8,
     };
-    otlp::put_bytes(out, len_tag(any_value::STRING), kept.as_bytes());
-    fidelity
+    put_large(kept.as_bytes(), any_value::STRING, out).map_err(exception::out_of_memory)?;
+    Ok(fidelity)
 }
 
 fn put_sequence(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>) -> PyResult<Fidelity> {
@@ -287,7 +314,8 @@ fn put_mapping(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8
     };
     for (key, item) in pairs {
         let item_start = out.len();
-        otlp::put_bytes(out, len_tag(1), text::utf8(&key).as_bytes());
+        let key = text::utf8(&key);
+        put_large(key.as_bytes(), 1, out).map_err(exception::out_of_memory)?;
         let value_start = out.len();
         fidelity = fidelity.and(put_nested(&item, nesting, out)?);
         otlp::frame_from(out, value_start, len_tag(2));
@@ -394,7 +422,10 @@ pub fn clean_items<'py>(
         let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
         all_texts &= key.is_exact_instance_of::<PyString>();
         match clean_key(&key) {
-            Ok(Some(key)) => pairs.push((key, value)),
+            Ok(Some(key)) => {
+                pairs.try_reserve(1).map_err(|error| exception::out_of_memory(error.into()))?;
+                pairs.push((key, value));
+            }
             Ok(None) => dropped += 1,
             Err(error) => {
                 dropped += 1;

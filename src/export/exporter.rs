@@ -119,16 +119,31 @@ impl OtlpExporter {
 
     /// Encodes data by `requests`, sends each request, and waits for the outcomes with the GIL released. True if all
     /// were delivered.
-    pub fn export(&self, py: Python<'_>, requests: impl FnOnce() -> PyResult<Vec<Request>>) -> PyResult<bool> {
+    pub fn export(
+        &self,
+        py: Python<'_>,
+        requests: impl FnOnce() -> PyResult<Vec<Result<Request, Unencoded>>>,
+    ) -> PyResult<bool> {
         let export = || {
-            let mut all_delivered = true;
-            for request in requests()?.into_iter().filter(|request| !request.body.is_empty()) {
+            let requests = requests()?;
+            let mut all_delivered = requests.iter().all(Result::is_ok);
+            for request in requests.into_iter().flatten().filter(|request| !request.body.is_empty()) {
                 all_delivered &= self.send(py, request)?;
             }
             log::drain_reports(py);
             Ok(all_delivered)
         };
         contained(py, "export", export, || Ok(false))
+    }
+
+    /// The request of a batch. Without memory for it its items count as failed.
+    pub fn request(&self, batch: Batch) -> Result<Request, Unencoded> {
+        let items = batch.len();
+        let body = batch.into_request().map_err(|error| {
+            self.inner.fail(items as u64, &error.to_string());
+            Unencoded
+        })?;
+        Ok(Request { body, items })
     }
 
     /// Sends one request and waits for the outcome, unless it is too large; whether it was delivered.
@@ -169,14 +184,11 @@ impl From<Status> for StatusCode {
     }
 }
 
+/// A request that could not be made, whose items have been counted.
+pub struct Unencoded;
+
 /// An encoded request, and how many spans, data points or log records are in it.
 pub struct Request {
     pub body: Bytes,
     pub items: usize,
-}
-
-impl Request {
-    pub fn of(batch: Batch) -> Self {
-        Self { items: batch.len(), body: batch.into_request() }
-    }
 }

@@ -16,7 +16,7 @@ impl OtlpExporter {
                 Some(max) => metrics.split(max.get()),
                 None => vec![metrics],
             };
-            Ok(parts.iter().map(|part| Request { body: part.request(), items: part.points() }).collect())
+            Ok(parts.iter().map(|part| Ok(Request { body: part.request(), items: part.points() })).collect())
         })
     }
 }

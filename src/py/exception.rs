@@ -1,6 +1,7 @@
 //! Exceptions of telemetry code, which do not reach the application.
 
-use pyo3::exceptions::PyException;
+use otel_rs_core::otlp::OutOfMemory;
+use pyo3::exceptions::{PyException, PyMemoryError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 
@@ -17,6 +18,12 @@ pub fn swallow(py: Python<'_>, doing: &str, error: PyErr) {
     } else {
         interrupt::keep_interrupt(py, error);
     }
+}
+
+/// Without memory for something large, as Python says it.
+#[cold]
+pub fn out_of_memory(error: OutOfMemory) -> PyErr {
+    PyMemoryError::new_err(error.to_string())
 }
 
 /// Does the work of a destructor, which Python may call while an exception is on its way: that one stays, and what the

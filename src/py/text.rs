@@ -7,11 +7,12 @@ use pyo3::types::{PyBytes, PyString};
 
 use crate::py::interrupt;
 
-/// The text; each lone surrogate, which has no UTF-8, becomes one U+FFFD.
+/// The text; each lone surrogate, which has no UTF-8, becomes one U+FFFD. Without memory for its UTF-8, that alone.
 pub fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, str> {
     match text.to_str() {
         Ok(utf8) => Cow::Borrowed(utf8),
-        Err(_) => Cow::Owned(by_characters(text).unwrap_or_else(|_| text.to_string_lossy().into_owned())),
+        // Fails where there is no memory for a copy alone.
+        Err(_) => by_characters(text).map_or(Cow::Borrowed("\u{fffd}"), Cow::Owned),
     }
 }
 
@@ -30,12 +31,14 @@ pub fn type_name(object: &Bound<'_, PyAny>) -> String {
 }
 
 /// `str(object)`, or a question mark if that raises.
+pub fn text_of<'py>(object: &Bound<'py, PyAny>) -> Bound<'py, PyString> {
+    object.str().unwrap_or_else(|error| {
+        interrupt::ignore(object.py(), error);
+        PyString::intern(object.py(), "?")
+    })
+}
+
+/// `text_of` for a log line.
 pub fn shown(object: &Bound<'_, PyAny>) -> String {
-    match object.str() {
-        Ok(text) => utf8(&text).into_owned(),
-        Err(error) => {
-            interrupt::ignore(object.py(), error);
-            "?".to_owned()
-        }
-    }
+    utf8(&text_of(object)).into_owned()
 }

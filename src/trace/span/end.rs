@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use otel_rs_core::otlp::OutOfMemory;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -24,9 +25,12 @@ pub fn is_error(exception: &Bound<'_, PyAny>) -> bool {
 
 /// `Status(ERROR, "Class: message")`.
 fn exception_status<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let upstream = upstream(exception.py())?;
-    let description = format!("{}: {}", exception.get_type().name()?.to_string_lossy(), text::shown(exception));
-    upstream.status.bind(exception.py()).call1((&upstream.status_codes[2], description))
+    let py = exception.py();
+    let upstream = upstream(py)?;
+    // By Python, which raises MemoryError where Rust would end the process: the text may be of any length.
+    let name = exception.get_type().name()?;
+    let description = intern!(py, "{}: {}").call_method1(intern!(py, "format"), (name, text::text_of(exception)))?;
+    upstream.status.bind(py).call1((&upstream.status_codes[2], description))
 }
 
 impl Span {
@@ -87,9 +91,9 @@ impl Span {
         }
         // Last: a Python processor may remove what must not be exported.
         if span.is_sampled(py)? && !processors.native.is_empty() {
-            with_scratch(|framed| {
-                let scope = span.frame(py, framed);
-                processors.native.iter().for_each(|processor| processor.push(&scope, framed));
+            with_scratch(|framed| match span.frame(py, framed) {
+                Ok(scope) => processors.native.iter().for_each(|processor| processor.push(&scope, framed)),
+                Err(OutOfMemory) => processors.native.iter().for_each(|processor| processor.drop_unframed()),
             });
         }
         log::drain_reports(py);

@@ -1,6 +1,7 @@
 //! Events and links of a span.
 
-use otel_rs_core::otlp::{self, EVENT_ATTRIBUTES, Fields, LINK_ATTRIBUTES, Value};
+use otel_rs_core::otlp::{self, EVENT_ATTRIBUTES, Fields, LINK_ATTRIBUTES, OutOfMemory, Value};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
@@ -68,7 +69,11 @@ impl Span {
             converted.extend(attributes, limits.value_len);
         }
         with_scratch(|framed| {
-            put_link(upstream, context, &converted, framed)?;
+            let no_memory = |error: PyErr| match error.is_instance_of::<PyMemoryError>(py) {
+                true => self.drop_entry(Part::Links, limits.links, OutOfMemory),
+                false => error,
+            };
+            put_link(upstream, context, &converted, framed).map_err(no_memory)?;
             let read_side = ReadSide { context: Some(context.clone().unbind()), originals: converted.take_originals() };
             self.push(py, Part::Links, limits.links, framed, read_side)
         })
@@ -88,10 +93,23 @@ impl Span {
         let time = fields::time_or_now(timestamp);
         let text = fields::name(name);
         with_scratch(|framed| {
-            otlp::put_event(framed, &text::utf8(&text), time, &converted.wire);
+            let text = text::utf8(&text);
+            otlp::make_room_for_entry(framed, text.len(), &converted.wire)
+                .map_err(|error| self.drop_entry(Part::Events, limits.events, error))?;
+            otlp::put_event(framed, &text, time, &converted.wire);
             let read_side = ReadSide { context: None, originals: converted.take_originals() };
             self.push(name.py(), Part::Events, limits.events, framed, read_side)
         })
+    }
+
+    /// Counts an event or a link that there is no memory for, which is its error.
+    #[cold]
+    fn drop_entry(&self, part: Part, limit: Option<usize>, error: OutOfMemory) -> PyErr {
+        let mut state = self.lock();
+        if state.end_time.is_none() {
+            Recorded::count_dropped(state.recorded_mut(part), limit);
+        }
+        exception::out_of_memory(error)
     }
 
     /// Puts an event or a link in place, unless the span has ended.
@@ -104,16 +122,17 @@ impl Span {
         read_side: ReadSide,
     ) -> PyResult<()> {
         let mut read_side = Some(read_side);
-        let (ended, held, _gone) = {
+        let (ended, held, pushed) = {
             let mut state = self.lock();
             let held = state.held(part).map(|list| list.clone_ref(py));
             let ended = state.end_time.is_some();
-            let gone = match read_side.take_if(|_| !ended && held.is_none()) {
+            let pushed = match read_side.take_if(|_| !ended && held.is_none()) {
                 Some(read_side) => Recorded::push(state.recorded_mut(part), limit, framed, read_side),
-                None => None,
+                None => Ok(None),
             };
-            (ended, held, gone)
+            (ended, held, pushed)
         };
+        let _gone = pushed.map_err(|_unused| exception::out_of_memory(OutOfMemory))?;
         if ended {
             let call = if part == Part::Events { "_add_event" } else { "_add_link" };
             log::warning(py, &format!("Tried calling {call} on an ended span."));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use otel_rs_core::otlp::{self, Scope};
+use otel_rs_core::otlp::{self, OutOfMemory, Scope};
 use pyo3::intern;
 use pyo3::prelude::*;
 
@@ -39,7 +39,7 @@ impl Span {
     }
 
     /// Appends the span to `out` as batch processors and exporters take it; returns its resource and scope.
-    pub fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) -> Arc<Scope> {
+    pub fn frame(&self, py: Python<'_>, out: &mut Vec<u8>) -> Result<Arc<Scope>, OutOfMemory> {
         // All that may run Python code comes before the lock.
         let overrides = self.overrides(py);
         let trace_state = self.context.trace_state_header(py).unwrap_or_else(|error| {
@@ -73,8 +73,8 @@ impl Span {
         if let Some(overrides) = &overrides {
             overrides.apply(&mut span);
         }
-        span.frame(out);
+        let framed = span.try_frame(out);
         drop(state);
-        overrides.and_then(|overrides| overrides.scope).unwrap_or_else(|| self.scope(py))
+        framed.map(|()| overrides.and_then(|overrides| overrides.scope).unwrap_or_else(|| self.scope(py)))
     }
 }

@@ -82,6 +82,11 @@ impl SpanState {
     }
 }
 
+/// There was no memory for an entry. What it had of Python is to be dropped after the lock.
+pub struct NoMemory {
+    _unused: ReadSide,
+}
+
 impl Recorded {
     /// Changes with every entry.
     pub fn version(&self) -> (usize, u32) {
@@ -90,17 +95,26 @@ impl Recorded {
 
     /// Adds to the list, which is made with its first entry. Returns the entry that it evicts, to be dropped after the
     /// lock.
-    #[must_use]
     pub fn push(
         list: &mut Option<Box<Self>>,
         limit: Option<usize>,
         framed: &[u8],
         read_side: ReadSide,
-    ) -> Option<ReadSide> {
-        let list =
-            list.get_or_insert_with(|| Box::new(Self { messages: Messages::new(limit), read_side: VecDeque::new() }));
-        list.messages.push(framed);
+    ) -> Result<Option<ReadSide>, NoMemory> {
+        let list = Self::made(list, limit);
+        if list.messages.try_push(framed).is_err() {
+            return Err(NoMemory { _unused: read_side });
+        }
         list.read_side.push_back(read_side);
-        if list.read_side.len() > list.messages.len() { list.read_side.pop_front() } else { None }
+        Ok(if list.read_side.len() > list.messages.len() { list.read_side.pop_front() } else { None })
+    }
+
+    /// Counts an entry that was not added.
+    pub fn count_dropped(list: &mut Option<Box<Self>>, limit: Option<usize>) {
+        Self::made(list, limit).messages.count_dropped(1);
+    }
+
+    fn made(list: &mut Option<Box<Self>>, limit: Option<usize>) -> &mut Self {
+        list.get_or_insert_with(|| Box::new(Self { messages: Messages::new(limit), read_side: VecDeque::new() }))
     }
 }

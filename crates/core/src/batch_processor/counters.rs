@@ -10,6 +10,7 @@ pub(super) struct Counters {
     queue_full: AtomicU64,
     after_shutdown: AtomicU64,
     given_up: AtomicU64,
+    no_memory: AtomicU64,
 }
 
 /// A reading of a batch processor's counters, in spans.
@@ -23,7 +24,7 @@ pub struct Counts {
     pub rejected: u64,
     /// Given up after an export failed.
     pub failed: u64,
-    /// Never tried (no room, after shutdown, or left at its deadline), or refused alone for their size.
+    /// Never tried (no room, no memory, after shutdown, or left at its deadline), or refused alone for their size.
     pub dropped: u64,
     /// In the queue or in an export under way.
     pub pending: u64,
@@ -51,12 +52,18 @@ impl Counters {
         self.after_shutdown.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Returns how many have been dropped for it by now.
+    pub fn no_memory(&self) -> u64 {
+        self.no_memory.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub fn given_up(&self, spans: u64) {
         self.given_up.fetch_add(spans, Ordering::Relaxed);
     }
 
-    fn dropped_unexported(&self) -> [u64; 3] {
-        [&self.queue_full, &self.after_shutdown, &self.given_up].map(|counter| counter.load(Ordering::Relaxed))
+    fn dropped_unexported(&self) -> [u64; 4] {
+        [&self.queue_full, &self.after_shutdown, &self.given_up, &self.no_memory]
+            .map(|counter| counter.load(Ordering::Relaxed))
     }
 
     pub fn read(&self, created: u64) -> Counts {
@@ -71,8 +78,8 @@ impl Counters {
     }
 
     pub fn processed(&self, created: u64, queue_size: u64) -> Processed {
-        let [queue_full, after_shutdown, given_up] = self.dropped_unexported();
-        let processed = created.saturating_sub(queue_size + queue_full + after_shutdown + given_up);
+        let [queue_full, after_shutdown, given_up, no_memory] = self.dropped_unexported();
+        let processed = created.saturating_sub(queue_size + queue_full + after_shutdown + given_up + no_memory);
         Processed { processed, queue_full, after_shutdown, queue_size }
     }
 }

@@ -55,6 +55,7 @@ impl BatchProcessor {
                     )
                 });
             }
+            Pushed::NoMemory => self.drop_for_memory(),
             Pushed::Closed => {
                 state.counters.after_shutdown();
                 report(Level::Warning, Kind::AfterShutdown, self.exporter.source(), || {
@@ -62,6 +63,20 @@ impl BatchProcessor {
                 });
             }
         }
+    }
+
+    /// Counts a span that there was no memory to frame.
+    pub fn drop_unframed(&self) {
+        self.state().queue.count_created();
+        self.drop_for_memory();
+    }
+
+    #[cold]
+    fn drop_for_memory(&self) {
+        let dropped = self.state().counters.no_memory();
+        report(Level::Warning, Kind::NoMemory, self.exporter.source(), || {
+            format!("Not enough memory, dropping spans: {dropped} so far")
+        });
     }
 
     /// Asks for everything taken so far to be exported now.

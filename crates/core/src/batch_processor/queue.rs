@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::config::BatchProcessorConfig;
-use crate::otlp::{Batch, Scope};
+use crate::otlp::{Batch, OutOfMemory, Scope};
 use crate::process::fork::generation;
 use crate::process::sync::{Condvar, Mutex, MutexGuard};
 
@@ -58,6 +58,7 @@ pub(super) enum Pushed {
     First,
     BatchReady,
     Full,
+    NoMemory,
     Closed,
 }
 
@@ -87,14 +88,12 @@ impl Queue {
             return Pushed::Full;
         }
         let inner = &mut *inner;
+        let Ok(fits) = inner.add(scope, framed) else { return Pushed::NoMemory };
         inner.spans += 1;
         inner.bytes += framed.len();
         inner.taken += 1;
-        if !inner.open.push_within(inner.max_request_bytes, scope, framed) {
-            inner.start_another(scope, framed);
-            if inner.open.len() < self.batch_size {
-                return Pushed::BatchReady;
-            }
+        if !fits && inner.open.len() < self.batch_size {
+            return Pushed::BatchReady;
         }
         match inner.open.len() {
             len if len >= self.batch_size => {
@@ -200,6 +199,11 @@ impl Queue {
         spans
     }
 
+    /// Counts a span that is not even offered.
+    pub fn count_created(&self) {
+        self.lock().created += 1;
+    }
+
     pub fn created(&self) -> u64 {
         self.lock().created
     }
@@ -212,11 +216,19 @@ impl Queue {
 }
 
 impl Inner {
-    /// For a span that would make the open batch's request too long.
+    /// Adds a span to the open batch; false if its request would become too long, so that the span starts another.
+    #[inline]
+    fn add(&mut self, scope: &Arc<Scope>, framed: &[u8]) -> Result<bool, OutOfMemory> {
+        match self.open.push_within(self.max_request_bytes, scope, framed)? {
+            true => Ok(true),
+            false => self.start_another(scope, framed).map(|()| false),
+        }
+    }
+
     #[cold]
-    fn start_another(&mut self, scope: &Arc<Scope>, framed: &[u8]) {
+    fn start_another(&mut self, scope: &Arc<Scope>, framed: &[u8]) -> Result<(), OutOfMemory> {
         self.seal();
-        self.open.push(scope, framed);
+        self.open.push(scope, framed)
     }
 
     fn seal(&mut self) {

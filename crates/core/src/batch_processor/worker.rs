@@ -48,7 +48,11 @@ async fn export(state: Arc<BatchProcessorState>, batch: Batch, end: End) {
         broken_off: state.abandoned.subscribe(),
     };
     let spans = batch.len() as u64;
-    let exported = state.exporter.export_within(batch.into_request(), spans, &limits, &state.counters.exports).await;
+    let request = match batch.into_request() {
+        Ok(request) => request,
+        Err(error) => return state.exporter.fail_unsent(spans, &error.to_string(), &state.counters.exports),
+    };
+    let exported = state.exporter.export_within(request, spans, &limits, &state.counters.exports).await;
     if let Some(bytes) = exported.refused_bytes {
         state.queue.learn_refused(bytes);
     }

@@ -1,7 +1,9 @@
 //! Content codings. gRPC and HTTP name and define them alike.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
+
+use crate::otlp::Output;
 
 use flate2::write::{GzEncoder, ZlibEncoder};
 
@@ -25,9 +27,10 @@ impl Compression {
         }
     }
 
-    /// Appends the compressed `input` to `output`.
-    pub(super) fn append(self, input: &[u8], mut output: Vec<u8>) -> Vec<u8> {
+    /// Appends the compressed `input` to `output`; fails for want of memory alone.
+    pub(super) fn append(self, input: &[u8], output: Vec<u8>) -> io::Result<Vec<u8>> {
         let level = flate2::Compression::default();
+        let mut output = Output(output);
         let compressed = match self {
             Compression::None => output.write_all(input).map(|()| output),
             Compression::Gzip => {
@@ -45,7 +48,7 @@ impl Compression {
                 encoder.finish()
             }),
         };
-        compressed.expect("writing to a Vec cannot fail")
+        compressed.map(|Output(compressed)| compressed)
     }
 }
 

@@ -7,6 +7,7 @@ use super::cause::Cause;
 use super::ration::Exceeded;
 use super::retry::Retry;
 use super::tls;
+use crate::otlp::OutOfMemory;
 
 pub(super) struct Failure {
     /// Our words: what happened, with the code if there is one.
@@ -60,6 +61,11 @@ impl Failure {
     /// The peer sends without end; another attempt would most likely cost as much.
     pub fn endless() -> Failure {
         Failure::new("no answer", Exceeded.to_string(), Retry::Never)
+    }
+
+    /// The request could not be encoded, which may succeed later, but not within this export.
+    pub fn no_memory() -> Failure {
+        Failure::new("the request cannot be encoded", OutOfMemory.to_string(), Retry::Never)
     }
 
     /// The server refused the request for its length, and would refuse it again.

@@ -91,17 +91,21 @@ impl GrpcTransport {
     }
 
     /// `request` as a length-prefixed message.
-    pub async fn payload(&self, request: Bytes) -> Bytes {
+    pub async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
         let compression = self.compression;
         let (length, slow) = (request.len(), compression != Compression::None);
         let encode = move || {
-            let mut message = Vec::with_capacity(PREFIX_BYTES + request.len());
+            let mut message = Vec::new();
+            // Compressed, it is shorter.
+            if compression == Compression::None {
+                message.try_reserve_exact(PREFIX_BYTES + request.len()).map_err(|_| Failure::no_memory())?;
+            }
             message.extend_from_slice(&[0; PREFIX_BYTES]);
-            let mut message = compression.append(&request, message);
+            let mut message = compression.append(&request, message).map_err(|_| Failure::no_memory())?;
             let length = (message.len() - PREFIX_BYTES) as u32;
             message[0] = compression.encoding().is_some().into();
             message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-            message.into()
+            Ok(message.into())
         };
         encoding::run(length, slow, encode).await
     }

@@ -94,10 +94,12 @@ impl HttpTransport {
                 Format::Protobuf => request.clone(),
                 Format::Json => transcode::to_json(signal, request.clone())?,
             };
-            Ok(match compression {
-                Compression::None => request,
-                compression => compression.append(&request, Vec::new()).into(),
-            })
+            match compression {
+                Compression::None => Ok(request),
+                compression => {
+                    compression.append(&request, Vec::new()).map(Bytes::from).map_err(|_| Failure::no_memory())
+                }
+            }
         };
         encoding::run(length, slow, encode).await
     }

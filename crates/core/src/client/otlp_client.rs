@@ -125,7 +125,7 @@ impl Client {
 
     async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
         match &self.transport {
-            Transport::Grpc(transport) => Ok(transport.payload(request).await),
+            Transport::Grpc(transport) => transport.payload(request).await,
             Transport::Http(transport) => transport.payload(request).await,
         }
     }

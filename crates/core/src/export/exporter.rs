@@ -265,10 +265,14 @@ impl Exporter {
         InFlight::new([&state.counters, &Counters::default()], items).settle(items, Settled::TooLarge);
     }
 
-    /// Counts items as failed that could not be tried.
-    pub(crate) fn fail_unsent(&self, items: u64, reason: &str) {
-        let nobody = Counters::default();
-        let mut in_flight = InFlight::new([&self.state().counters, &nobody], items);
+    /// Counts items as failed that could not be encoded.
+    pub fn fail(&self, items: u64, reason: &str) {
+        self.fail_unsent(items, reason, &Counters::default());
+    }
+
+    /// Counts items as failed that could not be tried, in `counters` as well.
+    pub(crate) fn fail_unsent(&self, items: u64, reason: &str, counters: &Counters) {
+        let mut in_flight = InFlight::new([&self.state().counters, counters], items);
         self.count_failed(&mut in_flight, items, reason);
     }
 

@@ -33,7 +33,7 @@ impl StartedExport {
         let handle = match runtime::running() {
             Ok(running) => running.handle,
             Err(error) => {
-                exporter.fail_unsent(items, &format!("the export can't be started: {error}"));
+                exporter.fail(items, &format!("the export can't be started: {error}"));
                 return None;
             }
         };

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::otlp::memory::{OutOfMemory, make_room};
 use crate::otlp::wire::{self, Fields, Value};
 
 /// From here on a map finds a key; below, looking at every hash is quicker.
@@ -69,12 +70,12 @@ impl Attributes {
         *self = Self { tag: self.tag, limit: self.limit, ..Self::new(0, None) };
     }
 
-    /// Makes room for `count` more attributes of usual size.
+    /// Makes room for `count` more attributes of usual size, if it is to be had.
     pub fn reserve(&mut self, count: usize) {
         let count = self.limit.map_or(count, |limit| count.min(limit));
         // A span gets a few more while it runs; growing for each of them costs more than the room.
-        self.entries.reserve(count + 4);
-        self.wire.reserve(count * 48 + 128);
+        let _ = self.entries.try_reserve(count.saturating_add(4));
+        let _ = self.wire.try_reserve(count.saturating_mul(48).saturating_add(128));
     }
 
     pub fn len(&self) -> usize {
@@ -107,10 +108,17 @@ impl Attributes {
     ///
     /// Returns false if the oldest attribute had to go, or this one could not be taken.
     pub fn set(&mut self, key: &str, hash: u64, value: &[u8], lossy: bool) -> bool {
+        self.try_set(key, hash, value, lossy).unwrap_or(false)
+    }
+
+    /// As `set`. Without memory for the new attribute all stay as they are, and it counts as dropped.
+    #[inline]
+    pub fn try_set(&mut self, key: &str, hash: u64, value: &[u8], lossy: bool) -> Result<bool, OutOfMemory> {
         if self.limit == Some(0) {
             self.count_dropped(1);
-            return false;
+            return Ok(false);
         }
+        self.make_room(key, value).inspect_err(|OutOfMemory| self.count_dropped(1))?;
         self.version.changes = self.version.changes.wrapping_add(1);
         if let Some(old) = self.find(key, hash) {
             self.kill(old);
@@ -127,7 +135,23 @@ impl Attributes {
         }
         self.compact();
         self.append(key, hash, value, lossy);
-        in_room
+        Ok(in_room)
+    }
+
+    /// Room for one more attribute.
+    #[inline]
+    fn make_room(&mut self, key: &str, value: &[u8]) -> Result<(), OutOfMemory> {
+        // Four heads.
+        make_room(&mut self.wire, key.len() + value.len() + 44)?;
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.try_reserve(1)?;
+        }
+        if let Some(index) = &mut self.index
+            && index.len() == index.capacity()
+        {
+            index.try_reserve(1)?;
+        }
+        Ok(())
     }
 
     fn append(&mut self, key: &str, hash: u64, value: &[u8], lossy: bool) {
@@ -135,7 +159,6 @@ impl Attributes {
         let value_len = value.len() as u64;
         let len = 2 + wire::varint_len(key_len) + key.len() + wire::varint_len(value_len) + value.len();
         let start = self.wire.len();
-        self.wire.reserve(len + 11);
         wire::put_head(&mut self.wire, self.tag, len as u64);
         wire::put_head(&mut self.wire, wire::len_tag(1), key_len);
         let key_start = self.wire.len();
@@ -181,7 +204,12 @@ impl Attributes {
         if self.entries.len() < 2 * self.live + INDEX_FROM {
             return;
         }
-        let mut wire = Vec::with_capacity(self.wire.len() / 2);
+        let mut wire = Vec::new();
+        // As much room after the live entries as there is now, which is enough for the next one.
+        let spare = self.wire.capacity() - self.wire.len();
+        if make_room(&mut wire, self.wire_len() + spare).is_err() {
+            return;
+        }
         self.entries.retain(|entry| entry.live);
         for entry in &mut self.entries {
             let start = wire.len();

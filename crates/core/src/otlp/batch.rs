@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::otlp::memory::{OutOfMemory, make_room};
 use crate::otlp::wire::{self, len_tag};
 
 /// Who the telemetry is about: an encoded `Resource` message and the URL of its schema.
@@ -41,6 +42,9 @@ pub struct Batch {
     envelopes: usize,
 }
 
+/// A batch is seldom longer, and the next one seldom again.
+const MAX_ROOM_LEFT: usize = 8 * 1024 * 1024;
+
 struct Group {
     scope: Arc<Scope>,
     framed: Vec<u8>,
@@ -48,14 +52,19 @@ struct Group {
 
 impl Batch {
     /// Adds one span, framed by `otlp::span::Span::frame`.
-    pub fn push(&mut self, scope: &Arc<Scope>, framed: &[u8]) {
-        self.push_within(usize::MAX, scope, framed);
+    pub fn push(&mut self, scope: &Arc<Scope>, framed: &[u8]) -> Result<(), OutOfMemory> {
+        self.push_within(usize::MAX, scope, framed).map(drop)
     }
 
     /// Adds one span and returns true, unless the request could become longer than `max_request_bytes`. The first span
-    /// goes in whatever its length.
+    /// goes in whatever its length. Without memory for the span the batch stays as it is.
     #[inline]
-    pub fn push_within(&mut self, max_request_bytes: usize, scope: &Arc<Scope>, framed: &[u8]) -> bool {
+    pub fn push_within(
+        &mut self,
+        max_request_bytes: usize,
+        scope: &Arc<Scope>,
+        framed: &[u8],
+    ) -> Result<bool, OutOfMemory> {
         let bytes = self.bytes + framed.len();
         // Newest first: spans of one library tend to come one after the other.
         let of_scope = |group: &&mut Group| Arc::ptr_eq(&group.scope, scope) && !group.framed.is_empty();
@@ -63,39 +72,53 @@ impl Batch {
             return self.push_first_of(max_request_bytes, scope, framed);
         };
         if bytes + self.envelopes > max_request_bytes {
-            return false;
+            return Ok(false);
         }
+        make_room(&mut group.framed, framed.len())?;
         self.bytes = bytes;
         self.spans += 1;
         group.framed.extend_from_slice(framed);
-        true
+        Ok(true)
     }
 
     /// A scope's first span, for which its envelope comes in as well.
     #[cold]
-    fn push_first_of(&mut self, max_request_bytes: usize, scope: &Arc<Scope>, framed: &[u8]) -> bool {
+    fn push_first_of(
+        &mut self,
+        max_request_bytes: usize,
+        scope: &Arc<Scope>,
+        framed: &[u8],
+    ) -> Result<bool, OutOfMemory> {
         let (bytes, envelopes) = (self.bytes + framed.len(), self.envelopes + scope.envelope_len());
         if bytes + envelopes > max_request_bytes && self.spans > 0 {
-            return false;
+            return Ok(false);
         }
+        let at = match self.groups.iter().position(|group| Arc::ptr_eq(&group.scope, scope)) {
+            Some(at) => at,
+            None => {
+                self.groups.push(Group { scope: Arc::clone(scope), framed: Vec::new() });
+                self.groups.len() - 1
+            }
+        };
+        let group = &mut self.groups[at];
+        make_room(&mut group.framed, framed.len())?;
+        group.framed.extend_from_slice(framed);
         (self.bytes, self.envelopes) = (bytes, envelopes);
         self.spans += 1;
-        match self.groups.iter_mut().find(|group| Arc::ptr_eq(&group.scope, scope)) {
-            Some(group) => group.framed.extend_from_slice(framed),
-            None => self.groups.push(Group { scope: Arc::clone(scope), framed: framed.to_vec() }),
-        }
-        true
+        Ok(true)
     }
 
     /// Takes the batch and leaves an empty one that has room for as much again, so that a steady stream of spans does
     /// not grow its buffers anew for every batch. Libraries that made no span this time are left out.
     pub fn take_leaving_room(&mut self) -> Self {
         self.groups.retain(|group| !group.framed.is_empty());
-        let groups = self
-            .groups
-            .iter()
-            .map(|group| Group { scope: Arc::clone(&group.scope), framed: Vec::with_capacity(group.framed.len()) });
-        let next = Self { groups: groups.collect(), spans: 0, bytes: 0, envelopes: 0 };
+        let empty = |group: &Group| {
+            let mut framed = Vec::new();
+            // Without it the buffer grows as it is filled.
+            let _ = framed.try_reserve_exact(group.framed.len().min(MAX_ROOM_LEFT));
+            Group { scope: Arc::clone(&group.scope), framed }
+        };
+        let next = Self { groups: self.groups.iter().map(empty).collect(), spans: 0, bytes: 0, envelopes: 0 };
         std::mem::replace(self, next)
     }
 
@@ -113,8 +136,9 @@ impl Batch {
     }
 
     /// The `ExportTraceServiceRequest`.
-    pub fn into_request(mut self) -> Bytes {
-        let mut out = Vec::with_capacity(self.bytes + self.envelopes);
+    pub fn into_request(mut self) -> Result<Bytes, OutOfMemory> {
+        let mut out = Vec::new();
+        out.try_reserve_exact(self.bytes + self.envelopes)?;
         while let Some(first) = self.groups.first() {
             let resource = Arc::clone(&first.scope.resource);
             let same =
@@ -123,7 +147,7 @@ impl Batch {
             self.groups = others;
             put_resource_spans(&mut out, &resource, of_resource);
         }
-        out.into()
+        Ok(out.into())
     }
 }
 
@@ -195,14 +219,14 @@ mod tests {
                 let batch = batch.take_leaving_room();
                 let spans = batch.len();
                 seen += spans;
-                let request = batch.into_request();
+                let request = batch.into_request().unwrap();
                 assert!(request.len() <= max_request_bytes || spans == 1, "{spans}: {}", request.len());
             };
             for number in 0..200usize {
                 let (scope, span) = (&scopes[number % 7 % 3], span(&"x".repeat(number * number % 300)));
-                if !batch.push_within(max_request_bytes, scope, &span) {
+                if !batch.push_within(max_request_bytes, scope, &span).unwrap() {
                     close(&mut batch);
-                    assert!(batch.push_within(max_request_bytes, scope, &span));
+                    assert!(batch.push_within(max_request_bytes, scope, &span).unwrap());
                 }
             }
             close(&mut batch);
@@ -217,10 +241,10 @@ mod tests {
         let (a, b, c) = (scope(&one, "a", ""), scope(&one, "b", "sb"), scope(&two, "c", ""));
         let mut batch = Batch::default();
         for (scope, name) in [(&a, "a1"), (&c, "c1"), (&b, "b1"), (&a, "a2")] {
-            batch.push(scope, &span(name));
+            batch.push(scope, &span(name)).unwrap();
         }
         assert_eq!(batch.len(), 4);
-        let request = ExportTraceServiceRequest::decode(batch.into_request()).unwrap();
+        let request = ExportTraceServiceRequest::decode(batch.into_request().unwrap()).unwrap();
         let seen: Vec<_> = request
             .resource_spans
             .iter()

@@ -7,6 +7,7 @@
 //! OpenTelemetry Collector refuses for numbers (a histogram without `min`); they are left out.
 
 use std::fmt::{self, Display};
+use std::io;
 
 use serde::ser::{
     Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, Serializer,
@@ -15,6 +16,11 @@ use serde::ser::{
 /// One message of `opentelemetry-proto`, without a line end.
 pub fn to_json<M: Serialize>(message: &M) -> serde_json::Result<String> {
     serde_json::to_string(&as_json(message))
+}
+
+/// The same, written as it is made.
+pub fn write_json<M: Serialize>(message: &M, out: impl io::Write) -> serde_json::Result<()> {
+    serde_json::to_writer(out, &as_json(message))
 }
 
 /// The same for a caller that has a serializer of its own.

@@ -1,6 +1,7 @@
 //! A log record as an OTLP message (opentelemetry/proto/logs/v1/logs.proto).
 
 use crate::otlp::attributes::Attributes;
+use crate::otlp::memory::{OutOfMemory, make_room};
 use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
 
 pub const LOG_RECORD_ATTRIBUTES: u8 = 6;
@@ -26,10 +27,17 @@ pub struct LogRecord<'a> {
 }
 
 impl LogRecord<'_> {
-    /// Appends the record as one `ScopeLogs.log_records` field: what a batch is made of.
+    /// Appends the record as one `ScopeLogs.log_records` field: what a batch is made of. Without memory for it, `out`
+    /// stays as it is.
+    pub fn try_frame(&self, out: &mut Vec<u8>) -> Result<(), OutOfMemory> {
+        let texts = self.severity_text.len() + self.event_name.len();
+        make_room(out, 192 + texts + self.body.len() + self.attributes.wire_len())?;
+        self.frame(out);
+        Ok(())
+    }
+
     pub fn frame(&self, out: &mut Vec<u8>) {
         let start = out.len();
-        out.reserve(96 + self.body.len() + self.attributes.wire_len());
         if self.time_unix_nano != 0 {
             wire::put_fixed64(out, fixed64_tag(1), self.time_unix_nano);
         }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::otlp::attributes::Attributes;
+use crate::otlp::memory::{OutOfMemory, make_room};
 use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
 
 /// Field numbers of `Span`.
@@ -82,18 +83,25 @@ impl Messages {
 
     /// Adds a framed message; true if the oldest had to go (or this one, where there is no room at all).
     pub fn push(&mut self, framed: &[u8]) -> bool {
+        self.try_push(framed).unwrap_or(true)
+    }
+
+    /// As `push`. Without memory for the new message all stay as they are, and it counts as dropped.
+    pub fn try_push(&mut self, framed: &[u8]) -> Result<bool, OutOfMemory> {
+        let room = make_room(&mut self.wire, framed.len()).and_then(|()| Ok(self.starts.try_reserve(1)?));
+        room.inspect_err(|OutOfMemory| self.count_dropped(1))?;
         let mut full = false;
         if self.limit.is_some_and(|limit| self.starts.len() >= limit) {
             full = true;
             self.dropped = self.dropped.saturating_add(1);
             if self.starts.pop_front().is_none() {
-                return true;
+                return Ok(true);
             }
             self.compact();
         }
         self.starts.push_back(self.wire.len());
         self.wire.extend_from_slice(framed);
-        full
+        Ok(full)
     }
 
     fn live(&self) -> &[u8] {
@@ -116,6 +124,14 @@ impl Messages {
             _ => None,
         })
     }
+}
+
+/// At most the length of an event or link, framed, apart from its texts and attributes.
+const ENTRY_HEADS: usize = 128;
+
+/// Makes room for an event or link with texts of so many bytes.
+pub fn make_room_for_entry(out: &mut Vec<u8>, texts: usize, attributes: &Attributes) -> Result<(), OutOfMemory> {
+    make_room(out, ENTRY_HEADS + texts + attributes.wire_len())
 }
 
 /// Appends one `Span.events` field.
@@ -171,11 +187,18 @@ pub struct Span<'a> {
 }
 
 impl Span<'_> {
-    /// Appends the span as one `ScopeSpans.spans` field: what a batch is made of.
+    /// Appends the span as one `ScopeSpans.spans` field: what a batch is made of. Without memory for it, `out` stays as
+    /// it is.
+    pub fn try_frame(&self, out: &mut Vec<u8>) -> Result<(), OutOfMemory> {
+        let lists = self.events.map_or(0, |e| e.live().len()) + self.links.map_or(0, |l| l.live().len());
+        let texts = self.name.len() + self.trace_state.len() + self.status_message.len();
+        make_room(out, 192 + texts + self.attributes.wire_len() + lists)?;
+        self.frame(out);
+        Ok(())
+    }
+
     pub fn frame(&self, out: &mut Vec<u8>) {
         let start = out.len();
-        let lists = self.events.map_or(0, |e| e.wire.len()) + self.links.map_or(0, |l| l.wire.len());
-        out.reserve(128 + self.name.len() + self.attributes.wire_len() + lists + self.trace_state.len());
         wire::put_bytes(out, len_tag(field::TRACE_ID), &self.trace_id.to_be_bytes());
         wire::put_bytes(out, len_tag(field::SPAN_ID), &self.span_id.to_be_bytes());
         if !self.trace_state.is_empty() {

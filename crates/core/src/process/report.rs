@@ -30,6 +30,7 @@ pub enum Kind {
     QueueFull,
     AfterShutdown,
     NoThread,
+    NoMemory,
 }
 
 /// Who reports. Failures of one destination must not silence those of another.
