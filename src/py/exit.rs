@@ -34,6 +34,7 @@ pub fn finish_exit(py: Python<'_>) {
         export::finish_requests();
     });
     log::drain_reports(py);
+    log::finish_draining(py);
 }
 
 /// Where SIGTERM would kill this process at once, it first exports what is queued, for no longer than the timeout.

@@ -2,6 +2,8 @@
 //! raises does not reach the application.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use otel_rs_core::process::{self, Level};
 use pyo3::intern;
@@ -96,11 +98,33 @@ pub fn drain_reports(py: Python<'_>) {
     }
 }
 
+/// How many threads are logging reports.
+static DRAINING: AtomicUsize = AtomicUsize::new(0);
+
 #[cold]
 fn drain(py: Python<'_>) {
+    struct Done;
+    impl Drop for Done {
+        fn drop(&mut self) {
+            DRAINING.fetch_sub(1, Ordering::Release);
+        }
+    }
+    DRAINING.fetch_add(1, Ordering::Relaxed);
+    let _done = Done;
     outlast_exit();
     for report in process::take_reports() {
         let logger = if report.of_log_export { log_export_logger(py) } else { export_logger(py) };
         say(py, logger, report.level, &report.message);
+    }
+}
+
+/// Before the interpreter ends: waits for a daemon thread that has taken reports and has not logged them yet. Not for
+/// long: a handler may hang, and in a forked child such a thread is gone.
+pub fn finish_draining(py: Python<'_>) {
+    const LONGEST: Duration = Duration::from_millis(500);
+    const CHECK_INTERVAL: Duration = Duration::from_millis(2);
+    let until = Instant::now() + LONGEST;
+    while DRAINING.load(Ordering::Acquire) > 0 && Instant::now() < until {
+        py.detach(|| std::thread::sleep(CHECK_INTERVAL));
     }
 }

@@ -205,6 +205,8 @@ class HttpReceiver(Receiver):
 
         class Server(ThreadingHTTPServer):
             daemon_threads = True
+            # As servers have it: with Python's 5 the system refuses connections that come together.
+            request_queue_size = 128
 
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """Ignores clients that disconnect."""
