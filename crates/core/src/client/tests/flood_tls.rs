@@ -24,7 +24,7 @@ pub const FLOODS: [(&str, Flood); 3] = [
 ];
 
 /// `NewSessionTicket`: its type and length, lifetime, what is added to its age, a nonce, a ticket and no extensions.
-const SESSION_TICKET: [u8; 18] = [4, 0, 0, 14, 0, 0, 0, 9, 0, 0, 0, 0, 1, 0, 0, 1, 7, 0];
+const SESSION_TICKET: [u8; 19] = [4, 0, 0, 15, 0, 0, 0, 9, 0, 0, 0, 0, 1, 0, 0, 1, 7, 0, 0];
 
 /// Accepts a connection and floods it.
 pub fn serve(config: &Arc<ServerConfig>, flood: Flood) -> impl Fn(TcpStream) -> Serving + Send + 'static {
