@@ -9,12 +9,12 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class _ReloadFinder(MetaPathFinder):
+# Without the base classes of importlib.abc, which imports a dozen modules at every start.
+class _ReloadFinder:
     """Finds modules of this package that are loaded already, for a loader that does not run them."""
 
     def find_spec(
@@ -24,11 +24,11 @@ class _ReloadFinder(MetaPathFinder):
         if target is None or target.__spec__ is None or fullname.partition(".")[0] != __package__:
             return None
         spec = copy.copy(target.__spec__)
-        spec.loader = _LoadedBefore(target.__spec__)
+        spec.loader = _LoadedBefore(target.__spec__)  # type: ignore[assignment]
         return spec
 
 
-class _LoadedBefore(Loader):
+class _LoadedBefore:
     def __init__(self, spec: ModuleSpec) -> None:
         self._spec = spec
 
