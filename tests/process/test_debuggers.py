@@ -97,7 +97,7 @@ TOOLS = {
     "gc callbacks": """
 makes_current = sys.version_info >= (3, 12)
 gc.callbacks.append(tool)
-gc.set_threshold(20)
+gc.set_threshold(5)
 """,
     "monitoring": """
 events = sys.monitoring.events
