@@ -15,7 +15,7 @@ COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 SANITIZE := .cache/sanitize
 # The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
-# Most tests wait: for processes, deadlines, timers. So two at a time take hardly more than half the time.
+# Most tests wait for processes, deadlines and timers, so two at a time end sooner.
 TEST_PROCESSES ?= 2
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
