@@ -139,10 +139,11 @@ def test_a_child_that_is_forked_during_a_handshake_can_make_its_own(tmp_path: Pa
     authority = Authority(tmp_path, "authority")
     for receiver in started(HttpReceiver, ServerTls(*authority.sign("server"))):
         exporter = exporter_to(receiver, certificate_file=authority.certificate, timeout=5)
+        # Made before the forks: upstream's Resource takes a lock of Python's, which a child would find taken.
+        span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
+        span.end()
 
-        def export(exporter: Any = exporter) -> str:
-            span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
-            span.end()
+        def export(exporter: Any = exporter, span: Any = span) -> str:
             return str(exporter.export([span]).name)
 
         def child(export: Any = export) -> list[str]:
