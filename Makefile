@@ -24,7 +24,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug nightly packages sanitize races miri fuzz conformance lint bench build collector requirements clean
+.PHONY: help demo test test-debug nightly packages examples sanitize races miri fuzz conformance lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -87,7 +87,7 @@ demo: $(VENV)/.extension ## run an instrumented Flask program against the built-
 test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the Collector if `make collector` was run)
 	$(need_cargo)$(need_cc)
 	cargo test --locked --workspace
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not alone"
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not alone and not environments"
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/python tests/conformance/run.py
 
@@ -155,6 +155,9 @@ nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs o
 
 packages: $(VENV)/.dev $(VENV)/.extension ## run third-party packages on otel-rs and on the stock SDK, each in an environment of its own
 	$(BIN)/python -m pytest --timeout=1200 tests/integration/packages/check.py
+
+examples: $(VENV)/.dev $(VENV)/.extension ## run all tests of the examples, also those that install packages (minutes the first time)
+	$(BIN)/python -m pytest --timeout=1200 tests/integration/examples
 
 # Inputs that fail are in fuzz/artifacts; fuzz/corpus grows from run to run.
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and cargo-fuzz

@@ -1,4 +1,4 @@
-"""Fixtures: a real OpenTelemetry Collector, and a function that runs programs that send to it."""
+"""Fixtures: a real OpenTelemetry Collector, services, and a function that runs programs that send to the Collector."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,6 +8,7 @@ import pytest
 
 from .otelcol import BINARY, Collector
 from .program import Program, stop
+from .services import mariadb_port, redis_url
 
 HERE = Path(__file__).parent
 
@@ -32,6 +33,18 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
         finally:
             collector.stop()
     pytest.fail(f"the Collector did not start three times in a row:\n{collector.log()}")
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Redis server."""
+    yield from redis_url(lambda: tmp_path_factory.mktemp("redis"))
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a MariaDB server with an empty database `shop`, whose user `shop` has the password `shop`."""
+    yield from mariadb_port(lambda: tmp_path_factory.mktemp("mariadb"))
 
 
 @pytest.fixture(scope="session")

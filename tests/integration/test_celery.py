@@ -5,57 +5,19 @@ Celery's workers end with os._exit inside their loop, so no exit hook runs in th
 
 from __future__ import annotations
 
-import shutil
 import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from .ended_spans import EndedSpans, everything_received, spans_of
-from .program import RUN_ATTRIBUTE, free_port, stop, wait_until
+from .program import RUN_ATTRIBUTE
 from .slow_relay import slow_relay
 
 PROGRAMS = Path(__file__).parent / "programs"
 TASKS = 6
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Redis server for these tests."""
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("redis-server is not installed")
-    for _ in range(3):  # another process may take the port
-        port = free_port()
-        folder = tmp_path_factory.mktemp("redis")
-        command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            wait_until(
-                lambda process=process, port=port: process.poll() is not None or answers(port),
-                lambda log=folder / "log": f"Redis does not answer:\n{log.read_text()}",
-            )
-            if process.poll() is None:
-                yield f"redis://127.0.0.1:{port}/0"
-                return
-        finally:
-            stop(process)
-    pytest.fail("Redis did not start three times in a row")
-
-
-def answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(16).startswith(b"+PONG")
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize(
