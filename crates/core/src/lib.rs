@@ -4,5 +4,6 @@
 pub mod batch_processor;
 pub mod client;
 pub mod export;
+pub mod metrics;
 pub mod otlp;
 pub mod process;

@@ -1,0 +1,146 @@
+//! Measurements that are kept beside a point as examples of it.
+
+use crate::metrics::attribute_set::{AttributeSet, Item};
+use crate::metrics::explicit_histogram::bucket_of;
+use crate::otlp::Number;
+
+/// A measurement in a context that an exemplar filter let through.
+#[derive(Clone, Copy)]
+pub struct Offer<'a> {
+    pub value: Number,
+    pub time_unix_nano: u64,
+    pub trace_and_span: Option<(u128, u64)>,
+    /// All attributes of the measurement.
+    pub attributes: &'a [Item<'a>],
+}
+
+pub struct Exemplar {
+    pub value: Number,
+    pub time_unix_nano: u64,
+    pub trace_and_span: Option<(u128, u64)>,
+    /// The attributes that the point does not have, as the exemplar's field; None if nothing had attributes.
+    pub filtered_attributes: Option<AttributeSet>,
+}
+
+/// The field of an exemplar that its attributes go into.
+const ATTRIBUTES: u8 = crate::otlp::EXEMPLAR_ATTRIBUTES;
+
+impl Exemplar {
+    fn new(offer: &Offer<'_>, point: &AttributeSet) -> Self {
+        let filtered: Vec<Item<'_>> = offer.attributes.iter().filter(|item| !point.has(item.key)).copied().collect();
+        let attributes = !offer.attributes.is_empty();
+        Self {
+            value: offer.value,
+            time_unix_nano: offer.time_unix_nano,
+            trace_and_span: offer.trace_and_span,
+            // Nobody looks for it by its hash.
+            filtered_attributes: attributes.then(|| AttributeSet::new(&filtered, 0, ATTRIBUTES)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservoirKind {
+    /// The last measurement of each bucket of an explicit histogram.
+    AlignedWithBuckets,
+    /// So many, each of the measurements with the same chance.
+    FixedSize(usize),
+}
+
+/// The exemplars since the last collection.
+pub struct Reservoir {
+    kind: ReservoirKind,
+    kept: Vec<Option<Exemplar>>,
+    seen: u64,
+    random: u64,
+}
+
+impl Reservoir {
+    pub fn new(kind: ReservoirKind, seed: u64) -> Self {
+        Self { kind, kept: Vec::new(), seen: 0, random: seed }
+    }
+
+    pub fn offer(&mut self, offer: &Offer<'_>, point: &AttributeSet, bounds: &[Number]) {
+        let (place, size) = match self.kind {
+            ReservoirKind::AlignedWithBuckets => (bucket_of(bounds, offer.value), bounds.len() + 1),
+            ReservoirKind::FixedSize(size) => {
+                self.seen += 1;
+                let place = if self.seen <= size as u64 { self.seen - 1 } else { self.random_below(self.seen) };
+                (place as usize, size)
+            }
+        };
+        if place >= size {
+            return;
+        }
+        if self.kept.len() < size {
+            self.kept.resize_with(size, || None);
+        }
+        self.kept[place] = Some(Exemplar::new(offer, point));
+    }
+
+    pub fn collect(&mut self) -> Vec<Exemplar> {
+        self.seen = 0;
+        self.kept.iter_mut().filter_map(Option::take).collect()
+    }
+
+    /// SplitMix64: any generator will do for which of many measurements is shown.
+    fn random_below(&mut self, bound: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((u128::from(mixed ^ (mixed >> 31)) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::attribute_set::Scalar;
+
+    fn offer(value: i64) -> Offer<'static> {
+        Offer { value: Number::Int(value), time_unix_nano: 1, trace_and_span: Some((1, 2)), attributes: &[] }
+    }
+
+    fn values(exemplars: &[Exemplar]) -> Vec<Number> {
+        exemplars.iter().map(|exemplar| exemplar.value).collect()
+    }
+
+    fn none() -> AttributeSet {
+        AttributeSet::new(&[], 0, 7)
+    }
+
+    #[test]
+    fn the_last_of_each_bucket_is_kept_until_the_collection() {
+        let bounds = [Number::Double(1.0), Number::Double(10.0)];
+        let mut reservoir = Reservoir::new(ReservoirKind::AlignedWithBuckets, 1);
+        for value in [0, 5, 1, 10, 11] {
+            reservoir.offer(&offer(value), &none(), &bounds);
+        }
+        assert_eq!(values(&reservoir.collect()), [1, 10, 11].map(Number::Int));
+        assert!(reservoir.collect().is_empty());
+    }
+
+    #[test]
+    fn each_of_many_has_the_same_chance() {
+        let mut kept = [0u32; 10];
+        let mut reservoir = Reservoir::new(ReservoirKind::FixedSize(2), 7);
+        for _ in 0..5000 {
+            (0..10).for_each(|value| reservoir.offer(&offer(value), &none(), &[]));
+            for value in values(&reservoir.collect()) {
+                let Number::Int(value) = value else { panic!("an integer was measured") };
+                kept[value as usize] += 1;
+            }
+        }
+        assert!(kept.iter().all(|count| (800..1200).contains(count)), "{kept:?}");
+    }
+
+    #[test]
+    fn attributes_of_the_point_are_left_out() {
+        let items = [Item { key: "a", value: Scalar::Int(1) }, Item { key: "b", value: Scalar::Int(2) }];
+        let point = AttributeSet::new(&items[..1], 0, 7);
+        let exemplar = Exemplar::new(&Offer { attributes: &items, ..offer(1) }, &point);
+        let filtered = exemplar.filtered_attributes.unwrap();
+        assert!(filtered.has("b") && !filtered.has("a"));
+    }
+}

@@ -1,0 +1,332 @@
+//! One metric of one reader: the series of an instrument as a view shapes them.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::metrics::attribute_set::{AttributeSet, Item, Scalar, hash_of};
+use crate::metrics::exemplars::{Exemplar, Offer, Reservoir, ReservoirKind};
+use crate::metrics::explicit_histogram::{ExplicitHistogram, ExplicitPoint};
+use crate::metrics::exponential_histogram::{ExponentialHistogram, ExponentialPoint, ExponentialSettings};
+use crate::metrics::series_map::{Series, SeriesMap};
+use crate::metrics::sum::{LastValue, Sum};
+use crate::metrics::temporality::Temporality;
+use crate::otlp::Number;
+use crate::process::PerProcess;
+
+#[derive(Clone)]
+pub enum Aggregation {
+    Sum { is_monotonic: bool },
+    LastValue,
+    Explicit { bounds: Arc<[Number]>, record_min_max: bool },
+    Exponential(ExponentialSettings),
+}
+
+impl Aggregation {
+    /// The field of a data point that its attributes go into.
+    fn attributes_field(&self) -> u8 {
+        match self {
+            Self::Sum { .. } | Self::LastValue => 7,
+            Self::Explicit { .. } => 9,
+            Self::Exponential(_) => 1,
+        }
+    }
+
+    fn bounds(&self) -> &[Number] {
+        match self {
+            Self::Explicit { bounds, .. } => bounds,
+            _ => &[],
+        }
+    }
+
+    fn state(&self, is_synchronous: bool, now: u64) -> State {
+        match self {
+            Self::Sum { .. } => State::Sum(Sum::new(is_synchronous, now)),
+            Self::LastValue => State::LastValue(LastValue::new(is_synchronous)),
+            Self::Explicit { bounds, record_min_max } => {
+                State::Explicit(Box::new(ExplicitHistogram::new(Arc::clone(bounds), *record_min_max, now)))
+            }
+            Self::Exponential(settings) => State::Exponential(Box::new(ExponentialHistogram::new(*settings, now))),
+        }
+    }
+
+    /// What a series takes in memory besides its attributes, at most.
+    fn size(&self) -> usize {
+        let histogram = match self {
+            Self::Sum { .. } | Self::LastValue => 0,
+            Self::Explicit { bounds, .. } => size_of::<ExplicitHistogram>() + 2 * 8 * (bounds.len() + 1),
+            Self::Exponential(settings) => size_of::<ExponentialHistogram>() + 4 * 8 * settings.max_size,
+        };
+        size_of::<Series<Mutex<Cell>>>() + histogram
+    }
+}
+
+pub struct Shape {
+    pub aggregation: Aggregation,
+    pub temporality: Temporality,
+    pub is_synchronous: bool,
+    /// Other attributes do not tell series apart.
+    pub attribute_keys: Option<HashSet<String>>,
+    pub reservoir: ReservoirKind,
+    /// At most so many series; what is beyond it is measured together.
+    pub max_series: usize,
+}
+
+/// Memory for the series of a provider.
+pub struct Budget {
+    max_bytes: usize,
+    used: AtomicUsize,
+    /// Measurements that went into an overflow series for want of room.
+    overflowed: AtomicU64,
+}
+
+impl Budget {
+    pub fn new(max_bytes: usize) -> Self {
+        Self { max_bytes, used: AtomicUsize::new(0), overflowed: AtomicU64::new(0) }
+    }
+
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|used| *used <= self.max_bytes)
+        });
+        taken.is_ok()
+    }
+}
+
+pub struct Stream {
+    shape: Shape,
+    budget: Arc<Budget>,
+    /// A forked child starts with none.
+    series: PerProcess<SeriesMap<Mutex<Cell>>>,
+}
+
+struct Cell {
+    state: State,
+    exemplars: Option<Box<Reservoir>>,
+}
+
+enum State {
+    Sum(Sum),
+    LastValue(LastValue),
+    Explicit(Box<ExplicitHistogram>),
+    Exponential(Box<ExponentialHistogram>),
+}
+
+pub enum Point {
+    /// A gauge has no start time.
+    Number {
+        start_time_unix_nano: Option<u64>,
+        value: Number,
+    },
+    Explicit(ExplicitPoint),
+    Exponential(ExponentialPoint),
+}
+
+pub struct Collected {
+    pub series: Arc<dyn HasAttributes>,
+    pub point: Point,
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A series as those see it who only want to know which one it is.
+pub trait HasAttributes: Send + Sync {
+    fn attributes(&self) -> &AttributeSet;
+}
+
+impl<T: Send + Sync> HasAttributes for Series<T> {
+    fn attributes(&self) -> &AttributeSet {
+        &self.attributes
+    }
+}
+
+const OVERFLOW: [Item<'static>; 1] = [Item { key: "otel.metric.overflow", value: Scalar::Bool(true) }];
+
+impl Stream {
+    pub fn new(shape: Shape, budget: Arc<Budget>) -> Self {
+        Self { shape, budget, series: PerProcess::new() }
+    }
+
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Takes a measurement. `hash` is that of `items`; `now` is called for the start of a new series.
+    #[inline]
+    pub fn measure(
+        &self,
+        items: &[Item<'_>],
+        hash: u64,
+        value: Number,
+        offer: Option<&Offer<'_>>,
+        now: impl Fn() -> u64,
+    ) {
+        match &self.shape.attribute_keys {
+            None => self.measure_in(items, hash, value, offer, now),
+            Some(keys) => {
+                let kept: Vec<Item<'_>> = items.iter().filter(|item| keys.contains(item.key)).copied().collect();
+                self.measure_in(&kept, hash_of(&kept), value, offer, now);
+            }
+        }
+    }
+
+    #[inline]
+    fn measure_in(
+        &self,
+        items: &[Item<'_>],
+        hash: u64,
+        value: Number,
+        offer: Option<&Offer<'_>>,
+        now: impl Fn() -> u64,
+    ) {
+        let all = self.series.get_or_make(SeriesMap::new);
+        let series = match all.find(items, hash) {
+            Some(series) => series,
+            None => match self.add(all, items, hash, now) {
+                Some(series) => series,
+                None => return,
+            },
+        };
+        let mut cell = lock(&series.value);
+        let may_be_exemplar = match &mut cell.state {
+            State::Sum(sum) => {
+                sum.add(value);
+                true
+            }
+            State::LastValue(last) => {
+                last.set(value);
+                true
+            }
+            State::Explicit(histogram) => {
+                histogram.add(value);
+                true
+            }
+            State::Exponential(histogram) => histogram.add(value),
+        };
+        if let Some(offer) = offer
+            && may_be_exemplar
+        {
+            let reservoir = cell
+                .exemplars
+                .get_or_insert_with(|| Box::new(Reservoir::new(self.shape.reservoir, hash ^ offer.time_unix_nano)));
+            reservoir.offer(offer, &series.attributes, self.shape.aggregation.bounds());
+        }
+    }
+
+    #[cold]
+    fn add<'a>(
+        &self,
+        all: &'a SeriesMap<Mutex<Cell>>,
+        items: &[Item<'_>],
+        hash: u64,
+        now: impl Fn() -> u64,
+    ) -> Option<&'a Series<Mutex<Cell>>> {
+        let Shape { aggregation, is_synchronous, max_series, .. } = &self.shape;
+        let make = |items: &[Item<'_>], hash| {
+            let attributes = AttributeSet::new(items, hash, aggregation.attributes_field());
+            let state = aggregation.state(*is_synchronous, now());
+            Series { attributes, value: Mutex::new(Cell { state, exemplars: None }) }
+        };
+        let within_bounds = |count| {
+            let series = make(items, hash);
+            let size = series.attributes.size() + aggregation.size();
+            (count < max_series.saturating_sub(1) && self.budget.take(size)).then_some(series)
+        };
+        all.find_or_add(items, hash, within_bounds).or_else(|| {
+            self.budget.overflowed.fetch_add(1, Ordering::Relaxed);
+            let hash = hash_of(&OVERFLOW);
+            all.find_or_add(&OVERFLOW, hash, |_| Some(make(&OVERFLOW, hash)))
+        })
+    }
+
+    /// The points since the last collection, in the order in which their series were first measured.
+    pub fn collect(&self, now: u64) -> Vec<Collected> {
+        let all = self.series.get_or_make(SeriesMap::new).all();
+        all.into_iter().filter_map(|series| self.collect_series(series, now)).collect()
+    }
+
+    fn collect_series(&self, series: Arc<Series<Mutex<Cell>>>, now: u64) -> Option<Collected> {
+        let temporality = self.shape.temporality;
+        let (point, exemplars) = {
+            let mut cell = lock(&series.value);
+            let point = match &mut cell.state {
+                State::Sum(sum) => {
+                    let (start, value) = sum.collect(temporality, now)?;
+                    Point::Number { start_time_unix_nano: Some(start), value }
+                }
+                State::LastValue(last) => {
+                    Point::Number { start_time_unix_nano: None, value: last.collect(temporality)? }
+                }
+                State::Explicit(histogram) => Point::Explicit(histogram.collect(temporality, now)?),
+                State::Exponential(histogram) => Point::Exponential(histogram.collect(temporality, now)?),
+            };
+            (point, cell.exemplars.as_mut().map(|reservoir| reservoir.collect()).unwrap_or_default())
+        };
+        Some(Collected { series, point, exemplars })
+    }
+}
+
+fn lock(cell: &Mutex<Cell>) -> MutexGuard<'_, Cell> {
+    cell.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(aggregation: Aggregation, max_series: usize, max_bytes: usize) -> Stream {
+        let shape = Shape {
+            aggregation,
+            temporality: Temporality::Cumulative,
+            is_synchronous: true,
+            attribute_keys: None,
+            reservoir: ReservoirKind::FixedSize(1),
+            max_series,
+        };
+        Stream::new(shape, Arc::new(Budget::new(max_bytes)))
+    }
+
+    fn count(stream: &Stream, key: i64, value: i64) {
+        let items = [Item { key: "key", value: Scalar::Int(key) }];
+        stream.measure(&items, hash_of(&items), Number::Int(value), None, || 1);
+    }
+
+    fn values(stream: &Stream) -> Vec<Number> {
+        let points = stream.collect(2).into_iter();
+        points
+            .map(|collected| match collected.point {
+                Point::Number { value, .. } => value,
+                _ => panic!("a sum is a number"),
+            })
+            .collect()
+    }
+
+    const SUM: Aggregation = Aggregation::Sum { is_monotonic: true };
+
+    #[test]
+    fn threads_lose_nothing() {
+        let stream = stream(SUM, 2000, usize::MAX);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..10_000).for_each(|number| count(&stream, number % 10, 1)));
+            }
+        });
+        assert_eq!(values(&stream), [Number::Int(8000); 10]);
+    }
+
+    #[test]
+    fn beyond_either_bound_all_is_measured_together() {
+        for stream in [stream(SUM, 4, usize::MAX), stream(SUM, 2000, 900)] {
+            (0..100).for_each(|key| count(&stream, key, 1));
+            let all = values(&stream);
+            assert!(all.len() < 10, "{all:?}");
+            assert_eq!(all.iter().fold(Number::ZERO, |sum, value| sum.plus(*value)), Number::Int(100));
+            let overflow = stream.collect(3).pop().unwrap();
+            assert!(overflow.series.attributes().has("otel.metric.overflow"));
+            assert_eq!(stream.budget.overflowed() as usize, 100 - (all.len() - 1));
+        }
+    }
+}
