@@ -2,6 +2,7 @@
 
 mod convert;
 mod export;
+mod metrics;
 mod py;
 mod trace;
 mod view;
@@ -11,9 +12,17 @@ mod _native {
     #[pymodule_export]
     use crate::export::batch_processor::BatchProcessor;
     #[pymodule_export]
+    use crate::export::collection::Collection;
+    #[pymodule_export]
     use crate::export::config::ConfigError;
     #[pymodule_export]
     use crate::export::exporter::OtlpExporter;
+    #[pymodule_export]
+    use crate::metrics::consumer::{MeasurementConsumer, MeterSwitch};
+    #[pymodule_export]
+    use crate::metrics::instrument::Instrument;
+    #[pymodule_export]
+    use crate::metrics::stream::Stream;
     #[cfg(debug_assertions)]
     #[pymodule_export]
     use crate::py::boundary::injected::panic_in;

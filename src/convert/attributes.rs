@@ -145,7 +145,7 @@ pub fn with_plain<R>(
 /// Calls `take` for each pair of a dict whose keys are plain texts until it returns false; whether it took all.
 ///
 /// `take` must not run Python code while it returns true.
-fn each_simple(
+pub fn each_simple(
     dict: &Bound<'_, PyDict>,
     mut take: impl FnMut(&Bound<'_, PyString>, &Bound<'_, PyAny>) -> bool,
 ) -> bool {
@@ -200,7 +200,7 @@ pub fn each<'py>(
 
 /// A key that needs no cleaning.
 #[inline]
-fn plain_key<'a>(key: &'a Bound<'_, PyString>) -> Option<&'a str> {
+pub fn plain_key<'a>(key: &'a Bound<'_, PyString>) -> Option<&'a str> {
     key.to_str().ok().filter(|text| !text.is_empty())
 }
 

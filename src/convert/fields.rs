@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use otel_rs_core::otlp::Number;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
@@ -37,6 +38,13 @@ pub fn number(object: &Bound<'_, PyAny>) -> PyResult<Number> {
         return Ok(Number::Int(int));
     }
     Ok(Number::Double(object.extract()?))
+}
+
+pub fn number_object(py: Python<'_>, number: Number) -> PyResult<Bound<'_, PyAny>> {
+    match number {
+        Number::Int(value) => value.into_bound_py_any(py),
+        Number::Double(value) => value.into_bound_py_any(py),
+    }
 }
 
 /// The current time, in nanoseconds since the epoch.

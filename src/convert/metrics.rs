@@ -94,7 +94,7 @@ impl MetricClasses {
     }
 }
 
-fn metric<'py>(metric: &Bound<'py, PyAny>) -> PyResult<Metric> {
+pub fn metric<'py>(metric: &Bound<'py, PyAny>) -> PyResult<Metric> {
     let py = metric.py();
     let attribute = |name: &Bound<'py, PyString>| metric.getattr(name);
     let (name, description) = (attribute(intern!(py, "name"))?, attribute(intern!(py, "description"))?);
@@ -203,7 +203,7 @@ fn with_point(
     push(Point {
         start_time_unix_nano: nanos(&point.getattr(intern!(py, "start_time_unix_nano"))?),
         time_unix_nano: nanos(&point.getattr(intern!(py, "time_unix_nano"))?),
-        attributes: &attributes.wire,
+        attributes: &attributes.wire.bytes(),
         exemplars: &exemplars,
     })
 }
@@ -228,7 +228,7 @@ fn exemplars(exemplars: &Bound<'_, PyAny>, point: &PointFields) -> PyResult<Vec<
             time_unix_nano: nanos(&exemplar.getattr(intern!(py, "time_unix_nano"))?),
             value,
             trace_and_span: trace_id.zip(span_id),
-            filtered_attributes: &filtered.wire,
+            filtered_attributes: &filtered.wire.bytes(),
         };
         exemplar.frame(&mut framed, point);
         Ok(())

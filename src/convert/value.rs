@@ -172,7 +172,7 @@ fn simple_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> bool {
 
 /// The integer, or None beyond 64 bits.
 #[inline]
-fn as_i64(int: &Bound<'_, PyInt>) -> Option<i64> {
+pub fn as_i64(int: &Bound<'_, PyInt>) -> Option<i64> {
     let mut overflow = 0;
     #[allow(unsafe_code)]
     // SAFETY: `int` is an int, so the call can only fail by overflow, which it reports without an exception.

@@ -73,6 +73,11 @@ pub const SUM: Name = name("opentelemetry.sdk.metrics.export", "Sum");
 pub const HISTOGRAM: Name = name("opentelemetry.sdk.metrics.export", "Histogram");
 pub const EXPONENTIAL_HISTOGRAM: Name = name("opentelemetry.sdk.metrics.export", "ExponentialHistogram");
 
+pub const MEASUREMENT: Name = name("opentelemetry.sdk.metrics._internal.measurement", "Measurement");
+pub const ALWAYS_OFF_FILTER: Name = name("opentelemetry.sdk.metrics", "AlwaysOffExemplarFilter");
+pub const ALWAYS_ON_FILTER: Name = name("opentelemetry.sdk.metrics", "AlwaysOnExemplarFilter");
+pub const TRACE_BASED_FILTER: Name = name("opentelemetry.sdk.metrics", "TraceBasedExemplarFilter");
+
 pub struct Upstream {
     /// The API package's context variable; None where another context runtime than contextvars is configured.
     pub context_variable: Option<Py<PyAny>>,

@@ -3,22 +3,20 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::convert::fields::time_or_now;
 use crate::py::boundary::contained;
 use crate::py::upstream::{GET_CURRENT_SPAN, NON_RECORDING_SPAN, Upstream, position, upstream};
-use crate::py::{call, context, exception, log};
+use crate::py::{exception, log};
 use crate::trace::arguments::Flag;
 use crate::trace::classes;
 use crate::trace::fork::refresh_after_fork;
 use crate::trace::non_recording_span::NonRecordingSpan;
+use crate::trace::parent::parent_of;
 use crate::trace::sampler::{Decision, SamplingParameters, SamplingResult};
 use crate::trace::span::Span;
-use crate::trace::span::part::Part;
 use crate::trace::span::state::SpanState;
 use crate::trace::span_context::{RANDOM_TRACE_ID, SAMPLED, SpanContext};
 use crate::trace::tracer::{Settings, Tracer};
@@ -67,23 +65,6 @@ fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyRes
         return classes::new_non_recording_span(py, NonRecordingSpan { context });
     }
     new_recording_span(tracer, upstream, start, context, parent, sampling.attributes, end_metrics)
-}
-
-/// The context of the span that is current in the given context, or in the current one.
-#[inline]
-fn parent_of<'py>(
-    py: Python<'py>,
-    upstream: &Upstream,
-    context: Option<&Bound<'py, PyAny>>,
-) -> PyResult<Option<SpanContext>> {
-    let span = match context {
-        Some(context) => context::span_in(upstream, context)?,
-        None => context::span_in(upstream, &context::current(py, upstream)?)?,
-    };
-    match &span {
-        Some(span) => parent_context(py, upstream, span),
-        None => Ok(None),
-    }
 }
 
 /// Asks the sampler. One that raises costs the span, not the application.
@@ -167,34 +148,6 @@ fn new_recording_span<'py>(
         processors.on_start(&span, start.context)?;
     }
     Ok(span)
-}
-
-/// The context of a parent span; None if it is not a span, or not a valid one.
-#[inline]
-fn parent_context(py: Python<'_>, upstream: &Upstream, span: &Bound<'_, PyAny>) -> PyResult<Option<SpanContext>> {
-    let native = match span.cast::<Span>() {
-        Ok(span) if span.get().part(py, Part::Context).is_some() => None,
-        Ok(span) => Some(&span.get().context),
-        Err(_) => span.cast::<NonRecordingSpan>().ok().map(|span| &span.get().context),
-    };
-    if let Some(context) = native {
-        return Ok(context.is_valid().then(|| context.clone_ref(py)));
-    }
-    let context = if span.get_type().is(&upstream.non_recording_span) {
-        // What a propagator puts there for a remote parent: its `get_span_context` returns this.
-        span.getattr(intern!(py, "_context"))?
-    } else if span.is_instance(upstream.span.bind(py))? {
-        call::method(intern!(py, "get_span_context"), [span], None)?
-    } else {
-        return Ok(None);
-    };
-    if context.is_none() {
-        return Ok(None);
-    }
-    if !context.is_instance(upstream.span_context.bind(py))? {
-        return Err(PyTypeError::new_err("parent_span_context must be a SpanContext or None."));
-    }
-    SpanContext::of_object(py, upstream, &context)
 }
 
 /// A span that passes on the parent's context and records nothing.

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::otlp::{len_tag, put_bytes, put_fixed64, put_varint};
+use crate::otlp::{Fields, Value, len_tag, put_bytes, put_fixed64, put_varint};
 
 /// One attribute of a measurement, borrowed from whoever measured.
 #[derive(Clone, Copy)]
@@ -26,7 +26,20 @@ pub enum Scalar<'a> {
     Encoded(&'a [u8]),
 }
 
-impl Scalar<'_> {
+impl<'a> Scalar<'a> {
+    /// The value of an AnyValue message.
+    pub fn of_message(message: &'a [u8]) -> Self {
+        match Fields::of(message).next() {
+            None => Self::Null,
+            Some((1, Value::Bytes(text))) => std::str::from_utf8(text).map_or(Self::Encoded(message), Self::Text),
+            Some((2, Value::Varint(value))) => Self::Bool(value != 0),
+            Some((3, Value::Varint(value))) => Self::Int(value as i64),
+            Some((4, Value::Fixed64(value))) => Self::Double(f64::from_bits(value)),
+            Some((7, Value::Bytes(bytes))) => Self::Bytes(bytes),
+            Some(_) => Self::Encoded(message),
+        }
+    }
+
     #[inline]
     fn hash(&self, hasher: &mut impl Hasher) {
         match *self {
@@ -229,6 +242,28 @@ mod tests {
         }
         assert!(!stored.is(&items[..6], stored.hash()));
         assert!(stored.has("cached") && !stored.has("cache"));
+    }
+
+    #[test]
+    fn a_value_is_the_same_from_its_message() {
+        let scalars = [
+            Scalar::Null,
+            Scalar::Bool(false),
+            Scalar::Bool(true),
+            Scalar::Int(-5),
+            Scalar::Double(-0.5),
+            Scalar::Text(""),
+            Scalar::Text("text"),
+            Scalar::Bytes(b"bytes"),
+            Scalar::Encoded(&[0x2a, 2, 0x0a, 0]),
+        ];
+        for scalar in scalars {
+            let mut message = Vec::new();
+            scalar.encode(&mut message);
+            let items = [item("key", scalar)];
+            let again = [item("key", Scalar::of_message(&message))];
+            assert!(set(&items).is(&again, hash_of(&again)), "{message:?}");
+        }
     }
 
     #[test]

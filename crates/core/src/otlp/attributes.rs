@@ -1,5 +1,6 @@
 //! Attributes in their wire form, bounded in number: appended as they are set, framed as they stand.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::otlp::memory::{OutOfMemory, make_room};
@@ -230,6 +231,16 @@ impl Attributes {
             return self.wire.len();
         }
         self.entries.iter().filter(|e| e.live).map(|e| e.end - e.start).sum()
+    }
+
+    /// What `write` appends.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        if self.live == self.entries.len() {
+            return Cow::Borrowed(&self.wire);
+        }
+        let mut bytes = Vec::with_capacity(self.wire_len());
+        self.write(&mut bytes);
+        Cow::Owned(bytes)
     }
 
     pub fn write(&self, out: &mut Vec<u8>) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::otlp::attributes::Attributes;
 use crate::otlp::batch::{Resource, Scope};
 use crate::otlp::wire::{self, Fields, Value, fixed64_tag, len_tag, varint_tag};
 
@@ -42,7 +41,8 @@ pub struct Exemplar<'a> {
     pub time_unix_nano: u64,
     pub value: Number,
     pub trace_and_span: Option<(u128, u64)>,
-    pub filtered_attributes: &'a Attributes,
+    /// Framed `KeyValue`s.
+    pub filtered_attributes: &'a [u8],
 }
 
 impl Exemplar<'_> {
@@ -55,16 +55,18 @@ impl Exemplar<'_> {
             wire::put_bytes(out, len_tag(4), &span_id.to_be_bytes());
             wire::put_bytes(out, len_tag(5), &trace_id.to_be_bytes());
         }
-        self.filtered_attributes.write(out);
+        out.extend_from_slice(self.filtered_attributes);
         wire::frame_from(out, start, len_tag(point.exemplars));
     }
 }
 
-/// What all kinds of points have. Exemplars are framed, as `Exemplar::frame` does it.
+/// What all kinds of points have.
 pub struct Point<'a> {
     pub start_time_unix_nano: u64,
     pub time_unix_nano: u64,
-    pub attributes: &'a Attributes,
+    /// Framed `KeyValue`s.
+    pub attributes: &'a [u8],
+    /// Framed, as `Exemplar::frame` does it.
     pub exemplars: &'a [u8],
 }
 
@@ -72,7 +74,7 @@ impl Point<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         put_time(out, 2, self.start_time_unix_nano);
         put_time(out, 3, self.time_unix_nano);
-        self.attributes.write(out);
+        out.extend_from_slice(self.attributes);
         out.extend_from_slice(self.exemplars);
     }
 }
@@ -365,18 +367,18 @@ fn zigzag(value: i32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::otlp::attributes::Attributes;
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
     use opentelemetry_proto::tonic::metrics::v1::{self as proto, metric::Data};
     use prost::Message;
 
-    fn point<'a>(attributes: &'a Attributes, exemplars: &'a [u8]) -> Point<'a> {
+    fn point<'a>(attributes: &'a [u8], exemplars: &'a [u8]) -> Point<'a> {
         Point { start_time_unix_nano: 10, time_unix_nano: 20, attributes, exemplars }
     }
 
     fn sum(name: &str, values: Range<i64>) -> Metric {
-        let none = Attributes::new(NUMBER_POINT.attributes, None);
         let mut points = Points::default();
-        values.for_each(|value| points.push_number(&point(&none, &[]), Number::Int(value)));
+        values.for_each(|value| points.push_number(&point(&[], &[]), Number::Int(value)));
         Metric { head: Metric::head(name, "", "s"), kind: MetricKind::Sum, temporality: 2, is_monotonic: true, points }
     }
 
@@ -400,15 +402,14 @@ mod tests {
         let mut attributes = Attributes::new(HISTOGRAM_POINT.attributes, None);
         attributes.set("k", 1, b"\x0a\x01v", false);
         let mut exemplars = Vec::new();
-        let filtered = Attributes::new(EXEMPLAR_ATTRIBUTES, None);
         let value = Number::Double(0.0);
-        Exemplar { time_unix_nano: 15, value, trace_and_span: Some((1, 2)), filtered_attributes: &filtered }
+        Exemplar { time_unix_nano: 15, value, trace_and_span: Some((1, 2)), filtered_attributes: &[] }
             .frame(&mut exemplars, &HISTOGRAM_POINT);
         let mut points = Points::default();
         let (bucket_counts, explicit_bounds) = (&[1, 2, 0][..], &[-0.5, 9.0][..]);
         let (sum, min) = (Some(0.0), Some(-3.5));
         let histogram = Histogram { count: 3, sum, bucket_counts, explicit_bounds, min, max: None };
-        points.push_histogram(&point(&attributes, &exemplars), &histogram);
+        points.push_histogram(&point(&attributes.bytes(), &exemplars), &histogram);
         let (head, temporality) = (Metric::head("h", "about", ""), 1);
         let explicit = Metric { head, kind: MetricKind::Histogram, temporality, is_monotonic: false, points };
 
@@ -420,7 +421,7 @@ mod tests {
         let (negative, max) = (None, Some(f64::INFINITY));
         let histogram =
             ExponentialHistogram { count, sum: None, scale, zero_count, positive, negative, flags, min: None, max };
-        points.push_exponential_histogram(&point(&attributes, &[]), &histogram);
+        points.push_exponential_histogram(&point(&attributes.bytes(), &[]), &histogram);
         let (head, kind) = (Metric::head("e", "", ""), MetricKind::ExponentialHistogram);
         let exponential = Metric { head, kind, temporality, is_monotonic: false, points };
 

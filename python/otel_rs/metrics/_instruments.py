@@ -1,0 +1,101 @@
+"""The instruments: upstream's classes, whose measurements are taken natively."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from opentelemetry.metrics import Synchronous
+from opentelemetry.sdk.metrics._internal import instrument as upstream
+from opentelemetry.sdk.metrics._internal.instrument import _Asynchronous as UpstreamAsynchronous
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from otel_rs import _native
+
+
+class Switch(_native.MeterSwitch):
+    """A meter's configuration, which its instruments share; upstream's `_ProxyMeterConfig`."""
+
+    def __new__(cls, config: Any) -> Switch:
+        return super().__new__(cls, config.is_enabled)
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+
+    @property
+    def is_enabled(self) -> bool:
+        enabled: bool = self._config.is_enabled
+        return enabled
+
+    def update(self, config: Any) -> None:
+        self._config = config
+        self._set(config.is_enabled)
+
+
+class Consumer(Protocol):
+    """What instruments know of the consumer."""
+
+    def register_asynchronous_instrument(self, instrument: UpstreamAsynchronous) -> None: ...
+
+
+class _Synchronous(_native.Instrument):
+    """The native part of synchronous instruments. Made by a meter, with upstream's arguments."""
+
+    _kind = ""
+
+    def __new__(
+        cls,
+        name: str,
+        instrumentation_scope: InstrumentationScope,
+        measurement_consumer: Any,
+        *args: Any,
+        _meter_config: Switch,
+        **kwargs: Any,
+    ) -> Any:
+        return super().__new__(cls, cls._kind, measurement_consumer, _meter_config)
+
+
+class _Counter(_Synchronous, upstream._Counter):
+    _kind = "Counter"
+    add = _native.Instrument._measure
+
+
+class _UpDownCounter(_Synchronous, upstream._UpDownCounter):
+    _kind = "UpDownCounter"
+    add = _native.Instrument._measure
+
+
+class _Histogram(_Synchronous, upstream._Histogram):
+    _kind = "Histogram"
+    record = _native.Instrument._measure
+
+
+class _Gauge(_Synchronous, upstream._Gauge):
+    _kind = "Gauge"
+    set = _native.Instrument._measure
+
+
+# Their measurements come from callbacks, once a collection.
+_ObservableCounter = upstream._ObservableCounter
+_ObservableUpDownCounter = upstream._ObservableUpDownCounter
+_ObservableGauge = upstream._ObservableGauge
+
+# Of native classes, the class of upstream's that readers know them by.
+UPSTREAM: dict[type, type] = {
+    _Counter: upstream._Counter,
+    _UpDownCounter: upstream._UpDownCounter,
+    _Histogram: upstream._Histogram,
+    _Gauge: upstream._Gauge,
+}
+
+
+def upstream_class(instrument: Any) -> type:
+    """The class of upstream's that readers know the instrument by."""
+    return UPSTREAM.get(type(instrument), type(instrument))
+
+
+def is_synchronous(instrument: Any) -> bool:
+    return isinstance(instrument, Synchronous)
+
+
+Boundaries = Sequence[float] | None

@@ -1,0 +1,94 @@
+"""The meter provider: upstream's own, which makes native meters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from atexit import register
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+from opentelemetry import metrics as api
+from opentelemetry.sdk.metrics import ExemplarFilter
+from opentelemetry.sdk.metrics import MeterProvider as UpstreamMeterProvider
+from opentelemetry.sdk.metrics import _internal as upstream
+from opentelemetry.sdk.metrics.export import MetricReader
+from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.util._once import Once
+from opentelemetry.util.types import Attributes
+
+from otel_rs.metrics._consumer import MeasurementConsumer
+from otel_rs.metrics._meter import Meter
+
+_logger = logging.getLogger(__name__)
+
+_MAX_BYTES = 256 * 1024 * 1024
+_MAX_SERIES = 1 << 32
+
+
+class MeterProvider(UpstreamMeterProvider):
+    """Makes meters that share a configuration. Behaves as ``opentelemetry.sdk.metrics.MeterProvider``."""
+
+    def __init__(
+        self,
+        metric_readers: Sequence[MetricReader] = (),
+        resource: Resource | None = None,
+        exemplar_filter: ExemplarFilter | None = None,
+        shutdown_on_exit: bool = True,
+        views: Sequence[View] = (),
+        *,
+        _meter_configurator: Any = None,
+    ) -> None:
+        self._lock, self._meter_lock = Lock(), Lock()
+        self._atexit_handler = None
+        self._sdk_config = upstream.SdkConfiguration(
+            exemplar_filter=exemplar_filter
+            or upstream._get_exemplar_filter(os.environ.get("OTEL_METRICS_EXEMPLAR_FILTER", "trace_based")),
+            resource=Resource.create({}) if resource is None else resource,
+            views=views,
+        )
+        self._metric_readers = metric_readers
+        self._measurement_consumer = MeasurementConsumer(self._sdk_config, metric_readers, _MAX_BYTES, _MAX_SERIES)
+        self._disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower().strip() == "true"
+        if shutdown_on_exit:
+            self._atexit_handler = register(self.shutdown)
+        self._meters = {}
+        self._shutdown_once = Once()
+        self._shutdown = False
+        self._meter_configurator = _meter_configurator or upstream._default_meter_configurator
+        for reader in metric_readers:
+            self._register(reader)
+        if hasattr(os, "register_at_fork"):
+            handle_fork = weakref.WeakMethod(self._handle_fork)
+            os.register_at_fork(after_in_child=lambda: (handle := handle_fork()) and handle())
+
+    def _register(self, reader: MetricReader) -> None:
+        with self._all_metric_readers_lock:
+            if reader in self._all_metric_readers:
+                raise Exception(f"MetricReader {reader} has been registered already in other MeterProvider instance")
+            self._all_metric_readers.add(reader)
+        reader._set_collect_callback(self._measurement_consumer.collect)
+        reader._set_meter_provider(self)
+
+    def get_meter(
+        self,
+        name: str,
+        version: str | None = None,
+        schema_url: str | None = None,
+        attributes: Attributes = None,
+    ) -> api.Meter:
+        """The meter of an instrumentation scope: the same one for the same name, version, schema URL and attributes."""
+        if self._disabled or self._shutdown or not name:
+            no_op: api.Meter = super().get_meter(name, version, schema_url, attributes)
+            return no_op
+        scope = InstrumentationScope(name, version, schema_url, attributes)
+        with self._meter_lock:
+            meter = self._meters.get(scope)
+            if meter is None:
+                config = self._apply_meter_configurator(scope)
+                meter = self._meters[scope] = Meter(scope, self._measurement_consumer, _meter_config=config)
+        return meter

@@ -1,0 +1,100 @@
+"""What one reader collects: upstream's storage with native streams in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from time import time_ns
+from typing import Any
+
+from opentelemetry.sdk.metrics._internal.metric_reader_storage import _DEFAULT_VIEW, MetricReaderStorage
+from opentelemetry.sdk.metrics.export import AggregationTemporality, Metric, MetricsData
+
+from otel_rs import _native
+from otel_rs.metrics._instruments import upstream_class
+from otel_rs.metrics._match import NativeMatch
+
+_logger = logging.getLogger(__name__)
+
+
+class _ByUpstreamClass(dict[type, Any]):
+    """A reader's preferences, which it has by upstream's classes of instruments."""
+
+    def __missing__(self, kind: type) -> Any:
+        for base in kind.__mro__:
+            if base in self:
+                return self[base]
+        raise KeyError(kind)
+
+
+class ReaderStorage(MetricReaderStorage):
+    def __init__(self, sdk_config: Any, temporality: Any, aggregation: Any, consumer: Any, max_series: int) -> None:
+        super().__init__(sdk_config, _ByUpstreamClass(temporality), _ByUpstreamClass(aggregation))
+        self._consumer = consumer
+        self._max_series = max_series
+
+    def matches_of(self, instrument: Any) -> list[NativeMatch]:
+        """One for each view of the instrument, or for the default one."""
+        matches: list[NativeMatch] = self._get_or_init_view_instrument_match(instrument)
+        return matches
+
+    def _get_or_init_view_instrument_match(self, instrument: Any) -> list[Any]:
+        known = self._instrument_view_instrument_matches
+        if instrument in known:
+            return known[instrument]
+        with self._lock:
+            if instrument not in known:
+                matches: list[Any] = []
+                self._handle_view_instrument_match(instrument, matches)
+                known[instrument] = matches or [self._match(_DEFAULT_VIEW, instrument)]
+            return known[instrument]
+
+    def _handle_view_instrument_match(self, instrument: Any, view_instrument_matches: list[Any]) -> None:
+        for view in self._sdk_config.views:
+            if not view._match(instrument) or not self._check_view_instrument_compatibility(view, instrument):
+                continue
+            match = self._match(view, instrument)
+            for existing in (other for others in self._instrument_view_instrument_matches.values() for other in others):
+                if existing.conflicts(match):
+                    _logger.warning(
+                        "Views %s and %s will cause conflicting metrics identities", existing._view, match._view
+                    )
+            view_instrument_matches.append(match)
+
+    def _match(self, view: Any, instrument: Any) -> NativeMatch:
+        return NativeMatch(
+            view,
+            instrument,
+            self._instrument_class_aggregation,
+            self._instrument_class_temporality[upstream_class(instrument)],
+            self._consumer,
+            self._max_series,
+        )
+
+    def collect_natively(self) -> _native.Collection | None:
+        """What `collect` finds, for a native exporter. None if there is nothing."""
+        collection = _native.Collection(self._sdk_config.resource)
+        now = time_ns()
+        with self._lock:
+            snapshot = list(self._instrument_view_instrument_matches.items())
+            for instrument, matches in snapshot:
+                for match in matches:
+                    if match.stream is not None:
+                        match.stream.collect_into(collection, instrument.instrumentation_scope, now)
+                    else:
+                        for metric in self._stock_metrics(instrument, match, now):
+                            collection.add_metric(instrument.instrumentation_scope, metric)
+        return collection if collection else None
+
+    def _stock_metrics(self, instrument: Any, match: Any, now: int) -> Iterator[Metric]:
+        """The metric of a stream that is not native, as upstream's `collect` makes it."""
+        alone = MetricReaderStorage(self._sdk_config, self._instrument_class_temporality, {})
+        alone._instrument_view_instrument_matches = {instrument: [match]}
+        data: MetricsData | None = alone.collect()
+        if data is not None:
+            for resource_metrics in data.resource_metrics:
+                for scope_metrics in resource_metrics.scope_metrics:
+                    yield from scope_metrics.metrics
+
+
+Temporality = AggregationTemporality

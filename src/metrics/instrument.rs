@@ -1,0 +1,241 @@
+//! Synchronous instruments: what the application measures with.
+
+use std::sync::Arc;
+
+use otel_rs_core::metrics::{Offer, hash_of};
+use otel_rs_core::otlp::Number;
+use otel_rs_core::process::Published;
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+
+use crate::convert::fields::{now, number_object};
+use crate::metrics::amount::{amount, is_finite, is_negative};
+use crate::metrics::consumer::{MeasurementConsumer, MeterSwitch};
+use crate::metrics::exemplar_filter::Span;
+use crate::metrics::items::with_items;
+use crate::metrics::stream::Stream;
+use crate::py::boundary::contained;
+use crate::py::text::utf8;
+use crate::py::upstream::{MEASUREMENT, upstream};
+use crate::py::{context, exception, log};
+
+/// `otel_rs.metrics`' instruments derive from it, each with `measure` under the name of its own method.
+#[pyclass(frozen, subclass, module = "otel_rs._native")]
+pub struct Instrument {
+    kind: Kind,
+    consumer: Py<MeasurementConsumer>,
+    switch: Py<MeterSwitch>,
+    streams: Published<Streams>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Counter,
+    UpDownCounter,
+    Histogram,
+    Gauge,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Counter, Self::UpDownCounter, Self::Histogram, Self::Gauge];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "Counter",
+            Self::UpDownCounter => "UpDownCounter",
+            Self::Histogram => "Histogram",
+            Self::Gauge => "Gauge",
+        }
+    }
+
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Counter | Self::UpDownCounter => "Add",
+            Self::Histogram => "Record",
+            Self::Gauge => "Set",
+        }
+    }
+
+    fn may_be_negative(self) -> bool {
+        matches!(self, Self::UpDownCounter | Self::Gauge)
+    }
+}
+
+/// Where measurements go, as of a version of the consumer.
+struct Streams {
+    version: u64,
+    native: Vec<Arc<otel_rs_core::metrics::Stream>>,
+    /// `_ViewInstrumentMatch`es of upstream's, for what is not native.
+    stock: Vec<Py<PyAny>>,
+}
+
+/// A measurement as the application made it.
+struct Measurement<'a, 'py> {
+    value: Number,
+    attributes: Option<&'a Bound<'py, PyAny>>,
+    context: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl Instrument {
+    #[inline]
+    fn measure_now(
+        slf: &Bound<'_, Self>,
+        object: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let (py, this) = (slf.py(), slf.get());
+        if !this.switch.get().is_on() {
+            return Ok(());
+        }
+        let value = match amount(object) {
+            Ok(value) => value,
+            Err(error) => return Self::refuse(slf, object, error),
+        };
+        if !is_finite(value) {
+            return Self::warn_of(slf, object, "is not finite on");
+        }
+        if is_negative(value) && !this.kind.may_be_negative() {
+            return Self::warn_of(slf, object, "must be non-negative on");
+        }
+        let consumer = this.consumer.get();
+        let mut streams = this.streams.get();
+        if streams.version != consumer.version() {
+            streams = Self::refresh(slf)?;
+        }
+        if streams.native.is_empty() && streams.stock.is_empty() {
+            return Ok(());
+        }
+        let upstream = upstream(py)?;
+        let measurement = Measurement { value, attributes, context };
+        // The clock is read once, and only if somebody wants to know.
+        let time = std::cell::OnceCell::new();
+        let time = || *time.get_or_init(now);
+        let sampled = consumer.exemplar_filter().sample(py, upstream, value, time, attributes, context)?;
+        if !streams.stock.is_empty() {
+            Self::measure_stock(slf, streams, &measurement, time(), sampled.is_some())?;
+        }
+        measure_natively(&streams.native, &measurement, sampled, time);
+        Ok(())
+    }
+
+    /// Asks the consumer which streams there are.
+    #[cold]
+    fn refresh<'a>(slf: &'a Bound<'_, Self>) -> PyResult<&'a Streams> {
+        let (py, this) = (slf.py(), slf.get());
+        let version = this.consumer.get().version();
+        let all = this.consumer.bind(py).call_method1(intern!(py, "_streams_of"), (slf,))?;
+        let mut streams = Streams { version, native: Vec::new(), stock: Vec::new() };
+        for stream in all.try_iter()? {
+            let stream = stream?;
+            match stream.cast::<Stream>() {
+                Ok(native) => streams.native.push(Arc::clone(native.get().inner())),
+                Err(_) => streams.stock.push(stream.unbind()),
+            }
+        }
+        this.streams.set(streams);
+        Ok(this.streams.get())
+    }
+
+    #[cold]
+    fn measure_stock(
+        slf: &Bound<'_, Self>,
+        streams: &Streams,
+        measurement: &Measurement<'_, '_>,
+        time: u64,
+        sampled: bool,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let upstream = upstream(py)?;
+        let given = match measurement.context {
+            Some(context) => context.clone(),
+            None => context::current(py, upstream)?,
+        };
+        let value = number_object(py, measurement.value)?;
+        let made = MEASUREMENT.look_up(py)?.call1((value, time, slf, given, measurement.attributes))?;
+        for stream in &streams.stock {
+            let consumed = stream.bind(py).call_method1(intern!(py, "consume_measurement"), (&made, sampled));
+            if let Err(error) = consumed {
+                exception::swallow(py, "A measurement was not taken", error);
+            }
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn refuse(slf: &Bound<'_, Self>, object: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+        let message = format!("{} dropped", Self::what(slf, object)?);
+        exception::swallow(slf.py(), &message, error);
+        Ok(())
+    }
+
+    #[cold]
+    fn warn_of(slf: &Bound<'_, Self>, object: &Bound<'_, PyAny>, problem: &str) -> PyResult<()> {
+        let kind = slf.get().kind;
+        let amount = object.str()?;
+        let name = slf.getattr(intern!(slf.py(), "name"))?.str()?;
+        let message = format!(
+            "{} amount {} {problem} {} {}, ignoring measurement.",
+            kind.verb(),
+            utf8(&amount),
+            kind.name(),
+            utf8(&name)
+        );
+        log::warning(slf.py(), &message);
+        Ok(())
+    }
+
+    fn what(slf: &Bound<'_, Self>, object: &Bound<'_, PyAny>) -> PyResult<String> {
+        let name = slf.getattr(intern!(slf.py(), "name"))?.str()?;
+        let kind = slf.get().kind;
+        let given = object.get_type().name()?;
+        Ok(format!("{} amount of type {} on {} {}", kind.verb(), utf8(&given), kind.name(), utf8(&name)))
+    }
+}
+
+#[inline]
+fn measure_natively(
+    streams: &[Arc<otel_rs_core::metrics::Stream>],
+    measurement: &Measurement<'_, '_>,
+    sampled: Option<Span>,
+    time: impl Fn() -> u64 + Copy,
+) {
+    let value = measurement.value;
+    with_items(measurement.attributes, |items| {
+        let hash = hash_of(items);
+        let offer =
+            sampled.map(|trace_and_span| Offer { value, time_unix_nano: time(), trace_and_span, attributes: items });
+        for stream in streams {
+            stream.measure(items, hash, value, offer.as_ref(), time);
+        }
+    });
+}
+
+#[pymethods]
+impl Instrument {
+    #[new]
+    fn new(kind: &str, consumer: Py<MeasurementConsumer>, switch: Py<MeterSwitch>) -> PyResult<Self> {
+        let known = Kind::ALL.into_iter().find(|known| known.name() == kind);
+        let kind = known.ok_or_else(|| PyValueError::new_err(format!("no instrument is a {kind}")))?;
+        let streams = Published::new(Streams { version: 0, native: Vec::new(), stock: Vec::new() });
+        Ok(Self { kind, consumer, switch, streams })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.consumer)?;
+        visit.call(&self.switch)?;
+        self.streams.try_for_each(|streams| streams.stock.iter().try_for_each(|stream| visit.call(stream)))
+    }
+
+    #[pyo3(signature = (amount, attributes=None, context=None))]
+    fn _measure(
+        slf: &Bound<'_, Self>,
+        amount: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        contained(slf.py(), "measure", || Self::measure_now(slf, amount, attributes, context), || Ok(()))
+    }
+}

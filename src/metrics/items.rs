@@ -1,0 +1,80 @@
+//! A measurement's attributes, borrowed from the dict that they are in.
+
+use otel_rs_core::metrics::{Item, Scalar};
+use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString};
+use smallvec::SmallVec;
+
+use crate::convert::attributes::{PyAttributes, each_simple, plain_key};
+use crate::convert::value::as_i64;
+
+/// A measurement seldom has more.
+type Items<'a> = SmallVec<[Item<'a>; 16]>;
+
+/// Calls `take` with the attributes; in a free-threaded interpreter within the dict's critical section. `take` must not
+/// run Python code.
+#[inline]
+pub fn with_items<R>(attributes: Option<&Bound<'_, PyAny>>, take: impl FnOnce(&[Item<'_>]) -> R) -> R {
+    let Some(attributes) = attributes else { return take(&[]) };
+    let mut take = Some(take);
+    if let Ok(dict) = attributes.cast_exact::<PyDict>() {
+        let taken = with_critical_section(dict, || {
+            let items = plain_items(dict)?;
+            take.take().map(|take| take(&items))
+        });
+        if let Some(result) = taken {
+            return result;
+        }
+    }
+    let take = take.expect("it is called once: here, or above");
+    with_cleaned(attributes, take)
+}
+
+/// The items of a dict whose keys and values are plain; None if one is not.
+#[inline]
+fn plain_items<'a>(dict: &'a Bound<'_, PyDict>) -> Option<Items<'a>> {
+    let mut items = Items::new();
+    let all_plain = each_simple(dict, |key, value| {
+        let (Some(key), Some(value)) = (plain_key(key), scalar(value)) else { return false };
+        #[allow(unsafe_code)]
+        // SAFETY: keys and values belong to the dict, which is borrowed for `'a` and cannot change meanwhile: whoever
+        // has the items runs no Python code, and in a free-threaded interpreter holds the dict's critical section.
+        items.push(unsafe { std::mem::transmute::<Item<'_>, Item<'a>>(Item { key, value }) });
+        true
+    });
+    all_plain.then_some(items)
+}
+
+#[inline]
+fn scalar<'a>(value: &'a Bound<'_, PyAny>) -> Option<Scalar<'a>> {
+    if let Ok(text) = value.cast_exact::<PyString>() {
+        return text.to_str().ok().map(Scalar::Text);
+    }
+    if let Ok(int) = value.cast_exact::<PyInt>() {
+        return as_i64(int).map(Scalar::Int);
+    }
+    if let Ok(flag) = value.cast_exact::<PyBool>() {
+        return Some(Scalar::Bool(flag.is_true()));
+    }
+    if let Ok(float) = value.cast_exact::<PyFloat>() {
+        return Some(Scalar::Double(float.value()));
+    }
+    if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+        return Some(Scalar::Bytes(bytes.as_bytes()));
+    }
+    value.is_none().then_some(Scalar::Null)
+}
+
+/// The attributes of any mapping, cleaned as upstream does it, with its warnings.
+#[cold]
+fn with_cleaned<R>(attributes: &Bound<'_, PyAny>, take: impl FnOnce(&[Item<'_>]) -> R) -> R {
+    let mut cleaned = PyAttributes::new(0, None);
+    cleaned.extend(attributes, None);
+    let items: Vec<Item<'_>> = cleaned
+        .wire
+        .iter()
+        .map(|attribute| Item { key: attribute.key, value: Scalar::of_message(attribute.value) })
+        .collect();
+    take(&items)
+}
