@@ -63,6 +63,11 @@ impl Kind {
     }
 }
 
+enum Problem {
+    NotFinite,
+    Negative,
+}
+
 /// Where measurements go, as of a version of the consumer.
 struct Streams {
     version: u64,
@@ -95,10 +100,10 @@ impl Instrument {
             Err(error) => return Self::refuse(slf, object, error),
         };
         if !is_finite(value) {
-            return Self::warn_of(slf, object, "is not finite on");
+            return Self::warn_of(slf, object, Problem::NotFinite);
         }
         if is_negative(value) && !this.kind.may_be_negative() {
-            return Self::warn_of(slf, object, "must be non-negative on");
+            return Self::warn_of(slf, object, Problem::Negative);
         }
         let consumer = this.consumer.get();
         let mut streams = this.streams.get();
@@ -171,18 +176,19 @@ impl Instrument {
         Ok(())
     }
 
+    /// With upstream's words.
     #[cold]
-    fn warn_of(slf: &Bound<'_, Self>, object: &Bound<'_, PyAny>, problem: &str) -> PyResult<()> {
+    fn warn_of(slf: &Bound<'_, Self>, object: &Bound<'_, PyAny>, problem: Problem) -> PyResult<()> {
         let kind = slf.get().kind;
-        let amount = object.str()?;
         let name = slf.getattr(intern!(slf.py(), "name"))?.str()?;
-        let message = format!(
-            "{} amount {} {problem} {} {}, ignoring measurement.",
-            kind.verb(),
-            utf8(&amount),
-            kind.name(),
-            utf8(&name)
-        );
+        let (verb, kind, name) = (kind.verb(), kind.name(), utf8(&name));
+        let message = match problem {
+            Problem::NotFinite => {
+                let amount = object.str()?;
+                format!("{verb} amount {} is not finite on {kind} {name}, ignoring measurement.", utf8(&amount))
+            }
+            Problem::Negative => format!("{verb} amount must be non-negative on {kind} {name}."),
+        };
         log::warning(slf.py(), &message);
         Ok(())
     }

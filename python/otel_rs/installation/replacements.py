@@ -71,6 +71,7 @@ def replacements() -> dict[str, dict[str, Replacement]]:
     from otel_rs.trace import export
 
     provider = {"TracerProvider": _always(trace.TracerProvider)}
+    meters = {"MeterProvider": LazyClass("otel_rs.metrics", "MeterProvider")}
     batch = {"BatchSpanProcessor": _always(export.BatchSpanProcessor)}
     simple = {"SimpleSpanProcessor": _always(export.SimpleSpanProcessor)}
     return {
@@ -81,8 +82,10 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             "SynchronousMultiSpanProcessor": _always(trace.SynchronousMultiSpanProcessor),
         },
         "opentelemetry.sdk.trace.export": {**batch, **simple},
+        "opentelemetry.sdk.metrics": {**meters, "Meter": LazyClass("otel_rs.metrics", "Meter")},
         "opentelemetry.sdk._configuration": {
             **provider,
+            **meters,
             **batch,
             "_import_config_components": _import_config_components,
             "_initialize_components": _initialize_components,
@@ -94,7 +97,7 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **simple,
             **_file_factories("span"),
         },
-        "opentelemetry.configuration._meter_provider": _file_factories("metric"),
+        "opentelemetry.configuration._meter_provider": {**meters, **_file_factories("metric")},
         "opentelemetry.configuration._logger_provider": _file_factories("log"),
         **_otlp_modules(),
     }

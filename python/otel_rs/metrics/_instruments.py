@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from opentelemetry.metrics import Synchronous
 from opentelemetry.sdk.metrics._internal import instrument as upstream
-from opentelemetry.sdk.metrics._internal.instrument import _Asynchronous as UpstreamAsynchronous
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otel_rs import _native
@@ -30,12 +28,6 @@ class Switch(_native.MeterSwitch):
     def update(self, config: Any) -> None:
         self._config = config
         self._set(config.is_enabled)
-
-
-class Consumer(Protocol):
-    """What instruments know of the consumer."""
-
-    def register_asynchronous_instrument(self, instrument: UpstreamAsynchronous) -> None: ...
 
 
 class _Synchronous(_native.Instrument):
@@ -75,11 +67,6 @@ class _Gauge(_Synchronous, upstream._Gauge):
     set = _native.Instrument._measure
 
 
-# Their measurements come from callbacks, once a collection.
-_ObservableCounter = upstream._ObservableCounter
-_ObservableUpDownCounter = upstream._ObservableUpDownCounter
-_ObservableGauge = upstream._ObservableGauge
-
 # Of native classes, the class of upstream's that readers know them by.
 UPSTREAM: dict[type, type] = {
     _Counter: upstream._Counter,
@@ -96,6 +83,3 @@ def upstream_class(instrument: Any) -> type:
 
 def is_synchronous(instrument: Any) -> bool:
     return isinstance(instrument, Synchronous)
-
-
-Boundaries = Sequence[float] | None

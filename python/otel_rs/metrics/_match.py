@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,7 +117,9 @@ class NativeMatch(_ViewInstrumentMatch):
         points = self.stream.collect(collection_start_nanos)
         return [self._point(collection_start_nanos, *point) for point in points] or None
 
-    def _point(self, time: int, attributes: dict[str, Any], exemplars: list[Any], start: int | None, *rest: Any) -> Point:
+    def _point(
+        self, time: int, attributes: dict[str, Any], exemplars: list[Any], start: int | None, *rest: Any
+    ) -> Point:
         common = {
             "attributes": attributes,
             "start_time_unix_nano": start,
@@ -188,6 +189,3 @@ def _reservoir(aggregation: Any) -> dict[str, Any]:
         return {"reservoir_size": None}
     assert type(reservoir) is SimpleFixedSizeExemplarReservoir
     return {"reservoir_size": reservoir._size}
-
-
-NEVER = math.inf

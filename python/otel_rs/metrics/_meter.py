@@ -10,7 +10,7 @@ from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import _internal as upstream
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
-from otel_rs.metrics import _instruments as instruments
+from otel_rs.metrics import _instruments
 from otel_rs.metrics._consumer import MeasurementConsumer
 from otel_rs.metrics._instruments import Switch
 
@@ -31,16 +31,19 @@ class Meter(upstream.Meter):
         _meter_config: upstream._MeterConfig | None = None,
     ) -> None:
         super().__init__(instrumentation_scope, measurement_consumer, _meter_config=_meter_config)
-        self._meter_config = Switch(_meter_config or upstream._MeterConfig.default())
+        # Where somebody else's consumer takes the measurements, the instruments are upstream's.
+        self._is_native = isinstance(measurement_consumer, MeasurementConsumer)
+        if self._is_native:
+            self._meter_config = Switch(_meter_config or upstream._MeterConfig.default())
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> Any:
-        return self._instrument(instruments._Counter, name, unit, description)
+        return self._instrument(_instruments._Counter, name, unit, description)
 
     def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> Any:
-        return self._instrument(instruments._UpDownCounter, name, unit, description)
+        return self._instrument(_instruments._UpDownCounter, name, unit, description)
 
     def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
-        return self._instrument(instruments._Gauge, name, unit, description)
+        return self._instrument(_instruments._Gauge, name, unit, description)
 
     def create_histogram(
         self,
@@ -51,12 +54,13 @@ class Meter(upstream.Meter):
         explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
     ) -> Any:
         boundaries = _checked(explicit_bucket_boundaries_advisory)
-        return self._instrument(instruments._Histogram, name, unit, description, boundaries)
+        return self._instrument(_instruments._Histogram, name, unit, description, boundaries)
 
     def _instrument(
         self, kind: Any, name: str, unit: str, description: str, boundaries: Sequence[float] | None = None
     ) -> Any:
         """The instrument of this name, kind, unit and description, made at the first call."""
+        kind = kind if self._is_native else _instruments.UPSTREAM[kind]
         arguments = () if boundaries is None else (boundaries,)
         with self._instrument_registration_lock:
             status = self._register_instrument(name, kind, unit, description, *arguments)

@@ -12,8 +12,8 @@ from typing import Any
 
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import ExemplarFilter
-from opentelemetry.sdk.metrics import MeterProvider as UpstreamMeterProvider
 from opentelemetry.sdk.metrics import _internal as upstream
+from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.resources import Resource
@@ -30,7 +30,7 @@ _MAX_BYTES = 256 * 1024 * 1024
 _MAX_SERIES = 1 << 32
 
 
-class MeterProvider(UpstreamMeterProvider):
+class MeterProvider(upstream.MeterProvider):
     """Makes meters that share a configuration. Behaves as ``opentelemetry.sdk.metrics.MeterProvider``."""
 
     def __init__(
@@ -52,7 +52,7 @@ class MeterProvider(UpstreamMeterProvider):
             views=views,
         )
         self._metric_readers = metric_readers
-        self._measurement_consumer = MeasurementConsumer(self._sdk_config, metric_readers, _MAX_BYTES, _MAX_SERIES)
+        self._measurement_consumer = _consumer(self._sdk_config, metric_readers)
         self._disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower().strip() == "true"
         if shutdown_on_exit:
             self._atexit_handler = register(self.shutdown)
@@ -92,3 +92,10 @@ class MeterProvider(UpstreamMeterProvider):
                 config = self._apply_meter_configurator(scope)
                 meter = self._meters[scope] = Meter(scope, self._measurement_consumer, _meter_config=config)
         return meter
+
+
+def _consumer(sdk_config: Any, metric_readers: Sequence[MetricReader]) -> Any:
+    replaced = upstream.SynchronousMeasurementConsumer
+    if replaced is not SynchronousMeasurementConsumer:  # by the program
+        return replaced(sdk_config=sdk_config, metric_readers=metric_readers)
+    return MeasurementConsumer(sdk_config, metric_readers, _MAX_BYTES, _MAX_SERIES)

@@ -8,7 +8,7 @@ from time import time_ns
 from typing import Any
 
 from opentelemetry.sdk.metrics._internal.metric_reader_storage import _DEFAULT_VIEW, MetricReaderStorage
-from opentelemetry.sdk.metrics.export import AggregationTemporality, Metric, MetricsData
+from opentelemetry.sdk.metrics.export import Metric, MetricsData
 
 from otel_rs import _native
 from otel_rs.metrics._instruments import upstream_class
@@ -27,9 +27,14 @@ class _ByUpstreamClass(dict[type, Any]):
         raise KeyError(kind)
 
 
+def _by_upstream_class(preferences: Any) -> Any:
+    # A reader may have something of its own.
+    return _ByUpstreamClass(preferences) if isinstance(preferences, dict) else preferences
+
+
 class ReaderStorage(MetricReaderStorage):
     def __init__(self, sdk_config: Any, temporality: Any, aggregation: Any, consumer: Any, max_series: int) -> None:
-        super().__init__(sdk_config, _ByUpstreamClass(temporality), _ByUpstreamClass(aggregation))
+        super().__init__(sdk_config, _by_upstream_class(temporality), _by_upstream_class(aggregation))
         self._consumer = consumer
         self._max_series = max_series
 
@@ -95,6 +100,3 @@ class ReaderStorage(MetricReaderStorage):
             for resource_metrics in data.resource_metrics:
                 for scope_metrics in resource_metrics.scope_metrics:
                     yield from scope_metrics.metrics
-
-
-Temporality = AggregationTemporality

@@ -140,7 +140,7 @@ def _aggregations() -> Aggregations:
 
 
 def takes_collections(exporter: Any) -> bool:
-    """Whether the exporter sends what native streams collected as it is: nobody has put a method in `export`'s place."""
+    """Whether the exporter sends natively, and nobody has put a method in `export`'s place."""
     return (
         isinstance(exporter, NativeMetricExporter)
         and type(exporter).export is NativeMetricExporter.export
