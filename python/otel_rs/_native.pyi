@@ -5,7 +5,8 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.sdk.metrics import ExemplarFilter
+from opentelemetry.sdk.metrics.export import Metric, MetricsData
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace import Tracer as SdkTracer
@@ -17,6 +18,7 @@ from opentelemetry.util.types import AnyValue, Attributes
 from typing_extensions import Self
 
 from otel_rs.exporter.otlp._config import ExporterConfig
+from otel_rs.metrics._match import StreamConfig
 
 __version__: str
 
@@ -52,7 +54,7 @@ class OtlpExporter:
     @property
     def max_request_size(self) -> int | None: ...
     def export_spans(self, spans: Iterable[ReadableSpan]) -> bool: ...
-    def export_metrics(self, data: MetricsData) -> bool: ...
+    def export_metrics(self, data: MetricsData | Collection) -> bool: ...
     def export_logs(self, records: Iterable[ReadableLogRecord]) -> bool: ...
     def shutdown(self) -> bool: ...
     def is_shut_down(self) -> bool: ...
@@ -65,6 +67,52 @@ class OtlpExporter:
 
     def record_operations(self) -> None: ...
     def take_operations(self) -> list[tuple[float, str | None, int | str | None]]: ...
+
+class MeasurementConsumer:
+    """What all instruments of a meter provider share."""
+
+    def __new__(cls, exemplar_filter: ExemplarFilter, max_bytes: int) -> Self: ...
+    def _readers_changed(self) -> None: ...
+    def _overflowed(self) -> int:
+        """Measurements that were counted together with others for want of room."""
+
+class MeterSwitch:
+    """Whether the instruments of a meter measure anything."""
+
+    def __new__(cls, enabled: bool) -> Self: ...
+    def _set(self, enabled: bool) -> None: ...
+
+class Instrument:
+    """A synchronous instrument; its class has ``_measure`` under the name of its own method."""
+
+    def __new__(cls, kind: str, consumer: MeasurementConsumer, switch: MeterSwitch) -> Self: ...
+    def _measure(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None: ...
+
+class Stream:
+    """One metric of one reader."""
+
+    def __new__(cls, consumer: MeasurementConsumer, config: StreamConfig) -> Self: ...
+    def measure(
+        self,
+        consumer: MeasurementConsumer,
+        value: float,
+        attributes: Attributes,
+        context: Context | None,
+        time: int | None = None,
+        sampled: bool | None = None,
+    ) -> None:
+        """Takes a measurement whose value has been checked, now unless ``time`` says when."""
+
+    def collect_into(self, collection: Collection, scope: InstrumentationScope, time_unix_nano: int) -> None: ...
+    def collect(self, time_unix_nano: int) -> list[tuple[Any, ...]]:
+        """A tuple for each point, of what upstream's class for it has besides the time."""
+
+class Collection:
+    """What one collection found, on its way to a native exporter."""
+
+    def __new__(cls, resource: Resource) -> Self: ...
+    def add_metric(self, scope: InstrumentationScope, metric: Metric) -> None: ...
+    def __bool__(self) -> bool: ...
 
 class BatchProcessor:
     """Batches ended spans and exports them away from Python."""

@@ -97,13 +97,13 @@ impl Instrument {
         }
         let value = match amount(object) {
             Ok(value) => value,
-            Err(error) => return Self::refuse(slf, object, error),
+            Err(error) => return log::measuring(|| Self::refuse(slf, object, error)),
         };
         if !is_finite(value) {
-            return Self::warn_of(slf, object, Problem::NotFinite);
+            return log::measuring(|| Self::warn_of(slf, object, Problem::NotFinite));
         }
         if is_negative(value) && !this.kind.may_be_negative() {
-            return Self::warn_of(slf, object, Problem::Negative);
+            return log::measuring(|| Self::warn_of(slf, object, Problem::Negative));
         }
         let consumer = this.consumer.get();
         let mut streams = this.streams.get();
@@ -123,6 +123,7 @@ impl Instrument {
             Self::measure_stock(slf, streams, &measurement, time(), sampled.is_some())?;
         }
         measure_natively(&streams.native, &measurement, sampled, time);
+        log::drain_reports(py);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::convert::attributes::{PyAttributes, each_simple, plain_key};
 use crate::convert::value::as_i64;
+use crate::py::log;
 
 /// A measurement seldom has more.
 type Items<'a> = SmallVec<[Item<'a>; 16]>;
@@ -70,7 +71,7 @@ fn scalar<'a>(value: &'a Bound<'_, PyAny>) -> Option<Scalar<'a>> {
 #[cold]
 fn with_cleaned<R>(attributes: &Bound<'_, PyAny>, take: impl FnOnce(&[Item<'_>]) -> R) -> R {
     let mut cleaned = PyAttributes::new(0, None);
-    cleaned.extend(attributes, None);
+    log::measuring(|| cleaned.extend(attributes, None));
     let items: Vec<Item<'_>> = cleaned
         .wire
         .iter()

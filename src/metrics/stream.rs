@@ -58,6 +58,7 @@ impl StreamConfig<'_> {
 
     fn shape(&self) -> PyResult<Shape> {
         Ok(Shape {
+            name: self.name.clone(),
             aggregation: self.aggregation()?,
             temporality: if self.temporality == 1 { Temporality::Delta } else { Temporality::Cumulative },
             is_synchronous: self.is_synchronous,

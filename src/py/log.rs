@@ -18,24 +18,43 @@ use crate::py::thread_end::outlast_exit;
 
 /// The logger of what we log about spans on the application's threads.
 const TRACE_LOGGER: &str = "otel_rs.trace";
+/// The logger of what we log about measurements.
+const METRICS_LOGGER: &str = "otel_rs.metrics";
 /// The logger of what is reported from the batch processor and by exporters.
 const EXPORT_LOGGER: &str = "otel_rs.export";
 /// The logger of what we log while log records are exported. Our exporters do not export its records.
 pub const LOG_EXPORT_LOGGER: &str = "otel_rs.export.logs";
 
+/// What a thread is doing, which says who logs.
+#[derive(Clone, Copy)]
+enum Work {
+    Tracing,
+    Measuring,
+    ExportingLogs,
+}
+
 thread_local! {
-    static EXPORTING_LOGS: Cell<bool> = const { Cell::new(false) };
+    static WORK: Cell<Work> = const { Cell::new(Work::Tracing) };
 }
 
 /// Runs an export of log records: what this thread logs meanwhile goes to `LOG_EXPORT_LOGGER`.
 pub fn exporting_logs<R>(work: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
+    doing(Work::ExportingLogs, work)
+}
+
+/// Runs what is about a measurement: what this thread logs meanwhile goes to `METRICS_LOGGER`.
+pub fn measuring<R>(work: impl FnOnce() -> R) -> R {
+    doing(Work::Measuring, work)
+}
+
+fn doing<R>(what: Work, work: impl FnOnce() -> R) -> R {
+    struct Restore(Work);
     impl Drop for Restore {
         fn drop(&mut self) {
-            EXPORTING_LOGS.set(self.0);
+            WORK.set(self.0);
         }
     }
-    let _before = Restore(EXPORTING_LOGS.replace(true));
+    let _before = Restore(WORK.replace(what));
     work()
 }
 
@@ -49,6 +68,11 @@ fn trace_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     logger(py, &LOGGER, TRACE_LOGGER)
 }
 
+fn metrics_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    logger(py, &LOGGER, METRICS_LOGGER)
+}
+
 fn export_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     logger(py, &LOGGER, EXPORT_LOGGER)
@@ -59,16 +83,23 @@ fn log_export_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     logger(py, &LOGGER, LOG_EXPORT_LOGGER)
 }
 
+fn current_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    match WORK.get() {
+        Work::Tracing => trace_logger(py),
+        Work::Measuring => metrics_logger(py),
+        Work::ExportingLogs => log_export_logger(py),
+    }
+}
+
 #[cold]
 pub fn warning(py: Python<'_>, message: &str) {
-    let logger = if EXPORTING_LOGS.get() { log_export_logger(py) } else { trace_logger(py) };
-    say(py, logger, Level::Warning, message);
+    say(py, current_logger(py), Level::Warning, message);
 }
 
 /// Whether a warning would be logged: asked before formatting one that runs the user's code.
 pub fn warns(py: Python<'_>) -> bool {
     const WARNING: u8 = 30;
-    let heard = trace_logger(py).and_then(|logger| logger.call_method1(intern!(py, "isEnabledFor"), (WARNING,)));
+    let heard = current_logger(py).and_then(|logger| logger.call_method1(intern!(py, "isEnabledFor"), (WARNING,)));
     heard.and_then(|heard| heard.is_truthy()).unwrap_or(true)
 }
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Iterable
-from threading import Lock
+from threading import Lock, RLock
 from time import time_ns
 from typing import Any
 
-from opentelemetry.metrics import CallbackOptions
+from opentelemetry.context import get_current
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
+from opentelemetry.sdk.metrics._internal.instrument import _Asynchronous
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
-from opentelemetry.sdk.metrics.export import MetricReader, MetricsData, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 
 from otel_rs import _native
+from otel_rs.metrics._match import NativeMatch
 from otel_rs.metrics._storage import ReaderStorage
+
+_logger = logging.getLogger(__name__)
 
 _DEFAULT_TIMEOUT_NANOS = 10_000 * 10**6
 
 
 class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementConsumer):
     """Upstream's consumer, whose storages have native streams."""
+
+    _reader_storages: dict[MetricReader, ReaderStorage]
 
     def __new__(cls, sdk_config: Any, metric_readers: Iterable[MetricReader], max_bytes: int, max_series: int) -> Any:
         return super().__new__(cls, sdk_config.exemplar_filter, max_bytes)
@@ -29,6 +38,8 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         self, sdk_config: Any, metric_readers: Iterable[MetricReader], max_bytes: int, max_series: int
     ) -> None:
         self._lock = Lock()
+        # Not `_lock`, which whoever makes an instrument or adds a reader takes: a callback may do that.
+        self._collecting = RLock()
         self._sdk_config = sdk_config
         self._max_series = max_series
         self._async_instruments = []
@@ -51,31 +62,64 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
             for match in storage.matches_of(instrument)
         ]
 
-    def collect(self, metric_reader: MetricReader, timeout_millis: float = 10_000) -> MetricsData | None:
-        with self._lock:
+    def collect(self, metric_reader: MetricReader, timeout_millis: float = 10_000) -> Any:
+        """MetricsData, or a native Collection where nobody but a native exporter sees it; None if there is nothing."""
+        with self._collecting:
             storage = self._reader_storages[metric_reader]
             self._observe(storage, timeout_millis)
             if _exports_natively(metric_reader):
-                return storage.collect_natively()  # type: ignore[return-value]
-            data: MetricsData | None = storage.collect()
-            return data
+                return storage.collect_natively()
+            return storage.collect()
 
     def _observe(self, storage: ReaderStorage, timeout_millis: float) -> None:
         """Calls the callbacks of observable instruments."""
         options = CallbackOptions()
         deadline = time_ns() + timeout_millis * 1e6
-        for instrument in self._async_instruments:
+        for instrument in list(self._async_instruments):
             remaining = deadline - time_ns()
+            if remaining <= 0:
+                raise MetricsTimeoutError("Timed out while executing callback")
             if remaining < _DEFAULT_TIMEOUT_NANOS:
                 options = CallbackOptions(timeout_millis=remaining / 1e6)
-            measurements: Iterable[Measurement] = instrument.callback(options)
-            if time_ns() >= deadline:
-                raise MetricsTimeoutError("Timed out while executing callback")
-            for measurement in measurements:
-                should_sample = self._sdk_config.exemplar_filter.should_sample(
-                    measurement.value, measurement.time_unix_nano, measurement.attributes, measurement.context
-                )
-                storage.consume_measurement(measurement, should_sample)
+            if type(instrument).callback is _Asynchronous.callback:
+                self._observe_natively(instrument, storage, options)
+            else:
+                for measurement in instrument.callback(options):
+                    storage.consume_measurement(measurement, self._is_sampled(measurement))
+
+    def _observe_natively(self, instrument: Any, storage: ReaderStorage, options: CallbackOptions) -> None:
+        """As upstream's `callback`, without a measurement object of the SDK's for each observation."""
+        if not instrument._is_enabled():
+            return
+        for callback in instrument._callbacks:
+            try:
+                for observation in callback(options):
+                    if not math.isfinite(observation.value):
+                        _logger.warning(
+                            "Callback returned a non-finite value %s for instrument %s, ignoring measurement.",
+                            observation.value,
+                            instrument.name,
+                        )
+                        continue
+                    for match in storage.matches_of(instrument):
+                        self._take(match, instrument, observation)
+            except Exception:
+                _logger.exception("Callback failed for instrument %s.", instrument.name)
+
+    def _take(self, match: NativeMatch, instrument: Any, observation: Observation) -> None:
+        if match.stream is not None:
+            match.stream.measure(self, observation.value, observation.attributes, observation.context or None)
+            return
+        measurement = Measurement(
+            observation.value, time_ns(), instrument, observation.context or get_current(), observation.attributes
+        )
+        match.consume_measurement(measurement, self._is_sampled(measurement))
+
+    def _is_sampled(self, measurement: Measurement) -> bool:
+        sampled: bool = self._sdk_config.exemplar_filter.should_sample(
+            measurement.value, measurement.time_unix_nano, measurement.attributes, measurement.context
+        )
+        return sampled
 
     def add_metric_reader(self, metric_reader: MetricReader) -> None:
         with self._lock:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics import (
 from opentelemetry.sdk.metrics._internal import aggregation as upstream
 from opentelemetry.sdk.metrics._internal._view_instrument_match import _ViewInstrumentMatch
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
+from opentelemetry.sdk.metrics._internal.point import Buckets
 from opentelemetry.sdk.metrics._internal.view import _default_reservoir_factory
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -120,7 +121,7 @@ class NativeMatch(_ViewInstrumentMatch):
     def _point(
         self, time: int, attributes: dict[str, Any], exemplars: list[Any], start: int | None, *rest: Any
     ) -> Point:
-        common = {
+        common: dict[str, Any] = {
             "attributes": attributes,
             "start_time_unix_nano": start,
             "time_unix_nano": time,
@@ -145,8 +146,8 @@ class NativeMatch(_ViewInstrumentMatch):
                 sum=total,
                 scale=scale,
                 zero_count=zeros,
-                positive=upstream.BucketsPoint(*positive),
-                negative=upstream.BucketsPoint(*negative),
+                positive=Buckets(*positive),
+                negative=Buckets(*negative),
                 flags=0,
                 min=minimum,
                 max=maximum,

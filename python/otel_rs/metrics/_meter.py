@@ -34,7 +34,7 @@ class Meter(upstream.Meter):
         # Where somebody else's consumer takes the measurements, the instruments are upstream's.
         self._is_native = isinstance(measurement_consumer, MeasurementConsumer)
         if self._is_native:
-            self._meter_config = Switch(_meter_config or upstream._MeterConfig.default())
+            self._meter_config: Any = Switch(_meter_config or upstream._MeterConfig.default())
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> Any:
         return self._instrument(_instruments._Counter, name, unit, description)
@@ -92,4 +92,5 @@ def _checked(boundaries: Any) -> Sequence[float] | None:
     if not valid:
         _logger.warning("explicit_bucket_boundaries_advisory must be a sequence of numbers")
         return None
-    return boundaries
+    checked: Sequence[float] = boundaries
+    return checked

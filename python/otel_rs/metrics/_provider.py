@@ -14,6 +14,7 @@ from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import ExemplarFilter
 from opentelemetry.sdk.metrics import _internal as upstream
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
+from opentelemetry.sdk.metrics._internal.sdk_configuration import SdkConfiguration
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.resources import Resource
@@ -23,15 +24,34 @@ from opentelemetry.util.types import Attributes
 
 from otel_rs.metrics._consumer import MeasurementConsumer
 from otel_rs.metrics._meter import Meter
+from otel_rs.settings import read
+from otel_rs.settings.table import METRICS_CARDINALITY_LIMIT, METRICS_EXEMPLAR_FILTER, METRICS_MAX_BYTES, SDK_DISABLED
 
 _logger = logging.getLogger(__name__)
 
-_MAX_BYTES = 256 * 1024 * 1024
-_MAX_SERIES = 1 << 32
+_NO_LIMIT = 1 << 62
 
 
 class MeterProvider(upstream.MeterProvider):
-    """Makes meters that share a configuration. Behaves as ``opentelemetry.sdk.metrics.MeterProvider``."""
+    """Makes meters that share a configuration. Behaves as ``opentelemetry.sdk.metrics.MeterProvider``.
+
+    Args:
+        metric_readers: Collect the metrics, each for itself. With a ``PeriodicExportingMetricReader`` and one of
+            ``otel_rs.exporter.otlp``'s exporters no Python object is made of a point.
+        resource: What the telemetry is about. Default: ``Resource.create()``, which reads ``OTEL_SERVICE_NAME`` and
+            ``OTEL_RESOURCE_ATTRIBUTES``.
+        exemplar_filter: Which measurements may become exemplars. Default: by ``OTEL_METRICS_EXEMPLAR_FILTER``, else
+            those that are made within a sampled span.
+        shutdown_on_exit: Shut down, which exports what is left, when the interpreter exits.
+        views: What becomes of the measurements of which instruments. What a view asks for that is not upstream's own,
+            such as a reservoir of the program's, is done by upstream's classes, for that metric alone.
+
+    Series take at most ``OTEL_RS_METRICS_MAX_BYTES``, and there are at most ``OTEL_RS_METRICS_CARDINALITY_LIMIT`` of a
+    metric; measurements of further ones are counted together, with the attribute ``otel.metric.overflow``.
+    ``OTEL_SDK_DISABLED=true`` makes it hand out meters that do nothing.
+
+    Specification: https://opentelemetry.io/docs/specs/otel/metrics/sdk/#meterprovider
+    """
 
     def __init__(
         self,
@@ -45,15 +65,14 @@ class MeterProvider(upstream.MeterProvider):
     ) -> None:
         self._lock, self._meter_lock = Lock(), Lock()
         self._atexit_handler = None
-        self._sdk_config = upstream.SdkConfiguration(
-            exemplar_filter=exemplar_filter
-            or upstream._get_exemplar_filter(os.environ.get("OTEL_METRICS_EXEMPLAR_FILTER", "trace_based")),
+        self._sdk_config = SdkConfiguration(
+            exemplar_filter=exemplar_filter or upstream._get_exemplar_filter(read(METRICS_EXEMPLAR_FILTER).value),
             resource=Resource.create({}) if resource is None else resource,
             views=views,
         )
         self._metric_readers = metric_readers
-        self._measurement_consumer = _consumer(self._sdk_config, metric_readers)
-        self._disabled = os.environ.get("OTEL_SDK_DISABLED", "").lower().strip() == "true"
+        self._measurement_consumer: Any = _consumer(self._sdk_config, metric_readers)
+        self._disabled = read(SDK_DISABLED).value
         if shutdown_on_exit:
             self._atexit_handler = register(self.shutdown)
         self._meters = {}
@@ -95,7 +114,9 @@ class MeterProvider(upstream.MeterProvider):
 
 
 def _consumer(sdk_config: Any, metric_readers: Sequence[MetricReader]) -> Any:
-    replaced = upstream.SynchronousMeasurementConsumer
+    replaced = vars(upstream)["SynchronousMeasurementConsumer"]
     if replaced is not SynchronousMeasurementConsumer:  # by the program
         return replaced(sdk_config=sdk_config, metric_readers=metric_readers)
-    return MeasurementConsumer(sdk_config, metric_readers, _MAX_BYTES, _MAX_SERIES)
+    max_bytes = read(METRICS_MAX_BYTES).value
+    max_series = read(METRICS_CARDINALITY_LIMIT).value
+    return MeasurementConsumer(sdk_config, metric_readers, max_bytes, _NO_LIMIT if max_series is None else max_series)

@@ -81,7 +81,7 @@ class ReaderStorage(MetricReaderStorage):
         collection = _native.Collection(self._sdk_config.resource)
         now = time_ns()
         with self._lock:
-            snapshot = list(self._instrument_view_instrument_matches.items())
+            snapshot: list[tuple[Any, Any]] = list(self._instrument_view_instrument_matches.items())
             for instrument, matches in snapshot:
                 for match in matches:
                     if match.stream is not None:

@@ -226,6 +226,19 @@ MAX_REQUEST_BYTES = Setting(
 
 # --- Metrics ---------------------------------------------------------------------------------------------------------
 
+METRICS_MAX_BYTES = Setting(
+    "OTEL_RS_METRICS_MAX_BYTES",
+    _BYTES,
+    "Bytes that the series of a meter provider may take; measurements of further ones are counted together.",
+    256 * 1024 * 1024,
+)
+METRICS_CARDINALITY_LIMIT = Setting(
+    "OTEL_RS_METRICS_CARDINALITY_LIMIT",
+    Number(unit="series"),
+    "Series of one metric, the one for all others included; upstream has no limit, the specification proposes 2000.",
+    default_in_words="no limit",
+)
+
 METRIC_EXPORT_INTERVAL = Setting(
     "OTEL_METRIC_EXPORT_INTERVAL",
     Number(unit="milliseconds", minimum=0, above_minimum=True, maximum=MAX_MILLIS, whole=False, infinite=True),
@@ -493,6 +506,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         METRICS_EXEMPLAR_FILTER,
         METRICS_TEMPORALITY,
         METRICS_HISTOGRAMS,
+        METRICS_MAX_BYTES,
+        METRICS_CARDINALITY_LIMIT,
     ),
     "Batches of log records": (
         BLRP_MAX_QUEUE_SIZE,

@@ -10,11 +10,13 @@ pub struct ExponentialBuckets {
     last: i64,
 }
 
-impl ExponentialBuckets {
-    pub fn new() -> Self {
+impl Default for ExponentialBuckets {
+    fn default() -> Self {
         Self { counts: vec![0], base: 0, first: 0, last: 0 }
     }
+}
 
+impl ExponentialBuckets {
     /// Buckets of the same shape that count nothing.
     pub fn emptied(&self) -> Self {
         Self { counts: vec![0; self.counts.len()], ..*self }
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn buckets_are_added_at_both_ends() {
-        let mut buckets = ExponentialBuckets::new();
+        let mut buckets = ExponentialBuckets::default();
         assert!(buckets.is_empty());
         for bucket in [5, 7, 4, 5, -1] {
             buckets.add(bucket, 1, 160);
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_lower_scale_joins_buckets() {
-        let mut buckets = ExponentialBuckets::new();
+        let mut buckets = ExponentialBuckets::default();
         for bucket in -3..=4 {
             buckets.add(bucket, (bucket + 4) as u64, 8);
         }
@@ -128,7 +130,7 @@ mod tests {
 
     #[test]
     fn merging_adds_at_the_lower_scale() {
-        let (mut one, mut other) = (ExponentialBuckets::new(), ExponentialBuckets::new());
+        let (mut one, mut other) = (ExponentialBuckets::default(), ExponentialBuckets::default());
         one.add(1, 1, 160);
         [2, 3, 9].iter().for_each(|bucket| other.add(*bucket, 1, 160));
         one.merge(&other, 1, 160);

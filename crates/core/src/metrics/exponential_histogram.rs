@@ -95,7 +95,7 @@ impl ExponentialHistogram {
 
 impl Counts {
     fn new(scale: i32) -> Self {
-        let (positive, negative) = (ExponentialBuckets::new(), ExponentialBuckets::new());
+        let (positive, negative) = (ExponentialBuckets::default(), ExponentialBuckets::default());
         Self { positive, negative, zeros: 0, summary: Summary::EMPTY, scale }
     }
 

@@ -23,11 +23,13 @@ struct Node<T> {
     branches: [OnceLock<Box<Node<T>>>; 4],
 }
 
-impl<T> SeriesMap<T> {
-    pub fn new() -> Self {
+impl<T> Default for SeriesMap<T> {
+    fn default() -> Self {
         Self { root: OnceLock::new(), all: Mutex::new(Vec::new()) }
     }
+}
 
+impl<T> SeriesMap<T> {
     #[inline]
     pub fn find(&self, items: &[Item<'_>], hash: u64) -> Option<&Series<T>> {
         let mut bits = hash;
@@ -92,7 +94,7 @@ mod tests {
 
     #[test]
     fn threads_that_add_the_same_series_get_one() {
-        let map = SeriesMap::new();
+        let map = SeriesMap::default();
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 let map = &map;
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn series_with_the_same_hash_are_told_apart() {
-        let map = SeriesMap::new();
+        let map = SeriesMap::default();
         for number in 0..100 {
             let items = [Item { key: "number", value: Scalar::Int(number) }];
             let make = |_| Some(Series { attributes: AttributeSet::new(&items, 5, 7), value: number });
@@ -124,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_not_there() {
-        let map = SeriesMap::<u64>::new();
+        let map = SeriesMap::<u64>::default();
         assert!(map.find_or_add(&[], 0, |_| None).is_none());
         assert!(map.find(&[], 0).is_none() && map.all().is_empty());
     }

@@ -13,6 +13,7 @@ use crate::metrics::sum::{LastValue, Sum};
 use crate::metrics::temporality::Temporality;
 use crate::otlp::Number;
 use crate::process::PerProcess;
+use crate::process::report::{Kind, Level, Source, report};
 
 #[derive(Clone)]
 pub enum Aggregation {
@@ -62,6 +63,8 @@ impl Aggregation {
 }
 
 pub struct Shape {
+    /// The metric's, for messages.
+    pub name: String,
     pub aggregation: Aggregation,
     pub temporality: Temporality,
     pub is_synchronous: bool,
@@ -75,14 +78,15 @@ pub struct Shape {
 /// Memory for the series of a provider.
 pub struct Budget {
     max_bytes: usize,
-    used: AtomicUsize,
+    used: PerProcess<AtomicUsize>,
     /// Measurements that went into an overflow series for want of room.
     overflowed: AtomicU64,
+    source: Source,
 }
 
 impl Budget {
     pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, used: AtomicUsize::new(0), overflowed: AtomicU64::new(0) }
+        Self { max_bytes, used: PerProcess::new(), overflowed: AtomicU64::new(0), source: Source::unique() }
     }
 
     pub fn overflowed(&self) -> u64 {
@@ -90,10 +94,23 @@ impl Budget {
     }
 
     fn take(&self, bytes: usize) -> bool {
-        let taken = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+        let used = self.used.get_or_make(|| AtomicUsize::new(0));
+        let taken = used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             used.checked_add(bytes).filter(|used| *used <= self.max_bytes)
         });
         taken.is_ok()
+    }
+
+    fn count_overflow(&self, metric: &str) {
+        self.overflowed.fetch_add(1, Ordering::Relaxed);
+        report(Level::Warning, Kind::TooManySeries, self.source, || {
+            format!(
+                "Too many series: measurements of `{metric}` with new attributes are counted together, with the \
+                 attribute otel.metric.overflow. Leave out attributes with many values by a view, or raise \
+                 OTEL_RS_METRICS_CARDINALITY_LIMIT or OTEL_RS_METRICS_MAX_BYTES ({} bytes)",
+                self.max_bytes
+            )
+        });
     }
 }
 
@@ -182,7 +199,7 @@ impl Stream {
         offer: Option<&Offer<'_>>,
         now: impl Fn() -> u64,
     ) {
-        let all = self.series.get_or_make(SeriesMap::new);
+        let all = self.series.get_or_make(SeriesMap::default);
         let series = match all.find(items, hash) {
             Some(series) => series,
             None => match self.add(all, items, hash, now) {
@@ -236,7 +253,7 @@ impl Stream {
             (count < max_series.saturating_sub(1) && self.budget.take(size)).then_some(series)
         };
         all.find_or_add(items, hash, within_bounds).or_else(|| {
-            self.budget.overflowed.fetch_add(1, Ordering::Relaxed);
+            self.budget.count_overflow(&self.shape.name);
             let hash = hash_of(&OVERFLOW);
             all.find_or_add(&OVERFLOW, hash, |_| Some(make(&OVERFLOW, hash)))
         })
@@ -244,7 +261,7 @@ impl Stream {
 
     /// The points since the last collection, in the order in which their series were first measured.
     pub fn collect(&self, now: u64) -> Vec<Collected> {
-        let all = self.series.get_or_make(SeriesMap::new).all();
+        let all = self.series.get_or_make(SeriesMap::default).all();
         all.into_iter().filter_map(|series| self.collect_series(series, now)).collect()
     }
 
@@ -279,6 +296,7 @@ mod tests {
 
     fn stream(aggregation: Aggregation, max_series: usize, max_bytes: usize) -> Stream {
         let shape = Shape {
+            name: "metric".into(),
             aggregation,
             temporality: Temporality::Cumulative,
             is_synchronous: true,

@@ -31,6 +31,7 @@ pub enum Kind {
     AfterShutdown,
     NoThread,
     NoMemory,
+    TooManySeries,
 }
 
 /// Who reports. Failures of one destination must not silence those of another.
