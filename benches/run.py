@@ -102,6 +102,24 @@ def exporting(signal: str, protocol: str) -> Callable[[Receiver, str], float]:
     return sample
 
 
+def measuring(row: str, threads: int = 1) -> Callable[[Receiver, str], float]:
+    """The fastest loop of a process that measures."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        arguments = ["--sdk", sdk, "--row", row, "--threads", str(threads), "--endpoint", receiver.endpoint("grpc")]
+        return min(child(receiver, sdk, "record.py", *arguments)["per_item"])
+
+    return sample
+
+
+def collecting(receiver: Receiver, sdk: str) -> float:
+    """The CPU for one point, from the series to the receiver."""
+    result = child(
+        receiver, sdk, "record.py", "--sdk", sdk, "--row", "collect", "--endpoint", receiver.endpoint("grpc")
+    )
+    return result["cpu"] / result["measured"]
+
+
 def configuring(clock: str) -> Callable[[Receiver, str], float]:
     """The time for import and configuration, on one of the clocks of configure.py."""
 
@@ -139,6 +157,14 @@ ROWS = {
     "logs-cpu-http": Row("log record, all CPU of its export, HTTP", None, exporting("logs", "http")),
     "metrics-cpu-grpc": Row("data point, all CPU of its export, gRPC", None, exporting("metrics", "grpc")),
     "metrics-cpu-http": Row("data point, all CPU of its export, HTTP", None, exporting("metrics", "http")),
+    "histogram": Row("`histogram.record`, 7 attributes in a fresh dict, in a span", 15, measuring("histogram")),
+    "histogram-same": Row("the same, the same dict", 30, measuring("histogram-same")),
+    "histogram-4": Row("`histogram.record`, fresh dict, 4 threads", None, measuring("histogram", threads=4)),
+    "up-down-counter": Row("`up_down_counter.add`, 5 attributes in a fresh dict", 15, measuring("up-down-counter")),
+    "counter-in-span": Row("`counter.add`, no attributes, in a span", 25, measuring("counter-in-span")),
+    "counter": Row("`counter.add`, no attributes, no span", 25, measuring("counter")),
+    "no-reader": Row("`histogram.record`, fresh dict, nobody reads", 10, measuring("no-reader")),
+    "collect": Row("a point of 10,000 series, all CPU of its collection and export, gRPC", 20, collecting),
     "configure": Row("import and configure, OTLP/gRPC, elapsed", 2, configuring("wall"), effort=2),
     "configure-cpu": Row("import and configure, OTLP/gRPC, CPU", 2, configuring("cpu"), effort=2),
 }

@@ -1,0 +1,182 @@
+"""Measure with the instruments of one of the two SDKs in this process, and print their cost as JSON.
+
+    python record.py --sdk {stock,otel-rs} --row ROW [--threads N] --endpoint ENDPOINT
+
+The rows of a measurement: its time, in nanoseconds, for each of several loops. The row `collect`: all CPU of the
+process, in nanoseconds, for collections and exports of many series.
+"""
+
+import argparse
+import json
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from itertools import repeat
+from typing import Any
+
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+
+LOOPS = 5
+MEASUREMENTS_IN_A_LOOP = 20_000
+SERIES = 10_000
+COLLECTIONS = 4
+
+RESOURCE = Resource({"service.name": "shop", "service.version": "1.2.3", "host.name": "shop-1", "process.pid": 42})
+
+# Those of opentelemetry-instrumentation-flask.
+SAME = {
+    "http.method": "GET",
+    "http.scheme": "http",
+    "http.flavor": "1.1",
+    "http.host": "shop:8080",
+    "http.target": "/orders/{id}",
+    "http.status_code": 200,
+    "net.host.port": 8080,
+}
+
+
+def histogram_fresh(meter: Any) -> Callable[[int], None]:
+    record = meter.create_histogram("http.server.duration", "ms").record
+
+    def measure(count: int) -> None:
+        for _ in repeat(None, count):
+            record(
+                12.5,
+                {
+                    "http.method": "GET",
+                    "http.scheme": "http",
+                    "http.flavor": "1.1",
+                    "http.host": "shop:8080",
+                    "http.target": "/orders/{id}",
+                    "http.status_code": 200,
+                    "net.host.port": 8080,
+                },
+            )
+
+    return measure
+
+
+def histogram_same(meter: Any) -> Callable[[int], None]:
+    record = meter.create_histogram("http.server.duration", "ms").record
+
+    def measure(count: int) -> None:
+        for _ in repeat(None, count):
+            record(12.5, SAME)
+
+    return measure
+
+
+def up_down_counter(meter: Any) -> Callable[[int], None]:
+    add = meter.create_up_down_counter("http.server.active_requests").add
+
+    def measure(count: int) -> None:
+        for _ in repeat(None, count):
+            add(
+                1,
+                {
+                    "http.method": "GET",
+                    "http.scheme": "http",
+                    "http.flavor": "1.1",
+                    "http.host": "shop:8080",
+                    "http.server_name": "0.0.0.0",
+                },
+            )
+
+    return measure
+
+
+def counter(meter: Any) -> Callable[[int], None]:
+    add = meter.create_counter("orders").add
+
+    def measure(count: int) -> None:
+        for _ in repeat(None, count):
+            add(1)
+
+    return measure
+
+
+ROWS: dict[str, Callable[[Any], Callable[[int], None]]] = {
+    "histogram": histogram_fresh,
+    "histogram-same": histogram_same,
+    "up-down-counter": up_down_counter,
+    "counter-in-span": counter,
+    "counter": counter,
+    "no-reader": histogram_fresh,
+}
+
+
+def providers(sdk: str, endpoint: str, has_reader: bool) -> tuple[Any, Any]:
+    """For metrics, which are exported when the program flushes, and for traces, which are not exported."""
+    if sdk == "stock":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.trace import TracerProvider
+    else:
+        from otel_rs import TracerProvider
+        from otel_rs.exporter.otlp.grpc import OTLPMetricExporter
+        from otel_rs.metrics import MeterProvider
+    readers = [PeriodicExportingMetricReader(OTLPMetricExporter(endpoint), math.inf)] if has_reader else []
+    return MeterProvider(readers, RESOURCE, shutdown_on_exit=False), TracerProvider(resource=RESOURCE)
+
+
+def time_of(measure: Callable[[int], None], threads: int) -> float:
+    """Nanoseconds a measurement."""
+    if threads == 1:
+        begin = time.perf_counter_ns()
+        measure(MEASUREMENTS_IN_A_LOOP)
+        return (time.perf_counter_ns() - begin) / MEASUREMENTS_IN_A_LOOP
+    each = MEASUREMENTS_IN_A_LOOP // threads
+    running = [threading.Thread(target=measure, args=(each,)) for _ in range(threads)]
+    begin = time.perf_counter_ns()
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return (time.perf_counter_ns() - begin) / (each * threads)
+
+
+def collect(meter: Any, provider: Any) -> dict[str, Any]:
+    durations = meter.create_histogram("http.server.request.duration", "s", "Duration of requests")
+    for number in range(SERIES):
+        attributes = {"http.request.method": "GET", "http.route": f"/orders/{number}", "url.scheme": "https"}
+        durations.record(number / 7, attributes)
+    provider.force_flush()
+    begin = time.process_time_ns()
+    for _ in range(COLLECTIONS):
+        provider.force_flush()
+    return {
+        "cpu": time.process_time_ns() - begin,
+        "measured": COLLECTIONS * SERIES,
+        "items": (1 + COLLECTIONS) * SERIES,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sdk", choices=["stock", "otel-rs"], required=True)
+    parser.add_argument("--row", choices=[*ROWS, "collect"], required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--endpoint", required=True)
+    arguments = parser.parse_args()
+
+    meters, tracers = providers(arguments.sdk, arguments.endpoint, arguments.row != "no-reader")
+    meter = meters.get_meter("shop.http", "1.0")
+    if arguments.row == "collect":
+        result = collect(meter, meters)
+    else:
+        measure = ROWS[arguments.row](meter)
+        current = (
+            nullcontext() if arguments.row == "counter" else tracers.get_tracer("benches").start_as_current_span("span")
+        )
+        with current:
+            per_item = [time_of(measure, arguments.threads) for _ in range(1 + LOOPS)]
+        # The first loop warms up. Nothing is exported.
+        result = {"per_item": per_item[1:], "items": 0}
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
