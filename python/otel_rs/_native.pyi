@@ -73,6 +73,10 @@ class MeasurementConsumer:
 
     def __new__(cls, exemplar_filter: ExemplarFilter, max_bytes: int) -> Self: ...
     def _readers_changed(self) -> None: ...
+    @staticmethod
+    def _measurement(value: float, instrument: Any, context: Context, attributes: Attributes) -> Measurement:
+        """Upstream's ``Measurement`` of an observation, made now."""
+
     def _overflowed(self) -> int:
         """Measurements that were counted together with others for want of room."""
 

@@ -7,7 +7,9 @@ use otel_rs_core::metrics::Budget;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
+use crate::convert::fields::now;
 use crate::metrics::exemplar_filter::ExemplarFilter;
+use crate::metrics::stock::stock_measurement;
 
 /// `otel_rs.metrics`' consumer derives from it.
 #[pyclass(frozen, subclass, module = "otel_rs._native")]
@@ -56,6 +58,18 @@ impl MeasurementConsumer {
     /// Readers were added or removed.
     fn _readers_changed(&self) {
         self.version.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Upstream's `Measurement` of an observation, made now.
+    #[staticmethod]
+    #[pyo3(signature = (value, instrument, context, attributes))]
+    fn _measurement<'py>(
+        value: &Bound<'py, PyAny>,
+        instrument: &Bound<'py, PyAny>,
+        context: &Bound<'py, PyAny>,
+        attributes: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        stock_measurement(value, now(), instrument, context, attributes)
     }
 
     /// Measurements that were counted together with others for want of room.

@@ -15,10 +15,11 @@ use crate::metrics::amount::{amount, is_finite, is_negative};
 use crate::metrics::consumer::{MeasurementConsumer, MeterSwitch};
 use crate::metrics::exemplar_filter::Span;
 use crate::metrics::items::with_items;
+use crate::metrics::stock::stock_measurement;
 use crate::metrics::stream::Stream;
 use crate::py::boundary::contained;
 use crate::py::text::utf8;
-use crate::py::upstream::{MEASUREMENT, upstream};
+use crate::py::upstream::upstream;
 use crate::py::{context, exception, log};
 
 /// `otel_rs.metrics`' instruments derive from it, each with `measure` under the name of its own method.
@@ -114,6 +115,11 @@ impl Instrument {
             return Ok(());
         }
         let upstream = upstream(py)?;
+        // As upstream: an empty context counts as none.
+        let context = match context {
+            Some(context) if !context.is_truthy()? => None,
+            given => given,
+        };
         let measurement = Measurement { value, attributes, context };
         // The clock is read once, and only if somebody wants to know.
         let time = std::cell::OnceCell::new();
@@ -160,7 +166,7 @@ impl Instrument {
             None => context::current(py, upstream)?,
         };
         let value = number_object(py, measurement.value)?;
-        let made = MEASUREMENT.look_up(py)?.call1((value, time, slf, given, measurement.attributes))?;
+        let made = stock_measurement(&value, time, slf, &given, measurement.attributes)?;
         for stream in &streams.stock {
             let consumed = stream.bind(py).call_method1(intern!(py, "consume_measurement"), (&made, sampled));
             if let Err(error) = consumed {

@@ -7,6 +7,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString};
 use smallvec::SmallVec;
 
 use crate::convert::attributes::{PyAttributes, each_simple, plain_key};
+use crate::convert::read::read;
 use crate::convert::value::as_i64;
 use crate::py::log;
 
@@ -70,12 +71,27 @@ fn scalar<'a>(value: &'a Bound<'_, PyAny>) -> Option<Scalar<'a>> {
 /// The attributes of any mapping, cleaned as upstream does it, with its warnings.
 #[cold]
 fn with_cleaned<R>(attributes: &Bound<'_, PyAny>, take: impl FnOnce(&[Item<'_>]) -> R) -> R {
-    let mut cleaned = PyAttributes::new(0, None);
-    log::measuring(|| cleaned.extend(attributes, None));
+    let cleaned = cleaned(attributes);
     let items: Vec<Item<'_>> = cleaned
         .wire
         .iter()
         .map(|attribute| Item { key: attribute.key, value: Scalar::of_message(attribute.value) })
         .collect();
     take(&items)
+}
+
+fn cleaned(attributes: &Bound<'_, PyAny>) -> PyAttributes {
+    let mut cleaned = PyAttributes::new(0, None);
+    log::measuring(|| cleaned.extend(attributes, None));
+    cleaned
+}
+
+/// The same as a dict, for upstream's own classes.
+#[cold]
+pub fn cleaned_dict<'py>(attributes: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(attributes.py());
+    for attribute in cleaned(attributes).wire.iter() {
+        dict.set_item(attribute.key, read(dict.py(), attribute.value)?)?;
+    }
+    Ok(dict)
 }

@@ -5,4 +5,5 @@ pub mod consumer;
 mod exemplar_filter;
 pub mod instrument;
 mod items;
+mod stock;
 pub mod stream;

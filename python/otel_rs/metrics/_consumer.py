@@ -110,8 +110,8 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         if match.stream is not None:
             match.stream.measure(self, observation.value, observation.attributes, observation.context or None)
             return
-        measurement = Measurement(
-            observation.value, time_ns(), instrument, observation.context or get_current(), observation.attributes
+        measurement = self._measurement(
+            observation.value, instrument, observation.context or get_current(), observation.attributes
         )
         match.consume_measurement(measurement, self._is_sampled(measurement))
 

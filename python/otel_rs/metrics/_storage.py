@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from time import time_ns
 from typing import Any
 
+from opentelemetry.metrics import Counter, ObservableCounter
+from opentelemetry.sdk.metrics._internal import aggregation as upstream
 from opentelemetry.sdk.metrics._internal.metric_reader_storage import _DEFAULT_VIEW, MetricReaderStorage
-from opentelemetry.sdk.metrics.export import Metric, MetricsData
+from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Metric, Sum
 
 from otel_rs import _native
 from otel_rs.metrics._instruments import upstream_class
@@ -87,16 +88,38 @@ class ReaderStorage(MetricReaderStorage):
                     if match.stream is not None:
                         match.stream.collect_into(collection, instrument.instrumentation_scope, now)
                     else:
-                        for metric in self._stock_metrics(instrument, match, now):
+                        metric = self._stock_metric(instrument, match, now)
+                        if metric is not None:
                             collection.add_metric(instrument.instrumentation_scope, metric)
         return collection if collection else None
 
-    def _stock_metrics(self, instrument: Any, match: Any, now: int) -> Iterator[Metric]:
+    def _stock_metric(self, instrument: Any, match: NativeMatch, now: int) -> Metric | None:
         """The metric of a stream that is not native, as upstream's `collect` makes it."""
-        alone = MetricReaderStorage(self._sdk_config, self._instrument_class_temporality, {})
-        alone._instrument_view_instrument_matches = {instrument: [match]}
-        data: MetricsData | None = alone.collect()
-        if data is not None:
-            for resource_metrics in data.resource_metrics:
-                for scope_metrics in resource_metrics.scope_metrics:
-                    yield from scope_metrics.metrics
+        temporality = self._instrument_class_temporality[upstream_class(instrument)]
+        points: Any = match.collect(temporality, now)
+        kind = _kind_of(match._aggregation)
+        if points is None or kind is None:
+            return None
+        if kind is Gauge:
+            data: Any = Gauge(points)
+        elif kind is Sum:
+            data = Sum(points, temporality, isinstance(instrument, Counter | ObservableCounter))
+        else:
+            data = kind(points, temporality)
+        return Metric(match._name, match._description, instrument.unit, data)
+
+
+def _kind_of(aggregation: Any) -> Any:
+    """None for what drops all measurements."""
+    for base, kind in _KINDS.items():
+        if isinstance(aggregation, base):
+            return kind
+    return None
+
+
+_KINDS = {
+    upstream._SumAggregation: Sum,
+    upstream._LastValueAggregation: Gauge,
+    upstream._ExplicitBucketHistogramAggregation: Histogram,
+    upstream._ExponentialBucketHistogramAggregation: ExponentialHistogram,
+}
