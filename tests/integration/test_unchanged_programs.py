@@ -11,18 +11,10 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from ..support.receiver import HttpReceiver, Receiver
+from .examples.running import EXAMPLES, REMOTE_SPAN_ID, TRACEPARENT, get, site_that_installs
 from .program import Program, accepts_connections, free_port, wait_until
-from .test_flask_examples import EXAMPLES, EXPECTED_NAMES, REMOTE_SPAN_ID, TRACEPARENT, get, program_for
 
 STOCK_LIBRARIES = ["grpc", "google.protobuf", "requests"]
-
-
-def site_that_installs(folder: Path) -> Path:
-    """A folder for PYTHONPATH with which an unchanged program runs on otel-rs."""
-    site = folder / "site"
-    site.mkdir()
-    (site / "sitecustomize.py").write_text("import otel_rs\notel_rs.install()\n")
-    return site
 
 
 def wait_until_serving(program: Program, port: int) -> None:
@@ -69,37 +61,6 @@ def structure_of(receiver: Receiver, port: int) -> dict[str, Any]:
     return {"resource": resources[0], "spans": sorted(spans, key=lambda span: (span["name"], span["parent"]))}
 
 
-@pytest.mark.parametrize("example", ["flask_manual", "flask_programmatic"])
-def test_flask(start_program: Callable[..., Any], receiver: Receiver, example: str, tmp_path: Path) -> None:
-    source = program_for(example, "stock", tmp_path)
-
-    def sent_by(implementation: str, **site: str) -> dict[str, Any]:
-        receiver.requests.clear()
-        port = free_port()
-        environment = {
-            "PORT": str(port),
-            "OTEL_SERVICE_NAME": f"{example}-service",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": {"http": "http/protobuf", "grpc": "grpc"}[receiver.protocol],
-            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.base,
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-            **site,
-        }
-        with start_program(sys.executable, source, **environment) as program:
-            wait_until_serving(program, port)
-            assert get(port, "/server_request?param=new", {}) == b"served"
-            assert get(port, "/server_request?param=continued", {"traceparent": TRACEPARENT}) == b"served"
-            receiver.wait_for_spans(2)
-            assert_ran_on(implementation, program)
-        return structure_of(receiver, port)
-
-    stock = sent_by("stock")
-    assert [(span["name"], span["kind"], span["parent"]) for span in stock["spans"]] == [
-        (EXPECTED_NAMES[example], "SPAN_KIND_SERVER", ""),
-        (EXPECTED_NAMES[example], "SPAN_KIND_SERVER", REMOTE_SPAN_ID),
-    ]
-    assert sent_by("installed", PYTHONPATH=str(site_that_installs(tmp_path))) == stock
-
-
 def test_django_under_gunicorn(start_program: Callable[..., Any], http_receiver: HttpReceiver, tmp_path: Path) -> None:
     for package in (
         "django",
@@ -129,7 +90,7 @@ def test_django_under_gunicorn(start_program: Callable[..., Any], http_receiver:
         command = [sys.executable, "-m", "gunicorn", "--config", config, "wsgi"]
         with start_program(*command, **environment) as program:
             wait_until_serving(program, port)
-            assert get(port, "/orders/3", {"traceparent": TRACEPARENT}) == b"21"
+            assert get(port, "/orders/3", traceparent=TRACEPARENT) == "21"
             http_receiver.wait_for_spans(3)
             assert_ran_on(implementation, program)
         headers = http_receiver.requests[0].headers
