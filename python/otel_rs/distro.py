@@ -14,6 +14,7 @@ from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr
 from opentelemetry.instrumentation.version import __version__ as instrumentation_version
 from opentelemetry.sdk import _configuration as upstream
 
+from otel_rs._native_missing import reason
 from otel_rs.installation import install
 from otel_rs.settings import corrected_environment
 from otel_rs.settings.table import (
@@ -54,10 +55,20 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
         try:
             install()
         except ImportError as error:
-            # A program with the stock SDK is better than one without telemetry, or one that does not start.
-            _logger.warning("The stock SDK is used instead of otel-rs: %s", error)
+            self._configure_stock(reason(error), **kwargs)
+            return
         with corrected_environment():
             super()._configure(**kwargs)
+
+    def _configure_stock(self, why: str, **kwargs: Any) -> None:
+        """A program with the stock SDK is better than one without telemetry, or one that does not start."""
+        try:
+            with corrected_environment():
+                super()._configure(**kwargs)
+        except RuntimeError as error:  # as where the stock exporters are not installed
+            _logger.warning("Nothing is sent. otel-rs cannot be used: %s. Nor can the stock SDK: %s", why, error)
+        else:
+            _logger.warning("The stock SDK is used instead of otel-rs: %s", why)
 
 
 def configure_once() -> None:
