@@ -120,6 +120,7 @@ def shop(collector: Collector, tmp_path: Path, start_program: Callable[..., Any]
             wait_until(
                 lambda: started.process.poll() is not None or accepts_connections(port), lambda: started.output()
             )
+            assert started.process.poll() is None, started.output()
             yield started, port
 
     return running
