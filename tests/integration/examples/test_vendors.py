@@ -21,6 +21,7 @@ GENERAL, OF_TRACES = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_E
 VENDORS = {
     "Honeycomb, gRPC": ("grpc", GENERAL, "", "x-honeycomb-team", None),
     "Honeycomb, HTTP": ("http/protobuf", GENERAL, "", "x-honeycomb-team", "/v1/traces"),
+    "Splunk, gRPC": ("grpc", GENERAL, "", "X-SF-Token", None),
     "Splunk, HTTP": ("http/protobuf", OF_TRACES, "/v2/trace/otlp", "X-SF-Token", "/v2/trace/otlp"),
 }
 KEY = "a+key/of=a vendor"
