@@ -56,6 +56,8 @@ def work(start_program: Callable[..., Any], orders: Path, implementation: str, *
         "OTEL_METRICS_EXPORTER": "none",
         "OTEL_LOGS_EXPORTER": "none",
         "OTEL_TRACES_EXPORTER": "otlp",
+        # The worker needs none, and to load those of the test environment takes most of its time.
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
         **environment,
     }
     with start_program(INSTRUMENT, sys.executable, FOLDER / "worker.py", orders, **environment) as program:

@@ -248,7 +248,7 @@ def test_an_agent_that_gives_up_says_how_many_it_drops(collector, tiers, senders
         wait_until(lambda: dropped_items(agent), agent.log)
         gateway.start()
         for sender in both:
-            sender.wait_for_more("exported")
+            wait_until(sender.arrived, agent.log)
             # The program cannot know: the agent had acknowledged them.
             assert_no_export_was_given_up(sender.finish())
     agent.kill(signal.SIGTERM)

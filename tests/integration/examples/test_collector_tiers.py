@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ..otelcol import BINARY, Collector
+from ..otelcol import BINARY, Collector, attributes_of
 from ..program import Program
 from .arrived import Traces, traces_of
 from .orders import ALL_SPANS, FAILED, ORDERS, SLOW, STOCK_FRAMES, numbers_of_orders, work, write_orders
@@ -40,6 +40,10 @@ def send(start_program: Callable[..., Any], tmp_path: Path) -> Callable[[str, st
     return send
 
 
+def seconds_of(span: dict[str, Any]) -> float:
+    return (int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"])) / 1e9
+
+
 @pytest.mark.parametrize(
     "configuration", [AGENT, PERSISTENT_AGENT, GATEWAY], ids=["agent", "agent with storage", "gateway"]
 )
@@ -48,18 +52,24 @@ def test_the_collector_accepts_the_configuration_as_it_is(collector, configurati
     subprocess.run([BINARY, "validate", *files], check=True, capture_output=True, timeout=30)
 
 
-def test_the_orders_of_the_example_make_one_slow_trace_and_one_with_an_error(collector, start_program):
-    settings = {"OTEL_PYTHON_DISTRO": "rs", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc")}
-    with start_program(
-        INSTRUMENT, sys.executable, FOLDER / "worker.py", FOLDER / "orders.jsonl", **settings
-    ) as program:
-        assert program.process.wait(timeout=60) == 0, program.output()
+def test_of_the_examples_orders_a_gateway_keeps_the_failed_one_the_slow_one_and_one_more(
+    collector, tiers, start_program
+):
+    gateway = tiers(GATEWAY, collector)
+    arrived = {}
+    for way, first in (("direct", collector), ("gateway", gateway)):
+        settings = {"OTEL_PYTHON_DISTRO": "rs", "OTEL_EXPORTER_OTLP_ENDPOINT": first.endpoint("grpc")}
+        command = [INSTRUMENT, sys.executable, FOLDER / "worker.py", FOLDER / "orders.jsonl"]
+        with start_program(*command, **settings) as program:
+            assert program.process.wait(timeout=60) == 0, program.output()
         assert program.output() == "order 3: the card has expired"
-        traces = traces_of(collector, program, 23)
-    orders = traces.named("order")
-    seconds = [(int(span["endTimeUnixNano"]) - int(span["startTimeUnixNano"])) / 1e9 for span in orders]
-    assert [second > 3 for second in seconds] == [number == 6 for number in range(1, 9)]
-    assert [span["status"].get("code", 0) for span in orders] == [2 if number == 3 else 0 for number in range(1, 9)]
+        arrived[way] = traces_of(collector, program, {"direct": 23, "gateway": 8}[way])
+    orders = {attributes_of(span)["order.number"]: span for span in arrived["direct"].named("order")}
+    assert {number for number, span in orders.items() if span["status"].get("code") == 2} == {3}
+    assert {number for number, span in orders.items() if seconds_of(span) > 2} == {6}
+    kept = {attributes_of(span)["order.number"] for span in arrived["gateway"].named("order")}
+    assert len(kept) == 3
+    assert kept >= {3, 6}
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
