@@ -13,7 +13,7 @@ import pytest
 from ..otelcol import Collector, attributes_of
 from ..program import Program, free_port
 from .arrived import Traces, log_records, log_structure, metric_names, traces_of
-from .running import DISTRO, INSTRUMENT, TRACEPARENT, example, get, interrupt, listening, on_port
+from .running import DISTRO, IMPLEMENTATIONS, INSTRUMENT, TRACEPARENT, example, get, interrupt, listening, on_port
 
 SERVER, PRICE = "SERVER GET /orders/<int:number> < remote", "SERVER GET /prices/<int:number> < CLIENT GET"
 SPANS = [f"CLIENT GET < {SERVER}", SERVER, f"{PRICE} < {SERVER}"]
@@ -117,3 +117,25 @@ def assert_records_name_their_spans(records: list[dict[str, Any]], traces: Trace
         attributes = attributes_of(record)
         if "otelSpanID" in attributes:
             assert (attributes["otelTraceID"], attributes["otelSpanID"]) == (span["traceId"], span["spanId"])
+
+
+DEFAULTS = """
+from opentelemetry import trace
+print(trace.get_tracer_provider()._active_span_processor._span_processors[0].span_exporter._endpoint)
+"""
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize(
+    ("protocol", "endpoint"),
+    [({}, "localhost:4317"), ({"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, "http://localhost:4318/v1/traces")],
+)
+def test_default_endpoint(
+    start_program: Callable[..., Any], implementation: str, protocol: dict[str, str], endpoint: str
+) -> None:
+    signals = {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+    environment = {**DISTRO[implementation], **signals, **protocol}
+    with start_program(INSTRUMENT, sys.executable, "-c", DEFAULTS, **environment) as program:
+        assert program.process.wait(timeout=60) == 0
+        assert program.output() == endpoint
+        program.assert_ran_on(implementation)
