@@ -14,6 +14,7 @@ from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr
 from opentelemetry.instrumentation.version import __version__ as instrumentation_version
 from opentelemetry.sdk import _configuration as upstream
 
+from otel_rs._last_resort import show_on_stderr
 from otel_rs._native_missing import reason
 from otel_rs.installation import install
 from otel_rs.settings import corrected_environment
@@ -52,6 +53,7 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
 
     def _configure(self, **kwargs: Any) -> None:
         self.configured = True
+        show_on_stderr(_logger)
         try:
             install()
         except ImportError as error:
