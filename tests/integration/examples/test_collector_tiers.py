@@ -12,13 +12,14 @@ import pytest
 
 from ..otelcol import BINARY, Collector, attributes_of
 from ..program import Program
-from .arrived import Traces, traces_of
+from .arrived import Traces, log_records, metric_names, traces_of
 from .orders import ALL_SPANS, FAILED, ORDERS, SLOW, STOCK_FRAMES, numbers_of_orders, work, write_orders
-from .running import IMPLEMENTATIONS, INSTRUMENT
+from .running import DISTRO, IMPLEMENTATIONS, INSTRUMENT
 from .tiers import AGENT, FOLDER, GATEWAY, PERSISTENT_AGENT, Tiers, tiers_in
 
 PROTOCOLS = ["grpc", "http/protobuf"]
 KEPT_PERCENT = 30
+ALL_SIGNALS = Path(__file__).parents[1] / "all_signals.py"
 
 
 @pytest.fixture
@@ -107,3 +108,28 @@ def test_a_gateway_keeps_errors_slow_traces_and_a_share_of_the_rest(collector, t
     assert kept["stock"] >= FAILED | SLOW
     rest = set(range(ORDERS)) - FAILED - SLOW
     assert 0.15 < len(kept["stock"] & rest) / len(rest) < 0.45
+
+
+def test_metrics_and_logs_pass_through_both_tiers(collector, tiers, start_program):
+    gateway = tiers(GATEWAY, collector, GATEWAY_KEEPS_PERCENT="100")
+    agent = tiers(AGENT, gateway)
+    bodies = {}
+    for implementation in IMPLEMENTATIONS:
+        settings = {
+            **DISTRO[implementation],
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
+            "OTEL_LOGS_EXPORTER": "otlp",
+            "OTEL_METRICS_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": agent.endpoint("grpc"),
+        }
+        with start_program(INSTRUMENT, sys.executable, ALL_SIGNALS, **settings) as program:
+            assert program.process.wait(timeout=60) == 0, program.output()
+        program.assert_ran_on(implementation)
+        (span,) = traces_of(collector, program, 1).named("span")
+        records = log_records(collector, program, 10)
+        assert {record["spanId"] for record in records} == {span["spanId"]}
+        bodies[implementation] = [record["body"] for record in records]
+        names = metric_names(collector, program, "counter", "up_and_down", "gauge", "histogram")
+        assert names == {"counter", "up_and_down", "gauge", "histogram"}
+    assert bodies["otel-rs"] == bodies["stock"]
+    assert len(bodies["stock"]) == 10
