@@ -74,14 +74,15 @@ def start(collector: Collector, start_program: Callable[..., Any], redis: str, t
 
     @contextmanager
     def start(implementation: str, **environment: str) -> Iterator[Shop]:
-        with redis_client.Redis.from_url(redis) as queue:
+        url = redis.removesuffix("/0") + "/1"  # other tests have their queue in the first database
+        with redis_client.Redis.from_url(url) as queue:
             queue.flushdb()
         folder = example("celery_redis", implementation, tmp_path)
         port = free_port()
         environment = {
             **DISTRO[implementation],
             "PORT": str(port),
-            "REDIS_URL": redis,
+            "REDIS_URL": url,
             "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
             "OTEL_BSP_SCHEDULE_DELAY": SOON,
@@ -96,7 +97,7 @@ def start(collector: Collector, start_program: Callable[..., Any], redis: str, t
             python = [BIN / "python", "web.py"]
             with start_program(*instrument, *python, **environment, OTEL_SERVICE_NAME="web") as web:
                 wait_until(lambda: accepts_connections(port), web.output)
-                yield Shop(worker, web, port, redis)
+                yield Shop(worker, web, port, url)
 
     return start
 
