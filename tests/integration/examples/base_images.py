@@ -47,8 +47,9 @@ def of_this_python(folder: Path) -> Path:
 
 def in_etc_and_dev(folder: Path) -> None:
     (folder / "etc").mkdir(exist_ok=True)
-    (folder / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
-    (folder / "etc" / "group").write_text("root:x:0:\n")
+    for name, line in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
+        if not (folder / "etc" / name).exists():
+            (folder / "etc" / name).write_text(line)
     for name in ("tmp", "dev/shm", "root"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     (folder / "tmp").chmod(0o1777)

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from ..otelcol import Collector, attributes_of
-from ..program import RUN_ATTRIBUTE, Program, accepts_connections, free_port, wait_until
-from . import base_images, container, kubernetes
+from ..program import RUN_ATTRIBUTE, Program, free_port
+from . import base_images, container, gunicorn_workers, kubernetes
 from .arrived import Traces, traces_of
 from .running import DISTRO, IMPLEMENTATIONS, get
 from .wheels import packed
@@ -56,11 +56,12 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def pod(
     image: container.Image, collector: Collector, implementation: str, start_program: Callable[..., Any], **more: str
 ) -> Iterator[tuple[Program, int]]:
-    """Runs the image with the variables of deployment.yaml, and waits until it accepts connections."""
+    """Runs the image with the variables of deployment.yaml, and waits until it serves."""
     of_the_deployment = kubernetes.container_of(kubernetes.document("deployment.yaml"))
     assert of_the_deployment["securityContext"]["readOnlyRootFilesystem"]
     variables = kubernetes.environment(of_the_deployment["env"])
     variables |= {name: DISTRO[implementation][name] for name in variables.keys() & DISTRO[implementation].keys()}
+    (image.root / "app" / "gunicorn.conf.py").write_text(gunicorn_workers.CONFIGURATION)
     run, port = uuid.uuid4().hex, free_port()
     endpoint = variables["OTEL_EXPORTER_OTLP_ENDPOINT"].replace("4317", str(collector.ports["grpc"]))
     variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
@@ -69,8 +70,7 @@ def pod(
     variables |= {"GUNICORN_CMD_ARGS": f"--bind 127.0.0.1:{port}", "PYTHONPROFILEIMPORTTIME": "1", **more}
     with start_program(*image.container(**variables)) as program:
         program.run = run
-        wait_until(lambda: program.process.poll() is not None or accepts_connections(port), program.output)
-        assert program.process.poll() is None, program.output()
+        gunicorn_workers.wait_until_they_take_signals(program)
         yield program, port
 
 

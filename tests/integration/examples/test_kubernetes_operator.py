@@ -21,9 +21,10 @@ import pytest
 
 from ...support.environment import environment as linked_environment
 from ..otelcol import Collector, attributes_of
-from ..program import RUN_ATTRIBUTE, Program, accepts_connections, free_port, wait_until
-from . import kubernetes
+from ..program import RUN_ATTRIBUTE, Program, free_port
+from . import gunicorn_workers, kubernetes
 from .arrived import traces_of
+from .other_pythons import other_pythons
 from .running import DISTRO, IMPLEMENTATIONS, get
 from .wheels import packed
 
@@ -105,6 +106,8 @@ def shop(collector: Collector, tmp_path: Path, start_program: Callable[..., Any]
     """`with shop(python, mounted, implementation) as (program, port)` runs the Deployment's command in its pod."""
     folder = tmp_path / "shop"
     shutil.copytree(kubernetes.FOLDER, folder)
+    conf = folder / "gunicorn.conf.py"
+    conf.write_text(gunicorn_workers.CONFIGURATION)
 
     @contextmanager
     def running(python: Path, mounted: Path, implementation: str, **more: str) -> Iterator[Shop]:
@@ -113,14 +116,11 @@ def shop(collector: Collector, tmp_path: Path, start_program: Callable[..., Any]
         run, port = uuid.uuid4().hex, free_port()
         variables = {**variables_of_the_pod(mounted, collector, implementation), **more}
         variables["OTEL_RESOURCE_ATTRIBUTES"] += f",{RUN_ATTRIBUTE}={run}"
-        variables["GUNICORN_CMD_ARGS"] = f"--bind 127.0.0.1:{port} --chdir {folder} --no-control-socket"
+        variables["GUNICORN_CMD_ARGS"] = f"--bind 127.0.0.1:{port} --chdir {folder} -c {conf} --no-control-socket"
         command = [python, "-c", "from gunicorn.app.wsgiapp import run; run()", *arguments]
         with start_program(*command, **variables) as started:
             started.run = run
-            wait_until(
-                lambda: started.process.poll() is not None or accepts_connections(port), lambda: started.output()
-            )
-            assert started.process.poll() is None, started.output()
+            gunicorn_workers.wait_until_they_take_signals(started)
             yield started, port
 
     return running
@@ -235,21 +235,9 @@ def test_in_a_folder_for_another_python_the_stock_exporter_sends_if_it_is_there(
     assert lines[0].startswith("The stock SDK is used instead of otel-rs: it is installed for cpython-399-"), lines
 
 
-def other_pythons() -> list[str]:
-    """Interpreters of other versions that are installed here."""
-    versions = [f"3.{minor}" for minor in range(10, 16) if minor != sys.version_info.minor]
-    of_pyenv = [str(path) for path in Path.home().glob(".pyenv/versions/*/bin/python3.*") if path.name[6:] in versions]
-    return sorted({*of_pyenv, *(path for version in versions if (path := shutil.which(f"python{version}")))})
-
-
 def test_another_python_runs_with_the_folder(collector: Collector, mounted: Callable[[str], Path]) -> None:
-    works = [
-        python for python in other_pythons() if subprocess.run([python, "-V"], capture_output=True).returncode == 0
-    ]
-    if not works:
-        pytest.skip("no other Python is installed")
-    for python in works:
-        done = in_the_pod(Path(python), PROVIDER, variables_of_the_pod(mounted("otel-rs"), collector, "otel-rs"))
+    for python in other_pythons():
+        done = in_the_pod(python, PROVIDER, variables_of_the_pod(mounted("otel-rs"), collector, "otel-rs"))
         assert done.stdout == "ProxyTracerProvider\n"
         (line,) = done.stderr.splitlines()
         assert line.startswith("Nothing is sent. otel-rs cannot be used: it is installed for ")
