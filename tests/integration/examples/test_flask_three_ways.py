@@ -69,8 +69,9 @@ def sent_by(
         on_port(source, port)
         command: list[Any] = [sys.executable, source]
         if way == "automatic":
-            command = automatic(source, implementation, protocol, collector.endpoint(protocol))
-            environment |= {"PATH": f"{BIN}:{os.environ['PATH']}"}
+            endpoint = collector.endpoint(protocol).replace("127.0.0.1", "0.0.0.0")
+            command = automatic(source, implementation, protocol, endpoint)
+            environment |= {"PATH": f"{BIN}:{os.environ['PATH']}", "NO_PROXY": "0.0.0.0", "no_proxy": "0.0.0.0"}
         else:
             environment |= {
                 "OTEL_SERVICE_NAME": f"{way}-instrument-service",

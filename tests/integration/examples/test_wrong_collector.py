@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from ..otelcol import Collector
-from ..program import Program, free_port
+from ..program import Program
 from .running import DISTRO, EXAMPLES, INSTRUMENT
 
 PROGRAM = EXAMPLES / "logs" / "automatic.py"
@@ -24,6 +25,14 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
     "the path of a signal": ("http://127.0.0.1:{http}/v1/traces", "http/protobuf", "HTTP 404 Not Found"),
     "TLS to a port without": ("https://127.0.0.1:{grpc}", "grpc", "cannot connect: "),
 }
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A port on which nobody listens, and nobody can."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def run(start_program: Callable[..., Any], implementation: str, endpoint: str, protocol: str, **more: str) -> Program:
@@ -41,10 +50,10 @@ def run(start_program: Callable[..., Any], implementation: str, endpoint: str, p
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_one_line_for_each_signal_says_what_is_wrong(
-    collector: Collector, start_program: Callable[..., Any], trouble: str
+    collector: Collector, start_program: Callable[..., Any], nobody: int, trouble: str
 ) -> None:
     endpoint, protocol, reason = TROUBLES[trouble]
-    ports = {"grpc": collector.ports["grpc"], "http": collector.ports["http/protobuf"], "nobody": free_port()}
+    ports = {"grpc": collector.ports["grpc"], "http": collector.ports["http/protobuf"], "nobody": nobody}
     endpoint = endpoint.format(**ports)
     program = run(start_program, "otel-rs", endpoint, protocol)
     lines = [line for line in program.output().splitlines() if "otel" in line or "Failed" in line]
@@ -56,10 +65,9 @@ def test_one_line_for_each_signal_says_what_is_wrong(
     program.assert_ran_on("otel-rs")
 
 
-def test_stock_says_nothing(start_program: Callable[..., Any]) -> None:
+def test_stock_says_nothing(start_program: Callable[..., Any], nobody: int) -> None:
     """The only handler exports the records of the logger that would say why nothing is exported."""
-    endpoint = f"http://127.0.0.1:{free_port()}"
-    program = run(start_program, "stock", endpoint, "grpc", OTEL_EXPORTER_OTLP_TIMEOUT="1")
+    program = run(start_program, "stock", f"http://127.0.0.1:{nobody}", "grpc", OTEL_EXPORTER_OTLP_TIMEOUT="1")
     assert program.output() == ""
 
 

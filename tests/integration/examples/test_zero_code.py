@@ -76,6 +76,7 @@ def test_otel_rs_sends_what_stock_sends(
             assert traces.trees() == SPANS
             assert metric_names(collector, program, *METRICS) == METRICS
             records = log_records(collector, program, count)
+            assert '"GET /orders/3 HTTP/1.1" 200' in program.output()
             assert_lines_name_their_spans(program, traces, source, line)
             assert_records_name_their_spans(records, traces)
             program.assert_ran_on(implementation)
