@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from ..otelcol import Collector, attributes_of
-from ..program import RUN_ATTRIBUTE, Program, accepts_connections, free_port, wait_until
+from ..program import RUN_ATTRIBUTE, Program, free_port, wait_until
 from ..servers import AT_THE_END, SOON
 from .arrived import Traces, log_records, metric_names, traces_of
-from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example
+from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example, interrupt, listening
 
 redis_client = pytest.importorskip("redis")
 pytest.importorskip("celery")
@@ -62,10 +62,9 @@ class Shop:
             wait_until(lambda: ended() == sorted(states), lambda: f"{ended()}\n{self.worker.output()}")
 
     def stop(self) -> None:
-        for program in (self.web, self.worker):
-            program.process.send_signal(signal.SIGINT if program is self.web else signal.SIGTERM)
-            program.process.wait(timeout=60)
-        assert self.worker.process.returncode == 0, self.worker.output()
+        interrupt(self.web)
+        self.worker.process.send_signal(signal.SIGTERM)
+        assert self.worker.process.wait(timeout=60) == 0, self.worker.output()
 
 
 @pytest.fixture
@@ -94,9 +93,8 @@ def start(collector: Collector, start_program: Callable[..., Any], redis: str, t
         celery = [BIN / "celery", "-A", "shop", "worker", "--concurrency", "2"]
         with start_program(*instrument, *celery, **environment, OTEL_SERVICE_NAME="worker") as worker:
             environment["OTEL_RESOURCE_ATTRIBUTES"] = f"{RUN_ATTRIBUTE}={worker.run}"
-            python = [BIN / "python", "web.py"]
-            with start_program(*instrument, *python, **environment, OTEL_SERVICE_NAME="web") as web:
-                wait_until(lambda: accepts_connections(port), web.output)
+            python = [*instrument, BIN / "python", "web.py"]
+            with listening(start_program, port, *python, **environment, OTEL_SERVICE_NAME="web") as web:
                 yield Shop(worker, web, port, url)
 
     return start
