@@ -15,7 +15,7 @@ import pytest
 from ..otelcol import Collector, attributes_of
 from ..program import RUN_ATTRIBUTE, Program, free_port, wait_until
 from ..servers import AT_THE_END, SOON
-from .arrived import Traces, log_records, metric_names, traces_of
+from .arrived import Traces, log_records, log_structure, metric_names, traces_of
 from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example, interrupt, listening
 
 redis_client = pytest.importorskip("redis")
@@ -110,11 +110,13 @@ def test_a_trace_crosses_the_queue(collector: Collector, start: Callable[..., An
             traces = traces_of(collector, shop.worker, 2 * len(TREES))
             assert traces.trees() == sorted(2 * TREES)
             assert_processes_and_states(traces, shop)
-            metrics = metric_names(collector, shop.worker, *METRICS)
+            # Flask's server has two lines about itself, and one for each request.
+            records = log_records(collector, shop.worker, 2 + 4)
+            assert_lines_of_tasks(records, traces)
             arrived[implementation] = (
                 traces.structure(FOLDERS, HOSTS, IDS, without=DIFFERENT_IN_EACH_RUN),
-                metrics,
-                lines_of_tasks(collector, shop, traces),
+                metric_names(collector, shop.worker, *METRICS),
+                log_structure(records, traces, FOLDERS, HOSTS, IDS, without=DIFFERENT_IN_EACH_RUN),
             )
             for program in (shop.worker, shop.web):
                 program.assert_ran_on(implementation)
@@ -141,17 +143,15 @@ def assert_processes_and_states(traces: Traces, shop: Shop) -> None:
     assert attributes_of(failed["events"][0])["exception.type"] == "ValueError"
 
 
-def lines_of_tasks(collector: Collector, shop: Shop, traces: Traces) -> list[tuple[str, str, bool]]:
-    """The log lines of the pool's processes: logger, text, and whether it has the ids of a span."""
+def assert_lines_of_tasks(records: list[dict[str, Any]], traces: Traces) -> None:
+    """The pool's log lines are the program's and Celery's, each with the ids of a span."""
     spans = set(traces.ids())
     lines = sorted(
         (record["scope"]["name"], record["body"]["stringValue"].split("[")[0], record.get("spanId") in spans)
-        # Flask's server has two lines about itself, and one for each request.
-        for record in log_records(collector, shop.worker, 2 + 4)
+        for record in records
         if attributes_of(record["resource"])["service.name"] == "worker"
     )
     assert lines == [("celery.app.trace", "Task shop.charge", True), ("shop", "no money for order 13", True)]
-    return lines
 
 
 def test_spans_that_wait_arrive_when_the_worker_stops(collector: Collector, start: Callable[..., Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ..otelcol import Collector, attributes_of
 from ..servers import AT_THE_END, BIN, SOON, Server, serving
-from .arrived import Traces, log_records, metric_names, traces_of
+from .arrived import Traces, log_records, log_structure, metric_names, traces_of
 from .running import (
     DISTRO,
     EXAMPLES,
@@ -144,10 +144,14 @@ def test_two_workers_without_a_change_to_the_program(collector: Collector, start
             traces = traces_of(collector, server.program, len(EXPECTED_TREES))
             assert_traces_are_complete(traces)
             metrics = metric_names(collector, server.program, *EXPECTED_METRICS)
-            (record,) = log_records(collector, server.program, 1)
-            assert record["body"] == {"stringValue": "no order 3"}
-            assert record["traceId"] in pids(traces, "GET /orders/{number}")
-            arrived[implementation] = traces.structure(FOLDERS, without=OF_THE_PROCESS), metrics, record["scope"]
+            records = log_records(collector, server.program, 1)
+            assert records[0]["body"] == {"stringValue": "no order 3"}
+            assert records[0]["traceId"] in pids(traces, "GET /orders/{number}")
+            arrived[implementation] = (
+                traces.structure(FOLDERS, without=OF_THE_PROCESS),
+                metrics,
+                log_structure(records, traces, FOLDERS, without=OF_THE_PROCESS),
+            )
             assert_both_workers_send(collector, server)
             server.program.assert_ran_on(implementation)
             server.stop()

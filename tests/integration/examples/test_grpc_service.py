@@ -11,7 +11,7 @@ import pytest
 from ..otelcol import Collector, attributes_of
 from ..program import RUN_ATTRIBUTE, free_port
 from ..servers import SOON
-from .arrived import Traces, log_records, traces_of
+from .arrived import Traces, log_records, log_structure, traces_of
 from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example, interrupt, listening
 
 pytest.importorskip("opentelemetry.instrumentation.grpc")
@@ -51,20 +51,20 @@ def test_a_trace_crosses_each_call(
                 assert client.process.wait(timeout=60) == 0, client.output()
             assert client.output().splitlines() == ["40", "240", "StatusCode.NOT_FOUND nobody sells a rug"]
             traces = traces_of(collector, server, len(TREES))
-            (line,) = log_records(collector, server, 1)
+            records = log_records(collector, server, 1)
             interrupt(server)
 
         assert len(Traces(collector.resource_spans(server.run))) == len(TREES), "the exporter's own calls are traced"
         assert traces.trees() == TREES
         assert_errors(traces)
-        assert line["body"] == {"stringValue": "no price of a rug"}
-        assert line["spanId"] in {
+        assert records[0]["body"] == {"stringValue": "no price of a rug"}
+        assert records[0]["spanId"] in {
             span["spanId"] for span in traces.named("/shop.Prices/Price") if span["kind"] == SERVER
         }
         for program in (server, client):
             assert program.imported("otel_rs._native") is (implementation == "otel-rs")
             assert program.imported("opentelemetry.exporter.otlp.proto.common") is (implementation == "stock")
-        arrived[implementation] = traces.structure(FOLDERS, FRAMES_OF_THE_SDK), line["scope"]
+        arrived[implementation] = traces.structure(FOLDERS, FRAMES_OF_THE_SDK), log_structure(records, traces, FOLDERS)
     assert arrived["otel-rs"] == arrived["stock"]
 
 
