@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from ..otelcol import Collector, attributes_of
-from ..program import RUN_ATTRIBUTE, Program, accepts_connections, free_port, wait_until
+from ..program import RUN_ATTRIBUTE, Program, free_port, wait_until
 from ..servers import AT_THE_END, SOON
-from .arrived import Traces, log_records, metric_names, traces_of
-from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example
+from .arrived import Traces, log_records, log_structure, metric_names, traces_of
+from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example, interrupt, listening
 
 redis_client = pytest.importorskip("redis")
 pytest.importorskip("celery")
@@ -62,10 +62,9 @@ class Shop:
             wait_until(lambda: ended() == sorted(states), lambda: f"{ended()}\n{self.worker.output()}")
 
     def stop(self) -> None:
-        for program in (self.web, self.worker):
-            program.process.send_signal(signal.SIGINT if program is self.web else signal.SIGTERM)
-            program.process.wait(timeout=60)
-        assert self.worker.process.returncode == 0, self.worker.output()
+        interrupt(self.web)
+        self.worker.process.send_signal(signal.SIGTERM)
+        assert self.worker.process.wait(timeout=60) == 0, self.worker.output()
 
 
 @pytest.fixture
@@ -94,9 +93,8 @@ def start(collector: Collector, start_program: Callable[..., Any], redis: str, t
         celery = [BIN / "celery", "-A", "shop", "worker", "--concurrency", "2"]
         with start_program(*instrument, *celery, **environment, OTEL_SERVICE_NAME="worker") as worker:
             environment["OTEL_RESOURCE_ATTRIBUTES"] = f"{RUN_ATTRIBUTE}={worker.run}"
-            python = [BIN / "python", "web.py"]
-            with start_program(*instrument, *python, **environment, OTEL_SERVICE_NAME="web") as web:
-                wait_until(lambda: accepts_connections(port), web.output)
+            python = [*instrument, BIN / "python", "web.py"]
+            with listening(start_program, port, *python, **environment, OTEL_SERVICE_NAME="web") as web:
                 yield Shop(worker, web, port, url)
 
     return start
@@ -112,11 +110,13 @@ def test_a_trace_crosses_the_queue(collector: Collector, start: Callable[..., An
             traces = traces_of(collector, shop.worker, 2 * len(TREES))
             assert traces.trees() == sorted(2 * TREES)
             assert_processes_and_states(traces, shop)
-            metrics = metric_names(collector, shop.worker, *METRICS)
+            # Flask's server has two lines about itself, and one for each request.
+            records = log_records(collector, shop.worker, 2 + 4)
+            assert_lines_of_tasks(records, traces)
             arrived[implementation] = (
                 traces.structure(FOLDERS, HOSTS, IDS, without=DIFFERENT_IN_EACH_RUN),
-                metrics,
-                lines_of_tasks(collector, shop, traces),
+                metric_names(collector, shop.worker, *METRICS),
+                log_structure(records, traces, FOLDERS, HOSTS, IDS, without=DIFFERENT_IN_EACH_RUN),
             )
             for program in (shop.worker, shop.web):
                 program.assert_ran_on(implementation)
@@ -143,21 +143,15 @@ def assert_processes_and_states(traces: Traces, shop: Shop) -> None:
     assert attributes_of(failed["events"][0])["exception.type"] == "ValueError"
 
 
-def lines_of_tasks(collector: Collector, shop: Shop, traces: Traces) -> list[tuple[str, str, bool]]:
-    """The log lines of the pool's processes: logger, text, and whether it has the ids of a span."""
+def assert_lines_of_tasks(records: list[dict[str, Any]], traces: Traces) -> None:
+    """The pool's log lines are the program's and Celery's, each with the ids of a span."""
     spans = set(traces.ids())
-    others = {shop.worker.process.pid, shop.web.process.pid}
-
-    def lines() -> list[tuple[str, str, bool]]:
-        return sorted(
-            (record["scope"]["name"], record["body"]["stringValue"].split("[")[0], record.get("spanId") in spans)
-            for record in log_records(collector, shop.worker, 1)
-            if attributes_of(record["resource"])["process.pid"] not in others
-        )
-
-    wait_until(lambda: len(lines()) >= 2, lambda: f"{lines()}\n{shop.worker.output()}")
-    assert ("shop", "no money for order 13", True) in lines()
-    return lines()
+    lines = sorted(
+        (record["scope"]["name"], record["body"]["stringValue"].split("[")[0], record.get("spanId") in spans)
+        for record in records
+        if attributes_of(record["resource"])["service.name"] == "worker"
+    )
+    assert lines == [("celery.app.trace", "Task shop.charge", True), ("shop", "no money for order 13", True)]
 
 
 def test_spans_that_wait_arrive_when_the_worker_stops(collector: Collector, start: Callable[..., Any]) -> None:

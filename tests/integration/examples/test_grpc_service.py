@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import pytest
 
 from ..otelcol import Collector, attributes_of
-from ..program import RUN_ATTRIBUTE, accepts_connections, free_port, wait_until
+from ..program import RUN_ATTRIBUTE, free_port
 from ..servers import SOON
-from .arrived import Traces, log_records, traces_of
-from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example
+from .arrived import Traces, log_records, log_structure, traces_of
+from .running import BIN, DISTRO, IMPLEMENTATIONS, INSTRUMENT, example, interrupt, listening
 
 pytest.importorskip("opentelemetry.instrumentation.grpc")
 
@@ -45,28 +44,27 @@ def test_a_trace_crosses_each_call(
             "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "none",
         }
         python = ["env", "-C", example("grpc_service", implementation, tmp_path), INSTRUMENT, BIN / "python"]
-        with start_program(*python, f"{kind}server.py", **environment, OTEL_SERVICE_NAME="prices") as server:
-            wait_until(lambda port=port: accepts_connections(port), server.output)
+        server_command = [*python, f"{kind}server.py"]
+        with listening(start_program, port, *server_command, **environment, OTEL_SERVICE_NAME="prices") as server:
             environment["OTEL_RESOURCE_ATTRIBUTES"] = f"{RUN_ATTRIBUTE}={server.run}"
             with start_program(*python, f"{kind}client.py", **environment, OTEL_SERVICE_NAME="shop") as client:
                 assert client.process.wait(timeout=60) == 0, client.output()
             assert client.output().splitlines() == ["40", "240", "StatusCode.NOT_FOUND nobody sells a rug"]
             traces = traces_of(collector, server, len(TREES))
-            (line,) = log_records(collector, server, 1)
-            server.process.send_signal(signal.SIGINT)
-            server.process.wait(timeout=60)
+            records = log_records(collector, server, 1)
+            interrupt(server)
 
         assert len(Traces(collector.resource_spans(server.run))) == len(TREES), "the exporter's own calls are traced"
         assert traces.trees() == TREES
         assert_errors(traces)
-        assert line["body"] == {"stringValue": "no price of a rug"}
-        assert line["spanId"] in {
+        assert records[0]["body"] == {"stringValue": "no price of a rug"}
+        assert records[0]["spanId"] in {
             span["spanId"] for span in traces.named("/shop.Prices/Price") if span["kind"] == SERVER
         }
         for program in (server, client):
             assert program.imported("otel_rs._native") is (implementation == "otel-rs")
             assert program.imported("opentelemetry.exporter.otlp.proto.common") is (implementation == "stock")
-        arrived[implementation] = traces.structure(FOLDERS, FRAMES_OF_THE_SDK), line["scope"]
+        arrived[implementation] = traces.structure(FOLDERS, FRAMES_OF_THE_SDK), log_structure(records, traces, FOLDERS)
     assert arrived["otel-rs"] == arrived["stock"]
 
 
