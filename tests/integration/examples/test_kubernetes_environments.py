@@ -49,13 +49,10 @@ def test_the_image_on_debian_with_packages_of_pypi(
     for wheel in (sources / "wheels").glob("*.whl"):
         if not wheel.name.startswith("otel_rs-"):
             wheel.unlink()
-    folder = tmp_path / "build"
-    folder.mkdir()
-    image = container.Build(
-        (sources / "Dockerfile").read_text(), sources, folder, lambda _name: debian, **for_registries(debian)
-    ).image
-    assert not (image.root / "usr" / "bin" / "cc").exists()
-    check(image, collector, "otel-rs", start_program)
+    recipe, base = (sources / "Dockerfile").read_text(), lambda _name: debian
+    with container.built(recipe, sources, tmp_path / "build", base, **for_registries(debian)) as image:
+        assert not (image.root / "usr" / "bin" / "cc").exists()
+        check(image, collector, "otel-rs", start_program)
 
 
 def debian_with_python(folder: Path) -> None:
