@@ -1,6 +1,6 @@
 """Images made of a Dockerfile, and containers of them, without a container engine: by chroot and by namespaces.
 
-It takes what the Dockerfiles of the examples have. An image is a folder; a layer is a copy of it.
+It takes what the Dockerfiles of the examples have. An image is a folder, and a stage begins with a copy of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,8 +58,21 @@ class Image:
         ]
 
 
+@contextmanager
+def built(dockerfile: str, context: Path, folder: Path, base: Callable[[str], Path], **more: str) -> Iterator[Image]:
+    """The image that `docker build` makes of the Dockerfile; `base` knows the images that it names.
+
+    RUN has the variables in `more` besides. The new folder takes hundreds of megabytes, and is removed at the end.
+    """
+    folder.mkdir()
+    try:
+        yield Build(dockerfile, context, folder, base, **more).image
+    finally:
+        shutil.rmtree(folder)
+
+
 class Build:
-    """What `docker build` makes of a Dockerfile, with the images that `base` knows."""
+    """Carries out the instructions of a Dockerfile."""
 
     def __init__(self, dockerfile: str, context: Path, folder: Path, base: Callable[[str], Path], **more: str) -> None:
         self._context, self._folder, self._base, self._more = context, folder, base, more
@@ -73,7 +87,9 @@ class Build:
     def _from(self, rest: str) -> None:
         base, _, name = rest.partition(" AS ")
         root = self._folder / f"stage-{len(self._stages)}"
-        subprocess.run(["cp", "-a", self._base(base), root], check=True)
+        # Links where it can: what is installed replaces files, and changes none in its place.
+        links = ["-l"] if self._base(base).stat().st_dev == self._folder.stat().st_dev else []
+        subprocess.run(["cp", "-a", *links, self._base(base), root], check=True)
         self._stages[name or str(len(self._stages))] = Image(root)
 
     def _workdir(self, rest: str) -> None:
@@ -81,10 +97,10 @@ class Build:
         self._inside(self.image, rest).mkdir(parents=True, exist_ok=True)
 
     def _env(self, rest: str) -> None:
-        for assignment in shlex.split(rest):
-            name, _, value = assignment.partition("=")
-            earlier = self.image.environment
-            self.image.environment = earlier | {name: re.sub(r"\$(\w+)", lambda match: earlier[match[1]], value)}  # noqa: B023
+        earlier = self.image.environment  # the variables of one instruction do not see one another
+        written = (assignment.partition("=") for assignment in shlex.split(rest))
+        new = {name: re.sub(r"\$(\w+)", lambda match: earlier[match[1]], value) for name, _, value in written}
+        self.image.environment = earlier | new
 
     def _user(self, rest: str) -> None:
         self.image.user = rest

@@ -15,6 +15,7 @@ import pytest
 
 from ..otelcol import Collector
 from . import base_images, container, kubernetes
+from .environments import CACHE, environment_with, made
 from .other_pythons import other_pythons
 from .test_kubernetes_image import check
 from .wheels import packed
@@ -22,28 +23,11 @@ from .wheels import packed
 pytestmark = pytest.mark.environments
 
 ROOT = Path(__file__).parents[3]
-CACHE = ROOT / ".cache" / "examples"
-UV = [sys.executable, "-m", "uv", "--quiet"]
-
-
-def made(name: str, make: Callable[[Path], None]) -> Path:
-    """The folder of this name in the cache, which `make` fills the first time."""
-    folder = CACHE / name
-    if not (folder / ".made").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        make(folder)
-        (folder / ".made").touch()
-    return folder
 
 
 @pytest.mark.parametrize("file", ["deployment.yaml", "operator/deployment.yaml"])
 def test_kubernetes_own_schemas_accept_the_file(file: str, tmp_path: Path) -> None:
-    def make(folder: Path) -> None:
-        subprocess.run([*UV, "venv", "--python", sys.executable, folder], check=True)
-        subprocess.run([*UV, "pip", "install", "--system-certs", "--python", folder, "kubernetes-validate"], check=True)
-
-    validate = [made("kubernetes-validate", make) / "bin" / "kubernetes-validate", "--strict"]
+    validate = [environment_with("kubernetes-validate", "kubernetes-validate") / "kubernetes-validate", "--strict"]
     text = (kubernetes.FOLDER / file).read_text()
     for accepted, written in ((True, text), (False, text.replace("terminationGracePeriodSeconds", "gracePeriod"))):
         (tmp_path / "file.yaml").write_text(written)
@@ -65,13 +49,10 @@ def test_the_image_on_debian_with_packages_of_pypi(
     for wheel in (sources / "wheels").glob("*.whl"):
         if not wheel.name.startswith("otel_rs-"):
             wheel.unlink()
-    folder = tmp_path / "build"
-    folder.mkdir()
-    image = container.Build(
-        (sources / "Dockerfile").read_text(), sources, folder, lambda _name: debian, **for_registries(debian)
-    ).image
-    assert not (image.root / "usr" / "bin" / "cc").exists()
-    check(image, collector, "otel-rs", start_program)
+    recipe, base = (sources / "Dockerfile").read_text(), lambda _name: debian
+    with container.built(recipe, sources, tmp_path / "build", base, **for_registries(debian)) as image:
+        assert not (image.root / "usr" / "bin" / "cc").exists()
+        check(image, collector, "otel-rs", start_program)
 
 
 def debian_with_python(folder: Path) -> None:

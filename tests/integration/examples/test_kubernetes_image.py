@@ -25,31 +25,30 @@ from .running import DISTRO, IMPLEMENTATIONS, get
 from .wheels import packed
 
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-STOCK = "opentelemetry-distro opentelemetry-exporter-otlp-proto-grpc"
+OF_THE_DEPLOYMENT = {
+    "service.name": "shop",
+    "k8s.pod.name": "shop-5d7f9c6b8d-x2x7q",
+    "k8s.namespace.name": "store",
+    "k8s.node.name": "node-1",
+}
+STOCK = ["opentelemetry-distro", "opentelemetry-exporter-otlp-proto-grpc"]
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
     container.required()
     root = base_images.of_this_python(tmp_path_factory.mktemp("base") / "root")
-    return lambda _image: root
+    yield lambda _image: root
+    shutil.rmtree(root)
 
 
-@pytest.fixture(scope="module")
-def context(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The example's folder with wheels in it; for the stock SDK with its distro and exporter in place of otel-rs."""
-
-    def made(implementation: str, requirements: str = "requirements.txt") -> Path:
-        folder = shutil.copytree(kubernetes.FOLDER, tmp_path_factory.mktemp("context") / "kubernetes")
-        file = folder / requirements
-        names = "\n".join(line for line in file.read_text().splitlines() if not line.startswith("#"))
-        if implementation == "stock":
-            names = names.replace("otel-rs", STOCK.replace(" ", "\n"))
-        file.write_text(names)
-        packed(folder / "wheels", *names.split())
-        return folder
-
-    return made
+def context(folder: Path, file: str, *more: str) -> Path:
+    """A copy of the example's folder in `folder`, which also requires `more`, with wheels of all that it requires."""
+    sources = shutil.copytree(kubernetes.FOLDER, folder / "kubernetes")
+    names = [line for line in (sources / file).read_text().splitlines() if not line.startswith("#")]
+    (sources / file).write_text("\n".join([*names, *more]))
+    packed(sources / "wheels", *names, *more)
+    return sources
 
 
 @contextmanager
@@ -99,39 +98,23 @@ def check(
 
 
 def test_the_image_runs_as_the_deployment_says(
-    collector: Collector,
-    base: Callable[[str], Path],
-    context: Callable[..., Path],
-    start_program: Callable[..., Any],
-    tmp_path: Path,
+    collector: Collector, base: Callable[[str], Path], start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
+    # One image for both: the variable selects.
+    sources = context(tmp_path, "requirements.txt", *STOCK)
     structures = {}
-    for implementation in IMPLEMENTATIONS:
-        folder = tmp_path / implementation
-        folder.mkdir()
-        sources = context(implementation)
-        recipe = (sources / "Dockerfile").read_text()
-        image = container.Build(recipe, sources, folder, base, **OFFLINE).image
+    with container.built((sources / "Dockerfile").read_text(), sources, tmp_path / "build", base, **OFFLINE) as image:
         assert not list(image.root.rglob("otel_rs-*.whl"))
-        traces = check(image, collector, implementation, start_program)
-        for span in traces.named("GET /report"):
-            assert (
-                attributes_of(span["resource"]).items()
-                >= {
-                    "service.name": "shop",
-                    "k8s.pod.name": "shop-5d7f9c6b8d-x2x7q",
-                    "k8s.namespace.name": "store",
-                    "k8s.node.name": "node-1",
-                }.items()
-            )
-        structures[implementation] = traces.structure()
+        for implementation in IMPLEMENTATIONS:
+            traces = check(image, collector, implementation, start_program)
+            for span in traces.named("GET /report"):
+                assert attributes_of(span["resource"]).items() >= OF_THE_DEPLOYMENT.items()
+            structures[implementation] = traces.structure()
     assert structures["otel-rs"] == structures["stock"]
 
 
-def test_the_operators_image_has_the_folder(
-    base: Callable[[str], Path], context: Callable[..., Path], tmp_path: Path
-) -> None:
-    sources = context("otel-rs", "operator/requirements.txt")
+def test_the_operators_image_has_the_folder(base: Callable[[str], Path], tmp_path: Path) -> None:
+    sources = context(tmp_path, "operator/requirements.txt")
     # As a wheel that is built on Debian is named; there is none here for musl.
     (wheel,) = (sources / "wheels").glob("otel_rs-*.whl")
     wheel.rename(wheel.with_name(wheel.name.replace("-linux", "-manylinux_2_34")))
@@ -139,12 +122,12 @@ def test_the_operators_image_has_the_folder(
     start, end = recipe.index("FROM python:3.11-alpine"), recipe.index("FROM busybox")
     recipe = (recipe[:start] + recipe[end:]).replace(" /autoinstrumentation-musl", "")
     recipe = "\n".join(line for line in recipe.splitlines() if "build-musl" not in line)
-    image = container.Build(recipe, sources, tmp_path, base, **OFFLINE).image
-    folder = image.root / "autoinstrumentation"
-    assert image.user == "1000:1000"
-    # The init container's command.
-    image.run("mkdir /tmp/mounted && cp -r /autoinstrumentation/. /tmp/mounted")
-    mounted = image.root / "tmp" / "mounted"
-    assert (mounted / "opentelemetry" / "instrumentation" / "auto_instrumentation" / "sitecustomize.py").exists()
-    assert list((mounted / "otel_rs").glob("_native.*.so"))
-    assert len(list(mounted.rglob("*"))) == len(list(folder.rglob("*")))
+    with container.built(recipe, sources, tmp_path / "build", base, **OFFLINE) as image:
+        assert image.user == "1000:1000"
+        folder = image.root / "autoinstrumentation"
+        # The init container's command.
+        image.run("mkdir /tmp/mounted && cp -r /autoinstrumentation/. /tmp/mounted")
+        mounted = image.root / "tmp" / "mounted"
+        assert (mounted / "opentelemetry" / "instrumentation" / "auto_instrumentation" / "sitecustomize.py").exists()
+        assert list((mounted / "otel_rs").glob("_native.*.so"))
+        assert len(list(mounted.rglob("*"))) == len(list(folder.rglob("*")))

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..otelcol import Collector, attributes_of
 from ..program import RUN_ATTRIBUTE, Program, free_port
 from . import gunicorn_workers, kubernetes
 from .arrived import traces_of
+from .environments import environment_with
 from .other_pythons import other_pythons
 from .running import DISTRO, IMPLEMENTATIONS, get
 from .wheels import packed
@@ -182,6 +184,25 @@ def test_the_programs_own_packages_come_first_where_the_folder_has_none(
     # The stock exporter for HTTP brings requests, and what that needs, to every program, in its own versions.
     assert places["stock"].startswith(str(mounted("stock")))
     assert places["otel-rs"].startswith(str(python.parents[1]))
+
+
+@pytest.mark.environments
+def test_a_program_with_an_older_opentelemetry_of_its_own_runs_on_the_folders(
+    collector: Collector, mounted: Callable[[str], Path], shop: Callable[..., Any]
+) -> None:
+    opentelemetry = ["opentelemetry-sdk==1.30.0", "opentelemetry-instrumentation-flask==0.51b0", "wrapt==1.17.2"]
+    its_own = environment_with("older-opentelemetry", "flask", "gunicorn", "requests", "setuptools", *opentelemetry)
+    structures = {}
+    for implementation in IMPLEMENTATIONS:
+        with shop(its_own / "python", mounted(implementation), implementation) as (program, port):
+            assert get(port, "/orders/3") == "order 3"
+            stopped(program)
+            program.assert_ran_on(implementation.replace("-", "_"))
+        traces = traces_of(collector, program, 1)
+        (span,) = traces.named("GET /orders/<int:number>")
+        assert attributes_of(span["resource"])["telemetry.sdk.version"] == distribution_version("opentelemetry-sdk")
+        structures[implementation] = traces.structure()
+    assert structures["otel-rs"] == structures["stock"]
 
 
 def test_without_the_distros_name_nothing_is_traced(
