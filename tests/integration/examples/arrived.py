@@ -34,6 +34,10 @@ class Traces:
         the parent of the first is not of this program."""
         return sorted(" < ".join(self._path(span)) for span in self._spans)
 
+    def spans(self) -> list[dict[str, Any]]:
+        """All spans, with their Resource under `resource` and their scope under `scope`."""
+        return self._spans
+
     def named(self, name: str) -> list[dict[str, Any]]:
         """The spans of this name, with their Resource under `resource` and their scope under `scope`."""
         return [span for span in self._spans if span["name"] == name]

@@ -1,66 +1,55 @@
-"""examples/django_mariadb under Gunicorn, uWSGI and manage.py: the intake gets each trace from its own process."""
+"""examples/django_mariadb: under Gunicorn, uWSGI and manage.py, sent to a vendor's intake and to the Collector."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.json_format import MessageToDict
 
 from ...support.authority import Authority
-from ...support.receiver import Answer, HttpReceiver, ServerTls
+from ...support.proxy import Proxy
+from ...support.receiver import ServerTls
 from ..otelcol import Collector, attributes_of
-from ..program import Program, accepts_connections, free_port, stop, wait_until
-from .arrived import Traces
-from .running import BIN, IMPLEMENTATIONS, REMOTE_SPAN_ID, example, get, interrupt, listening
+from ..program import Program, accepts_connections, free_port, wait_until
+from .arrived import Traces, traces_of
+from .intake import Intake
+from .running import BIN, IMPLEMENTATIONS, REMOTE_SPAN_ID, example, get, interrupt, listening, site_that_installs
 
-KEY = "a key that may write"
-ENDPOINT = "https://otlp-vaxila.mackerelio.com/v1/traces"
-RUNNING = [sys.executable, "manage.py", "runserver"]
-LOADED_AGAIN = "the changed program is loaded"
+try:
+    import MySQLdb  # noqa: F401
+except ModuleNotFoundError:
+    pytest.skip(
+        "mysqlclient is not installed: it needs Debian's libmariadb-dev and pkg-config", allow_module_level=True
+    )
 
-# How each is started for a port, and how many processes answer.
-WAYS: dict[str, tuple[Callable[[int], list[Any]], int]] = {
-    "gunicorn": (lambda port: [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"], 2),
-    "uwsgi": (lambda port: [BIN / "uwsgi", "--ini", "uwsgi.ini", "--http-socket", f"127.0.0.1:{port}"], 2),
-    "manage.py --noreload": (lambda port: [*RUNNING, "--noreload", str(port)], 1),
+VENDOR = "otlp-vaxila.mackerelio.com"
+KEY = "the vendor's key"
+RESOURCE = {
+    "service.name": "acme_service",
+    "service.version": "vX.Y.Z",
+    "deployment.environment": "production",
+    "host.name": socket.gethostname(),
 }
 
+# What one request makes. On a new connection Django asks for the server's version and settings once.
+VIEW = "SERVER GET messages/<int:id> < remote"
+ACTION = f"INTERNAL awesome_action < {VIEW}"
+REQUEST = sorted([VIEW, ACTION, f"CLIENT SET < {ACTION}", f"CLIENT SELECT < {ACTION}"])
+FIRST_REQUEST = sorted([*REQUEST, f"CLIENT SELECT < {ACTION}"])
+# What runserver asks the database before it serves, to see whether migrations are missing.
+CHECKS = ["CLIENT SELECT"] * 3 + ["CLIENT SET"]
 
-class Intake(HttpReceiver):
-    """As the vendor's: takes gzipped protobuf of those who have a key, and refuses everything else."""
-
-    def __init__(self, tls: ServerTls) -> None:
-        super().__init__(tls)
-        self.refused: list[int] = []
-
-    def _take(self, body: bytes, headers: dict[str, str], path: str, encoded_size: int) -> Answer | None:
-        wanted = {"content-encoding": "gzip", "content-type": "application/x-protobuf", "accept": "*/*"}
-        if headers.get("mackerel-api-key") != KEY:
-            status = 401
-        elif path != "/v1/traces" or any(headers.get(name) != value for name, value in wanted.items()):
-            status = 415
-        else:
-            return super()._take(body, headers, path, encoded_size)
-        self.refused.append(status)
-        return Answer(status)
-
-    def has_requests(self, number: int) -> bool:
-        return len(self.traces().named("GET messages/<int:id>")) >= number
-
-    def traces(self) -> Traces:
-        messages = [MessageToDict(request.message, use_integers_for_enums=True) for request in self.requests]
-        return Traces([item for message in messages for item in message["resourceSpans"]])
+AT_THE_END = "3600000"
+REQUESTS = 6
 
 
 @pytest.fixture(scope="module")
@@ -69,194 +58,314 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def database(mariadb: int, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """The port of the database with the example's table."""
-    pytest.importorskip("MySQLdb", reason="mysqlclient is not installed: it needs Debian's libmariadb-dev, pkg-config")
-    folder = example("django_mariadb", "stock", tmp_path_factory.mktemp("migration"))
-    environment = {"DATABASE_PORT": str(mariadb), "MACKEREL_API_KEY": KEY, "OTEL_SDK_DISABLED": "true"}
-    migrate = [sys.executable, "manage.py", "migrate"]
-    done = subprocess.run(migrate, cwd=folder, env={**os.environ, **environment}, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return mariadb
+def tls(authority: Authority) -> ServerTls:
+    return ServerTls(*authority.sign(VENDOR, extensions=f"subjectAltName=DNS:{VENDOR}"))
 
 
 @pytest.fixture
-def intake(authority: Authority) -> Iterator[Intake]:
-    intake = Intake(ServerTls(*authority.sign("server")))
+def intake(tls: ServerTls) -> Iterator[Intake]:
+    intake = Intake(tls, "Mackerel-Api-Key", KEY)
     try:
         yield intake
     finally:
         intake.stop()
 
 
-def sending_to(folder: Path, endpoint: str) -> Path:
-    """The example, sent to this endpoint."""
-    program = folder / "instrument.py"
-    assert ENDPOINT in program.read_text()
-    program.write_text(program.read_text().replace(ENDPOINT, endpoint))
-    return folder
-
-
-def environment_of(folder: Path, database: int, authority: Authority, key: str = KEY) -> dict[str, str]:
-    return {
-        "DATABASE_PORT": str(database),
-        "MACKEREL_API_KEY": key,
-        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(authority.certificate),
-        "PYTHONPATH": str(folder),
-        "HOME": str(folder),  # Gunicorn keeps a socket there
-    }
-
-
-def answers_of(port: int, processes: int) -> dict[str, int]:
-    """Asks until all processes have answered, and six times at least: the process by the request's trace id."""
-    answers: dict[str, int] = {}
-
-    def enough() -> bool:
-        trace_id = uuid.uuid4().hex
-        answer = json.loads(get(port, "/messages/1", traceparent=f"00-{trace_id}-{REMOTE_SPAN_ID}-01"))
-        assert answer["text"] == "hello"
-        answers[trace_id] = answer["pid"]
-        return len(answers) >= 6 and len(set(answers.values())) >= processes
-
-    wait_until(enough, lambda: f"only {set(answers.values())} have answered")
-    return answers
-
-
-def assert_each_trace_is_of_its_process(traces: Traces, answers: dict[str, int]) -> None:
-    servers = traces.named("GET messages/<int:id>")
-    assert len(servers) == len(answers)
-    for server in servers:
-        assert server["kind"] == 2
-        attributes = attributes_of(server["resource"])
-        assert attributes.pop("process.pid") == answers[hexadecimal(server["traceId"])]
-        assert attributes.pop("service.instance.id")
-        del attributes["test.run"]
-        assert {name: value for name, value in attributes.items() if not name.startswith("telemetry.")} == {
-            "service.name": "acme_service",
-            "service.version": "vX.Y.Z",
-            "deployment.environment": "production",
-            "host.name": socket.gethostname(),
+@pytest.fixture
+def to_the_vendor(intake: Intake, authority: Authority) -> Iterator[dict[str, str]]:
+    """The environment in which the vendor's name leads to the intake, so that the program runs as it is written."""
+    with Proxy(intake) as proxy:
+        yield {
+            "HTTPS_PROXY": f"http://{proxy.address}",
+            "OTEL_EXPORTER_OTLP_CERTIFICATE": str(authority.certificate),
+            "MACKEREL_API_KEY": KEY,
         }
-        (action,) = [span for span in traces.named("awesome_action") if span["traceId"] == server["traceId"]]
-        assert (action["parentSpanId"], attributes_of(action)) == (server["spanId"], {"id": 1})
-        queries = [span for span in traces.named("SELECT") if span.get("parentSpanId") == action["spanId"]]
-        assert any("message_message" in attributes_of(query)["db.statement"] for query in queries)
-        for span in (action, *queries):
-            assert span["resource"] == server["resource"]
+        assert {head.split(b" HTTP/")[0] for head in proxy.heads} == {f"CONNECT {VENDOR}:443".encode()}
 
 
-def hexadecimal(trace_id: str) -> str:
-    """An id as the header has it. Protobuf's JSON has base64."""
-    return trace_id if len(trace_id) == 32 else base64.b64decode(trace_id).hex()
+@pytest.fixture(scope="module")
+def database(mariadb: int, start_program: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The port of the database, with the example's table and messages."""
+    folder = example("django_mariadb", "stock", tmp_path_factory.mktemp("database"))
+    environment = {"DATABASE_PORT": str(mariadb), "MACKEREL_API_KEY": "", "OTEL_SDK_DISABLED": "true"}
+    run_command(start_program, folder, "migrate", **environment)
+    return str(mariadb)
 
 
-def served(
-    start_program: Any,
-    folder: Path,
-    way: str,
-    environment: dict[str, str],
-    has_arrived: Callable[[int], bool] = lambda _requests: True,
-) -> tuple[Program, dict[str, int]]:
-    """Answers requests until `has_arrived` is true of their number, and stops."""
-    command, processes = WAYS[way]
+def run_command(start_program: Any, folder: Path, *command: str, **environment: str) -> Program:
+    """Runs a command of manage.py until its end."""
+    with start_program(sys.executable, folder / "manage.py", *command, **environment) as program:
+        program.process.wait(timeout=60)
+        assert program.process.returncode == 0, program.output()
+    return program
+
+
+class Django:
+    """The served example, and the answers to the requests that were sent to it: process ids by trace ids."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self.program, self._port = program, port
+        self.answers: dict[str, int] = {}
+
+    def ask(self) -> int:
+        """Sends a request; returns the id of the process that answered."""
+        trace = uuid.uuid4().hex
+        text = get(self._port, "/messages/1", traceparent=f"00-{trace}-{REMOTE_SPAN_ID}-01")
+        answer = json.loads(text)
+        assert answer["text"] == "hello"
+        self.answers[trace] = answer["pid"]
+        return answer["pid"]
+
+    def ask_until(self, processes: int) -> None:
+        """Sends several requests, until this number of processes has answered."""
+
+        def enough() -> bool:
+            self.ask()
+            return len(self.answers) >= REQUESTS and len(set(self.answers.values())) >= processes
+
+        wait_until(enough, lambda: f"only {set(self.answers.values())} answered\n{self.program.output()}")
+
+    def wait_until_it_serves(self) -> None:
+        wait_until(lambda: accepts_connections(self._port), self.program.output)
+
+    def ask_for_a_missing_message(self) -> None:
+        get(self._port, "/messages/99", 500, traceparent=f"00-{uuid.uuid4().hex}-{REMOTE_SPAN_ID}-01")
+
+    def assert_each_trace_is_of_the_process_that_answered(self, traces: Traces) -> None:
+        for span in traces.spans():
+            resource = attributes_of(span["resource"])
+            assert {name: resource[name] for name in RESOURCE} == RESOURCE
+            assert self.answers.get(span["traceId"], resource["process.pid"]) == resource["process.pid"]
+        actions = {span["traceId"]: attributes_of(span) for span in traces.named("awesome_action")}
+        assert [actions[trace] for trace in self.answers] == [{"id": 1}] * len(self.answers)
+
+
+@contextmanager
+def serving(start_program: Any, folder: Path, command: list[Any], port: int, **environment: str) -> Iterator[Django]:
+    """Runs the command in the example's folder, and waits until it serves there."""
+    in_folder = ["sh", "-c", 'cd "$0" && exec "$@"', folder]
+    environment = {"HOME": str(folder), **environment}  # Gunicorn keeps a socket there
+    with listening(start_program, port, *in_folder, *command, **environment) as program:
+        yield Django(program, port)
+
+
+def gunicorn(port: int) -> list[Any]:
+    return [BIN / "gunicorn", "--bind", f"127.0.0.1:{port}"]
+
+
+def uwsgi(port: int) -> list[Any]:
+    return [BIN / "uwsgi", "--ini", "uwsgi.ini", "--http-socket", f"127.0.0.1:{port}"]
+
+
+def runserver(port: int, *options: str) -> list[Any]:
+    return [sys.executable, "manage.py", "runserver", *options, str(port)]
+
+
+def traces_of_two_workers(
+    start_program: Any, intake: Intake, folder: Path, server: Callable[[int], list[Any]], **environment: str
+) -> tuple[Traces, Program]:
+    """Asks until both workers have answered; asserts that all of their spans arrive, and each from its own worker."""
     port = free_port()
-    os.chdir(folder)
-    with listening(start_program, port, *map(str, command(port)), **environment) as program:
-        answers = answers_of(port, processes)
-        wait_until(lambda: has_arrived(len(answers)), program.output)
-        if way.startswith("manage.py"):
-            interrupt(program)
-        else:
-            stop(program.process)
-    return program, answers
+    with serving(start_program, folder, server(port), port, **environment) as django:
+        django.ask_until(processes=2)
+        django.ask_for_a_missing_message()
+        requests = len(django.answers) + 1
+        expected = sorted(FIRST_REQUEST * 2 + REQUEST * (requests - 2))
+        traces = intake.traces(django.program, len(expected))
+        assert traces.trees() == expected
+        django.assert_each_trace_is_of_the_process_that_answered(traces)
+        return traces, django.program
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("server", [gunicorn, uwsgi])
 def test_the_intake_gets_each_trace_from_the_process_that_made_it(
-    start_program: Any, tmp_path: Path, monkeypatch: Any, authority: Authority, intake: Intake, database: int, way: str
+    start_program, database, intake, to_the_vendor, tmp_path, server
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    arrived: dict[str, set[str]] = {}
+    structures = {}
     for implementation in IMPLEMENTATIONS:
-        intake.requests.clear()
-        folder = sending_to(example("django_mariadb", implementation, tmp_path), intake.endpoint)
-        environment = environment_of(folder, database, authority)
+        folder = example("django_mariadb", implementation, tmp_path)
+        if implementation == "otel-rs":
+            without_lines(folder / "uwsgi.ini", "enable-threads")
         # The stock SDK loses what waits when a worker of uWSGI ends.
-        environment["OTEL_BSP_SCHEDULE_DELAY"] = "100"
-        program, answers = served(start_program, folder, way, environment, intake.has_requests)
-        traces = intake.traces()
-        assert_each_trace_is_of_its_process(traces, answers)
-        assert not intake.refused
-        assert len(set(traces.ids())) == len(traces)
-        # The first request of a process has more queries, and how many requests each got is chance.
-        arrived[implementation] = set(traces.structure())
-        assert_ran_on(implementation, program)
-    assert arrived["otel-rs"] == arrived["stock"]
+        environment = {"DATABASE_PORT": database, "OTEL_BSP_SCHEDULE_DELAY": "100", **to_the_vendor}
+        traces, program = traces_of_two_workers(start_program, intake, folder, server, **environment)
+        program.assert_ran_on(implementation)
+        assert program.imported("requests") is (implementation == "stock")
+        # Each kind of request once: how many there were is chance.
+        structures[implementation] = set(traces.structure(without=frozenset({"exception.stacktrace"})))
+    assert structures["otel-rs"] == structures["stock"]
 
 
-def assert_ran_on(implementation: str, program: Program) -> None:
-    assert program.imported("otel_rs._native") is (implementation == "otel-rs")
-    if implementation == "otel-rs":
-        assert not [name for name in ("requests", "google.protobuf", "grpc") if program.imported(name)]
+@pytest.mark.parametrize("server", [gunicorn, uwsgi])
+def test_on_otel_rs_instrument_may_be_called_before_the_fork(
+    start_program, database, intake, to_the_vendor, tmp_path, server
+) -> None:
+    folder = example("django_mariadb", "otel-rs", tmp_path)
+    without_lines(folder / "gunicorn.conf.py", "def post_fork", "    instrument()")
+    without_lines(folder / "uwsgi.ini", "enable-threads", "shared-import", "lazy-apps")
+    wsgi = folder / "message" / "wsgi.py"
+    application = "\napplication = "
+    assert application in wsgi.read_text()
+    wsgi.write_text(
+        wsgi.read_text().replace(application, f"\nfrom instrument import instrument\n\ninstrument()\n{application}")
+    )
+    environment = {
+        "DATABASE_PORT": database,
+        "GUNICORN_CMD_ARGS": "--preload",
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        # The program's own `process.pid` is the master's; the detector puts each worker's in its place.
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
+        **to_the_vendor,
+    }
+    _, program = traces_of_two_workers(start_program, intake, folder, server, **environment)
+    program.assert_ran_on("otel-rs")
+
+
+def without_lines(file: Path, *starts: str) -> None:
+    lines = file.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(starts)]
+    assert len(kept) == len(lines) - len(starts)
+    file.write_text("".join(kept))
+
+
+def send_to_the_collector(program: Path, endpoint: str) -> None:
+    """Changes the program as the document says for a Collector: its endpoint, and no headers."""
+    text = program.read_text()
+    headers = text[text.index("                headers={") : text.index("                compression=")]
+    changed = text.replace(headers, "").replace(f"https://{VENDOR}/v1/traces", endpoint)
+    assert "headers" not in changed
+    assert endpoint in changed
+    program.write_text(changed)
+
+
+def test_by_a_collector(collector: Collector, start_program, database, tmp_path) -> None:
+    structures = {}
+    for implementation in IMPLEMENTATIONS:
+        folder, port = example("django_mariadb", implementation, tmp_path), free_port()
+        send_to_the_collector(folder / "instrument.py", f"{collector.endpoint('http/protobuf')}/v1/traces")
+        command = runserver(port, "--noreload")
+        environment = {"DATABASE_PORT": database, "OTEL_BSP_SCHEDULE_DELAY": AT_THE_END}
+        with serving(start_program, folder, command, port, **environment) as django:
+            django.ask_until(processes=1)
+            interrupt(django.program)
+            expected = sorted(FIRST_REQUEST * REQUESTS + CHECKS)
+            traces = traces_of(collector, django.program, len(expected))
+            assert traces.trees() == expected
+            django.assert_each_trace_is_of_the_process_that_answered(traces)
+            django.program.assert_ran_on(implementation)
+        structures[implementation] = traces.structure()
+    assert structures["otel-rs"] == structures["stock"]
+
+
+def change_until_gone(file: Path, old: str, new: str, process: int) -> None:
+    """Edits the file. Django may not have seen its first time of change yet, so the time grows until Django notices."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    time_of_change = file.stat().st_mtime
+
+    def gone() -> bool:
+        nonlocal time_of_change
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        time_of_change += 1
+        os.utime(file, (time_of_change, time_of_change))
+        return False
+
+    wait_until(gone, lambda: "runserver did not notice that the file changed")
 
 
 def test_the_development_server_restarts_when_a_file_changes(
-    start_program: Any, tmp_path: Path, monkeypatch: Any, authority: Authority, intake: Intake, database: int
+    start_program, database, intake, to_the_vendor, tmp_path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    arrived: dict[str, set[str]] = {}
+    structures = {}
     for implementation in IMPLEMENTATIONS:
-        intake.requests.clear()
-        folder = sending_to(example("django_mariadb", implementation, tmp_path), intake.endpoint)
-        monkeypatch.chdir(folder)
-        settings = folder / "message" / "settings.py"
-        settings.write_text(f"{settings.read_text()}DEBUG = True\n")
-        port = free_port()
-        environment = environment_of(folder, database, authority)
-        with listening(start_program, port, *RUNNING, str(port), **environment) as program:
-            before = answers_of(port, 1)
-            urls = folder / "message" / "urls.py"
-            urls.write_text(f"{urls.read_text()}\nprint('{LOADED_AGAIN}', flush=True)\n")
-            wait_until(lambda program=program: LOADED_AGAIN in program.output(), program.output)
-            wait_until(lambda port=port: accepts_connections(port), program.output)
-            answers = before | answers_of(port, 1)
-            assert len({program.process.pid, *answers.values()}) == 3
-            os.kill(list(answers.values())[-1], signal.SIGINT)
-            program.process.wait(timeout=30)
-        traces = intake.traces()
-        assert_each_trace_is_of_its_process(traces, answers)
-        arrived[implementation] = set(traces.structure())
-    assert arrived["otel-rs"] == arrived["stock"]
+        folder, port = example("django_mariadb", implementation, tmp_path), free_port()
+        environment = {"DATABASE_PORT": database, "OTEL_BSP_SCHEDULE_DELAY": AT_THE_END, **to_the_vendor}
+        with serving(start_program, folder, runserver(port), port, **environment) as django:
+            before = {django.ask(), django.ask()}
+            change_until_gone(folder / "message" / "actions.py", '"my.tracer.name"', '"changed.name"', *before)
+            django.wait_until_it_serves()
+            after = {django.ask(), django.ask()}
+            # Ctrl+C reaches both processes; the outer one would leave the inner one only 0.25 s.
+            os.kill(*after, signal.SIGINT)
+            django.program.process.wait(timeout=30)
+            assert len(before | after | {django.program.process.pid}) == 3
+            expected = sorted(FIRST_REQUEST * 4 + CHECKS * 2)
+            traces = intake.traces(django.program, len(expected))
+            assert traces.trees() == expected
+            django.assert_each_trace_is_of_the_process_that_answered(traces)
+            scopes = sorted(span["scope"]["name"] for span in traces.named("awesome_action"))
+            assert scopes == ["changed.name"] * 2 + ["my.tracer.name"] * 2
+            django.program.assert_ran_on(implementation)
+        structures[implementation] = traces.structure()
+    assert structures["otel-rs"] == structures["stock"]
+
+
+def test_a_command_sends_its_spans_before_it_ends(start_program, database, intake, to_the_vendor, tmp_path) -> None:
+    stock = example("django_mariadb", "stock", tmp_path)
+    ways = {
+        "stock": (stock, {}),
+        "otel-rs": (example("django_mariadb", "otel-rs", tmp_path), {}),
+        "otel-rs without the two lines": (stock, {"PYTHONPATH": site_that_installs(tmp_path)}),
+    }
+    structures = {}
+    for way, (folder, more) in ways.items():
+        environment = {"DATABASE_PORT": database, **to_the_vendor, **more}
+        program = run_command(start_program, folder, "migrate", **environment)
+        traces = Traces(intake.resource_spans(program.run))
+        assert set(traces.trees()) == {"CLIENT SELECT", "CLIENT SET"}
+        program.assert_ran_on(way.split()[0])
+        structures[way] = traces.structure()
+    assert structures["otel-rs"] == structures["stock"]
+    assert structures["otel-rs without the two lines"] == structures["stock"]
+
+
+def printed_spans(output: str) -> list[dict[str, Any]]:
+    """The JSON objects in the output of a ConsoleSpanExporter, without ids, times and what differs in each run."""
+    spans, decoder, at = [], json.JSONDecoder(), 0
+    while (at := output.find("{\n", at)) >= 0:
+        span, at = decoder.raw_decode(output, at)
+        assert span["resource"]["attributes"].pop("process.pid")
+        for changing in ("service.instance.id", "test.run"):
+            span["resource"]["attributes"].pop(changing, None)
+        span["attributes"].pop("net.peer.port", None)
+        spans.append({name: span[name] for name in ("name", "kind", "status", "attributes", "resource")})
+    return spans
+
+
+def test_the_console_for_debugging(start_program, database, tmp_path) -> None:
+    spans = {}
+    for implementation in IMPLEMENTATIONS:
+        folder = example("django_mariadb", implementation, tmp_path)
+        text = (folder / "instrument.py").read_text()
+        of_the_vendor = text[text.index("        BatchSpanProcessor(\n") : text.index("    trace.set_tracer_provider")]
+        to_debug = "        BatchSpanProcessor(ConsoleSpanExporter())\n    )\n"
+        (folder / "instrument.py").write_text(text.replace(of_the_vendor, to_debug))
+        environment = {"DATABASE_PORT": database}
+        program = run_command(start_program, folder, "migrate", **environment)
+        program.assert_ran_on(implementation)
+        spans[implementation] = printed_spans(program.output())
+    assert {span["name"] for span in spans["otel-rs"]} == {"SELECT", "SET"}
+    assert spans["otel-rs"] == spans["stock"]
 
 
 def test_a_key_that_is_refused_costs_one_line_and_no_answer(
-    start_program: Any, tmp_path: Path, monkeypatch: Any, authority: Authority, intake: Intake, database: int
+    start_program, database, intake, to_the_vendor, tmp_path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    folder = sending_to(example("django_mariadb", "otel-rs", tmp_path), intake.endpoint)
-    environment = environment_of(folder, database, authority, key="not a key of theirs")
-    program, answers = served(start_program, folder, "manage.py --noreload", environment)
-    assert len(answers) >= 6
-    assert set(intake.refused) == {401}
-    assert not intake.requests
-    failures = [line for line in program.output().splitlines() if "Failed to export" in line]
-    assert len(failures) == 1
-    assert "401" in failures[0]
-    assert "not a key of theirs" not in program.output()
-
-
-def test_by_a_collector(
-    collector: Collector, start_program: Any, tmp_path: Path, monkeypatch: Any, authority: Authority, database: int
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    arrived: dict[str, list[str]] = {}
-    for implementation in IMPLEMENTATIONS:
-        endpoint = f"{collector.endpoint('http/protobuf')}/v1/traces"
-        folder = sending_to(example("django_mariadb", implementation, tmp_path), endpoint)
-        environment = environment_of(folder, database, authority)
-        program, answers = served(start_program, folder, "manage.py --noreload", environment)
-        # All in one request, when the program ended.
-        traces = Traces(collector.wait_for_spans(program.run, len(answers), program))
-        assert_each_trace_is_of_its_process(traces, answers)
-        arrived[implementation] = traces.structure()
-    assert arrived["otel-rs"] == arrived["stock"]
+    folder, port = example("django_mariadb", "otel-rs", tmp_path), free_port()
+    environment = {"DATABASE_PORT": database, "OTEL_BSP_SCHEDULE_DELAY": "50", **to_the_vendor}
+    environment["MACKEREL_API_KEY"] = wrong = "a wrong key"
+    with serving(start_program, folder, runserver(port, "--noreload"), port, **environment) as django:
+        for refused in range(1, 4):  # three exports
+            django.ask()
+            wait_until(lambda refused=refused: len(intake.refused) >= refused, django.program.output)
+        django.ask()
+        interrupt(django.program)
+        assert set(intake.refused) == {401}
+        assert not intake.requests
+        lines = [line for line in django.program.output().splitlines() if "401" in line]
+        assert len(lines) == 1, django.program.output()
+        assert wrong not in django.program.output()
