@@ -35,6 +35,8 @@ help: ## list the targets
 have = $(shell command -v $(1) 2>/dev/null)
 python_probe = import ensurepip, sys, venv; print("ready" if sys.version_info >= (3, 10) else "old")
 python_state = $(shell $(PYTHON) -c '$(python_probe)' 2>/dev/null)
+# Tests that need it are skipped elsewhere.
+MYSQL = $(if $(call have,mariadb_config),$(VENV)/.mysql)
 need_python = $(if $(filter ready,$(python_state)),,$(error install Python 3.10 or newer with venv \
 	(Debian: apt-get install python3-venv), or name it: make PYTHON=/path/to/python3))
 need_cargo = $(if $(call have,cargo),,$(error install the Rust toolchain, cargo was not found: https://rustup.rs))
@@ -72,6 +74,10 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.created
 	$(PIP) install --quiet --requirement requirements-dev.txt
 	@touch $@
 
+$(VENV)/.mysql: requirements-mysql.txt $(VENV)/.dev
+	$(PIP) install --quiet --requirement requirements-mysql.txt
+	@touch $@
+
 # Python files are used in place. Only the compiled part is built again, when one of its sources has changed.
 $(VENV)/.extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)/.examples
 	$(need_cargo)$(need_cc)
@@ -84,7 +90,7 @@ $(VENV)/.extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)
 demo: $(VENV)/.extension ## run an instrumented Flask program against the built-in receiver and check its trace
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/.dev $(VENV)/.extension ## run the Rust and Python tests (with the Collector if `make collector` was run)
+test: $(VENV)/.dev $(MYSQL) $(VENV)/.extension ## run the Rust and Python tests (with the Collector if `make collector` was run)
 	$(need_cargo)$(need_cc)
 	cargo test --locked --workspace
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not alone and not environments"
@@ -156,7 +162,7 @@ nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs o
 packages: $(VENV)/.dev $(VENV)/.extension ## run third-party packages on otel-rs and on the stock SDK, each in an environment of its own
 	$(BIN)/python -m pytest --timeout=1200 tests/integration/packages/check.py
 
-examples: $(VENV)/.dev $(VENV)/.extension ## run all tests of the examples, also those that install packages (minutes the first time)
+examples: $(VENV)/.dev $(MYSQL) $(VENV)/.extension ## run all tests of the examples, also those that install packages (minutes the first time)
 	$(BIN)/python -m pytest --timeout=1200 tests/integration/examples
 
 # Inputs that fail are in fuzz/artifacts; fuzz/corpus grows from run to run.

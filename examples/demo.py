@@ -1,7 +1,8 @@
 """The main job, shown and checked: a Flask program that knows nothing of OpenTelemetry is traced by otel-rs.
 
-Starts the receiver (`otel-rs view`) and flask_automatic under `opentelemetry-instrument` with the rs distro, sends it
-one request, prints the trace that the receiver got, and exits 0 only if the span is the one that the request must give.
+Starts the receiver (`otel-rs view`) and flask_three_ways/server_automatic.py under `opentelemetry-instrument` with the
+rs distro, sends it one request, prints the trace that the receiver got, and exits 0 only if the span is the one that
+the request must give.
 """
 
 import json
@@ -21,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-APP = Path(__file__).parent / "flask_automatic" / "app.py"
+APP = Path(__file__).parent / "flask_three_ways" / "server_automatic.py"
 SERVICE = "demo-shop"
 DEADLINE_SECONDS = 20
 
@@ -135,7 +136,6 @@ def run(folder: Path, stack: ExitStack) -> None:
     app_port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     environment |= {
-        "PORT": str(app_port),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "OTEL_PYTHON_DISTRO": "rs",
@@ -146,9 +146,10 @@ def run(folder: Path, stack: ExitStack) -> None:
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }
     instrument = Path(sys.executable).with_name("opentelemetry-instrument")
-    print("OTEL_PYTHON_DISTRO=rs opentelemetry-instrument python examples/flask_automatic/app.py")
+    flask = ["-m", "flask", "--app", os.path.relpath(APP), "run", "--port", str(app_port)]
+    print("OTEL_PYTHON_DISTRO=rs opentelemetry-instrument python", *flask)
     log = stack.enter_context(app_log.open("w"))
-    app = stack.enter_context(running([instrument, sys.executable, APP], log, stdout=log, env=environment))
+    app = stack.enter_context(running([instrument, sys.executable, *flask], log, stdout=log, env=environment))
     wait_for("starting the Flask program", app, app_log, lambda: accepts_connections(app_port))
 
     url = f"http://127.0.0.1:{app_port}/server_request?param=demo"

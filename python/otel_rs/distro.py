@@ -14,7 +14,10 @@ from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr
 from opentelemetry.instrumentation.version import __version__ as instrumentation_version
 from opentelemetry.sdk import _configuration as upstream
 
-from otel_rs.installation import install
+from otel_rs import _chosen_distro
+from otel_rs._last_resort import show_on_stderr
+from otel_rs._native_missing import reason
+from otel_rs.installation import install, reach_names_taken_earlier
 from otel_rs.settings import corrected_environment
 from otel_rs.settings.table import (
     LOGS_EXPORTER,
@@ -51,13 +54,24 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
 
     def _configure(self, **kwargs: Any) -> None:
         self.configured = True
+        show_on_stderr(_logger)
         try:
             install()
         except ImportError as error:
-            # A program with the stock SDK is better than one without telemetry, or one that does not start.
-            _logger.warning("The stock SDK is used instead of otel-rs: %s", error)
+            self._configure_stock(reason(error), **kwargs)
+            return
         with corrected_environment():
             super()._configure(**kwargs)
+
+    def _configure_stock(self, why: str, **kwargs: Any) -> None:
+        """A program with the stock SDK is better than one without telemetry, or one that does not start."""
+        try:
+            with corrected_environment():
+                super()._configure(**kwargs)
+        except RuntimeError as error:  # as where the stock exporters are not installed
+            _logger.warning("Nothing is sent. otel-rs cannot be used: %s. Nor can the stock SDK: %s", why, error)
+        else:
+            _logger.warning("The stock SDK is used instead of otel-rs: %s", why)
 
 
 def configure_once() -> None:
@@ -65,6 +79,31 @@ def configure_once() -> None:
     configurator = OtelRsConfigurator()
     if not configurator.configured:
         configurator.configure(auto_instrumentation_version=instrumentation_version)
+
+
+def configure_for_the_chosen_distro() -> None:
+    """Where the user chose the configurator alone: what comes with the chosen distro stays, on native classes.
+
+    A vendor's configurator makes the resource, the sampler and the processors that its distro is for.
+    """
+    if OtelRsConfigurator().configured:
+        return
+    vendors = _chosen_distro.configurator()
+    if vendors is None:
+        configure_once()
+        return
+    show_on_stderr(_logger)
+    try:
+        install()
+        # Of the distro's modules, which are imported already. The program has not started.
+        reach_names_taken_earlier()
+    except ImportError as error:
+        _logger.warning("The stock SDK is used instead of otel-rs: %s", reason(error))
+    try:
+        with corrected_environment():
+            vendors.load()().configure(auto_instrumentation_version=instrumentation_version)
+    except Exception as error:  # whatever a vendor's code raises
+        _logger.warning("Nothing is sent. The configurator %s of %s failed: %s", vendors.name, vendors.value, error)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

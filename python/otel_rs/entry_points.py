@@ -28,6 +28,6 @@ def load_distro() -> OtelRsDistro | None:
 def before_instrumentation() -> None:
     """Configures the SDK where ``OTEL_PYTHON_CONFIGURATOR=rs`` asks for it and the distro has not done it."""
     if os.environ.get(_CONFIGURATOR) == _NAME:
-        from otel_rs.distro import configure_once
+        from otel_rs.distro import configure_for_the_chosen_distro
 
-        configure_once()
+        configure_for_the_chosen_distro()

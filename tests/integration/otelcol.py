@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import urllib.request
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,17 @@ class Collector:
             lambda: self.received(run, kind),
             lambda: f"no {kind} arrived.\nThe program:\n{program.output()}\nThe Collector:\n{self.log()}",
         )
+
+    def write_all(self) -> None:
+        """Waits until all that was received before this call is in the file: it writes in the order of receipt."""
+        run = uuid.uuid4().hex
+        resource = {"attributes": [{"key": RUN_ATTRIBUTE, "value": {"stringValue": run}}]}
+        span = {"traceId": run, "spanId": run[:16], "name": "the last"}
+        body = json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}).encode()
+        url = f"{self.endpoint('http/protobuf')}/v1/traces"
+        request = urllib.request.Request(url, body, {"content-type": "application/json"})
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).close()
+        wait_until(lambda: self.resource_spans(run), lambda: f"a span is not written:\n{self.log()}")
 
     def log(self) -> str:
         return self._log.read_text()

@@ -64,6 +64,13 @@ def install() -> None:
     _warn_of_a_provider()
 
 
+def reach_names_taken_earlier() -> None:
+    """Puts the native classes also where other packages' modules took the stock ones before `install`."""
+    if (exchange := _exchange) is not None:
+        for module in _modules_of_others():
+            exchange.reach(module)
+
+
 def uninstall() -> None:
     """Puts upstream's classes back. Without ``install`` it does nothing.
 
@@ -101,12 +108,19 @@ def _taken_earlier(exchange: Exchange) -> list[str]:
     """Names in the program's modules for classes that were replaced too late for them."""
     originals = {id(original) for original in exchange.originals() if isinstance(original, type)}
     return sorted(
-        f"{name}.{attribute}"
-        for name, module in list(sys.modules.items())
-        if isinstance(module, ModuleType) and name.partition(".")[0] not in ("opentelemetry", "otel_rs")
+        f"{module.__name__}.{attribute}"
+        for module in _modules_of_others()
         for attribute, value in list(vars(module).items())
         if id(value) in originals
     )
+
+
+def _modules_of_others() -> list[ModuleType]:
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType) and name.partition(".")[0] not in ("opentelemetry", "otel_rs")
+    ]
 
 
 def _warn_of_a_provider() -> None:

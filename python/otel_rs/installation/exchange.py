@@ -54,6 +54,16 @@ class Exchange:
                     self._exchanged[module, attribute] = _Exchanged(native, self._original(found))
                     setattr(module, attribute, native)
 
+    def reach(self, module: ModuleType) -> None:
+        """Replaces the classes that a module took before the exchange."""
+        with self._lock:
+            natives = {id(original): native for native, original in self._exchanged.values()}
+            for attribute, found in list(vars(module).items()):
+                if isinstance(found, type) and id(found) in natives:
+                    native = natives[id(found)]
+                    self._exchanged[module, attribute] = _Exchanged(native, found)
+                    setattr(module, attribute, native)
+
     def _original(self, found: Any) -> Any:
         """A module that is imported late takes the native object from where it is by now."""
         return next((original for native, original in self._exchanged.values() if native is found), found)

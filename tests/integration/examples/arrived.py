@@ -34,6 +34,10 @@ class Traces:
         the parent of the first is not of this program."""
         return sorted(" < ".join(self._path(span)) for span in self._spans)
 
+    def spans(self) -> list[dict[str, Any]]:
+        """All spans, with their Resource under `resource` and their scope under `scope`."""
+        return self._spans
+
     def named(self, name: str) -> list[dict[str, Any]]:
         """The spans of this name, with their Resource under `resource` and their scope under `scope`."""
         return [span for span in self._spans if span["name"] == name]
@@ -45,6 +49,14 @@ class Traces:
         it in every text; `without` are further attributes whose values are not compared, only that they are there.
         """
         return sorted(self._facts(span, replaced, without) for span in self._spans)
+
+    def path_to(self, log_record: Mapping[str, Any]) -> list[str] | None:
+        """The path of the span within which the record was made; None if it names none."""
+        if not log_record.get("spanId"):
+            return None
+        span = self._by_id[log_record["spanId"]]
+        assert log_record["traceId"] == span["traceId"]
+        return self._path(span)
 
     def _path(self, span: Mapping[str, Any]) -> list[str]:
         own = f"{KINDS.get(span.get('kind', 0), 'UNSPECIFIED')} {span['name']}"
@@ -76,10 +88,7 @@ class Traces:
             "scope": {**span["scope"], "attributes": attributes_of(span["scope"])},
             "resource": _comparable(attributes_of(span["resource"]), without),
         }
-        text = json.dumps(fields, sort_keys=True)
-        for expression, word in replaced:
-            text = re.sub(expression, word, text)
-        return text
+        return _text(fields, replaced)
 
 
 def traces_of(collector: Collector, program: Program, count: int) -> Traces:
@@ -105,8 +114,18 @@ def metric_names(collector: Collector, program: Program, *expected: str) -> set[
     return names()
 
 
+def log_structure(
+    records: list[dict[str, Any]], traces: Traces, *replaced: tuple[str, str], without: frozenset[str] = frozenset()
+) -> list[str]:
+    """All that arrived as sorted JSON texts, as those of `Traces.structure`, with the path of each record's span."""
+    return sorted(_facts_of_log(record, traces, replaced, without) for record in records)
+
+
 def log_records(collector: Collector, program: Program, count: int) -> list[dict[str, Any]]:
-    """Waits until `count` log records have arrived; each with its Resource under `resource` and its scope."""
+    """Waits until `count` log records have arrived; there must not be more.
+
+    Returns each with its Resource under `resource` and its scope under `scope`.
+    """
 
     def records() -> list[dict[str, Any]]:
         return [
@@ -117,7 +136,27 @@ def log_records(collector: Collector, program: Program, count: int) -> list[dict
         ]
 
     wait_until(lambda: len(records()) >= count, lambda: f"{len(records())} of {count} records\n{program.output()}")
-    return records()
+    arrived = records()
+    assert len(arrived) == count, "\n".join(str(record.get("body")) for record in arrived)
+    return arrived
+
+
+def _facts_of_log(
+    record: Mapping[str, Any], traces: Traces, replaced: tuple[tuple[str, str], ...], without: frozenset[str]
+) -> str:
+    body = json.dumps(record.get("body"), sort_keys=True)
+    fields = {
+        "span": traces.path_to(record),
+        "flags": record.get("flags", 0),
+        "severity": (record.get("severityNumber"), record.get("severityText")),
+        "event": record.get("eventName"),
+        "body": re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:PORT", re.sub(r"\d\d/\w+/\d{4} [\d:]{8}", "TIME", body)),
+        "attributes": _comparable(attributes_of(record), without),
+        "dropped": record.get("droppedAttributesCount", 0),
+        "scope": {**record["scope"], "attributes": attributes_of(record["scope"])},
+        "resource": _comparable(attributes_of(record["resource"]), without),
+    }
+    return _text(fields, replaced)
 
 
 def _spans_in(resource_spans: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -125,6 +164,13 @@ def _spans_in(resource_spans: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for scope_spans in item["scopeSpans"]:
             for span in scope_spans["spans"]:
                 yield {**span, "resource": item["resource"], "scope": scope_spans.get("scope", {})}
+
+
+def _text(fields: Mapping[str, Any], replaced: tuple[tuple[str, str], ...]) -> str:
+    text = json.dumps(fields, sort_keys=True)
+    for expression, word in replaced:
+        text = re.sub(expression, word, text)
+    return text
 
 
 def _comparable(attributes: Mapping[str, Any], without: frozenset[str]) -> dict[str, str]:
