@@ -76,8 +76,8 @@ STOCK_EXPORTERS = {
     "grpc": "opentelemetry.exporter.otlp.proto.grpc.trace_exporter.OTLPSpanExporter",
     "http/protobuf": "opentelemetry.exporter.otlp.proto.http.trace_exporter.OTLPSpanExporter",
 }
-STOCK_PROVIDERS_OF_OTHER_SIGNALS = (
-    "opentelemetry.sdk.metrics._internal.MeterProvider",
+PROVIDERS_OF_OTHER_SIGNALS = (
+    "otel_rs.metrics._provider.MeterProvider",
     "opentelemetry.sdk._logs._internal.LoggerProvider",
 )
 CONSOLE = "opentelemetry.sdk.trace.export.ConsoleSpanExporter"
@@ -303,7 +303,7 @@ def test_settings_are_those_of_the_stock_distro(start: Any, plugin: str, environ
             PYTHONPATH=plugin,
             **environment,
         )
-        names = ["sampler", "ids", "resource", "propagation", "meters", "loggers"]
+        names = ["sampler", "ids", "resource", "propagation", "loggers"]
         return {name: facts[name] for name in names} | {"fixed id": facts["trace id"] in (0, 12345)}
 
     assert settings("rs") == settings("distro")
@@ -486,7 +486,7 @@ def test_the_variable_is_enough_without_stock_exporters(start: Any, only_otel_rs
     assert facts["distros"] == ["rs"]
     assert (facts["provider"], facts["exporters"]) == (NATIVE_PROVIDER, [NATIVE_EXPORTERS["grpc"]])
     assert facts["modules"] == []
-    assert (facts["meters"], facts["loggers"]) == STOCK_PROVIDERS_OF_OTHER_SIGNALS
+    assert (facts["meters"], facts["loggers"]) == PROVIDERS_OF_OTHER_SIGNALS
     assert startup_lines(facts.stderr) == []
 
 
