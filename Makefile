@@ -147,7 +147,7 @@ races: ## run the Rust tests under ThreadSanitizer; needs nightly Rust with its 
 
 # Modules without input and output. Only the fuzz targets read files: their seeds.
 MIRI_TESTS := process::fork:: process::published:: process::report:: batch_processor::queue:: export::counters:: \
-	export::split:: $(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record metric span wire))
+	export::split:: metrics:: $(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record metric span wire))
 
 miri: ## run the Rust tests that do no input and output under Miri
 	$(need_cargo)$(need_cc)$(need_miri)
