@@ -7,7 +7,7 @@ use otel_rs_core::metrics::Budget;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::convert::fields::now;
+use crate::convert::fields::{now, number, number_object};
 use crate::metrics::exemplar_filter::ExemplarFilter;
 use crate::metrics::stock::stock_measurement;
 
@@ -69,7 +69,8 @@ impl MeasurementConsumer {
         context: &Bound<'py, PyAny>,
         attributes: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        stock_measurement(value, now(), instrument, context, attributes)
+        let value = number_object(value.py(), number(value)?)?;
+        stock_measurement(&value, now(), instrument, context, attributes)
     }
 
     /// Measurements that were counted together with others for want of room.

@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 from opentelemetry.sdk.metrics import Exemplar, SimpleFixedSizeExemplarReservoir
+from opentelemetry.sdk.metrics._internal.aggregation import _ExponentialBucketHistogramAggregation
 from opentelemetry.sdk.metrics._internal.exemplar import exemplar_reservoir
 
 from ..differential.differences import Rules
@@ -26,10 +27,24 @@ class Offered(list[Any]):
 
 
 @contextmanager
+def without_ids_of_others() -> Iterator[None]:
+    """docs/differences.md: an exemplar that was measured in no span has no ids, also in the place of one that had."""
+
+    class Bucket(exemplar_reservoir.ExemplarBucket):
+        def offer(self, *arguments: Any) -> None:
+            super().__init__()
+            super().offer(*arguments)
+
+    with mock.patch.object(exemplar_reservoir, "ExemplarBucket", Bucket):
+        yield
+
+
+@contextmanager
 def keeping_all_offers() -> Iterator[None]:
     """Stock reservoirs of fixed size keep everything.
 
-    docs/differences.md: an exemplar that was measured in no span has no ids, also in the place of one that had.
+    docs/differences.md: an exponential histogram that had no value of a sign grows wherever the first such value is;
+    stock cannot.
     """
 
     def place(self: Any, *arguments: Any) -> int:
@@ -43,15 +58,23 @@ def keeping_all_offers() -> Iterator[None]:
         offered.size = self._size
         return offered
 
-    class Bucket(exemplar_reservoir.ExemplarBucket):
-        def offer(self, *arguments: Any) -> None:
-            super().__init__()
-            super().offer(*arguments)
+    merge_of_upstream = _ExponentialBucketHistogramAggregation._merge
+
+    def merge(self: Any, previous: Any, current: Any, current_scale: int, scale: int, *arguments: Any) -> None:
+        if len(previous) == 0 and len(current) > 0:
+            change = current_scale - scale
+            if (previous.index_start, previous.index_end) != (
+                current.index_start >> change,
+                current.index_end >> change,
+            ):
+                raise AssertionError("the first values of a sign come after the first collection")
+        merge_of_upstream(self, previous, current, current_scale, scale, *arguments)
 
     with (
+        mock.patch.object(_ExponentialBucketHistogramAggregation, "_merge", merge),
         mock.patch.object(SimpleFixedSizeExemplarReservoir, "_find_bucket_index", place),
         mock.patch.object(SimpleFixedSizeExemplarReservoir, "collect", collect, create=True),
-        mock.patch.object(exemplar_reservoir, "ExemplarBucket", Bucket),
+        without_ids_of_others(),
     ):
         yield
 

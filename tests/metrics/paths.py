@@ -22,7 +22,7 @@ from otel_rs.exporter.otlp.http import OTLPMetricExporter
 from otel_rs.metrics import MeterProvider
 
 from ..support.receiver import HttpReceiver
-from .comparable import Comparison, keeping_all_offers
+from .comparable import Comparison, keeping_all_offers, without_ids_of_others
 from .programs import Program
 from .run import Collector, run
 
@@ -89,7 +89,8 @@ def native(
             raise Stop
         found.append((number, get(reader)))
 
-    with contextlib.suppress(Stop):
+    # Upstream's reservoirs are there, too, where a view asks for one of its own.
+    with without_ids_of_others(), contextlib.suppress(Stop):
         run(MeterProvider, program, reader_of, collected, is_stock=False)
     return found
 

@@ -16,7 +16,7 @@ from ..support.receiver import HttpReceiver, started
 from .paths import PATHS, Path
 from .programs import Program, programs
 
-EXAMPLES = {"default": 200, "nightly": int(os.environ.get("N", 10000)), "slice": 10}
+EXAMPLES = {"default": 200, "nightly": 10_000, "slice": 10}
 PROFILE = os.environ.get("OTEL_RS_TEST_PROFILE", "default")
 
 
