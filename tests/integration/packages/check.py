@@ -49,7 +49,7 @@ def environment_for(package: str) -> Path:
     if not (folder / ".made").exists():
         uv = [sys.executable, "-m", "uv", "--quiet"]
         subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, folder], check=True)
-        subprocess.run([*uv, "pip", "install", "--python", python, *requirements], check=True)
+        subprocess.run([*uv, "pip", "install", "--system-certs", "--python", python, *requirements], check=True)
         site_packages = next((folder / "lib").glob("python*/site-packages"))
         (site_packages / "otel_rs.pth").write_text(f"{ROOT / 'python'}\n")
         (folder / ".made").touch()
