@@ -5,8 +5,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::fields::number_object;
-use crate::py::context;
 use crate::py::upstream::{ALWAYS_OFF_FILTER, ALWAYS_ON_FILTER, TRACE_BASED_FILTER, Upstream};
+use crate::py::{context, exception, log};
 use crate::trace::parent::ids_of;
 use crate::trace::span_context::SAMPLED;
 
@@ -37,9 +37,25 @@ impl ExemplarFilter {
         Ok(Self::Python(object.clone().unbind()))
     }
 
-    /// None if the measurement is not to become an exemplar.
+    /// None if the measurement is not to become an exemplar; a filter or context that raises does not lose it.
     #[inline]
     pub fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        upstream: &Upstream,
+        value: Number,
+        time: impl FnOnce() -> u64,
+        attributes: Option<&Bound<'py, PyAny>>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> Option<Span> {
+        self.decide(py, upstream, value, time, attributes, context).unwrap_or_else(|error| {
+            log::measuring(|| exception::swallow(py, "A measurement becomes no exemplar", error));
+            None
+        })
+    }
+
+    #[inline]
+    fn decide<'py>(
         &self,
         py: Python<'py>,
         upstream: &Upstream,

@@ -64,6 +64,8 @@ impl Kind {
     }
 }
 
+const NOT_TAKEN: &str = "A measurement was not taken";
+
 enum Problem {
     NotFinite,
     Negative,
@@ -117,16 +119,18 @@ impl Instrument {
         let upstream = upstream(py)?;
         // As upstream: an empty context counts as none.
         let context = match context {
-            Some(context) if !context.is_truthy()? => None,
+            Some(context) if !is_true(context) => None,
             given => given,
         };
         let measurement = Measurement { value, attributes, context };
         // The clock is read once, and only if somebody wants to know.
         let time = std::cell::OnceCell::new();
         let time = || *time.get_or_init(now);
-        let sampled = consumer.exemplar_filter().sample(py, upstream, value, time, attributes, context)?;
+        let sampled = consumer.exemplar_filter().sample(py, upstream, value, time, attributes, context);
         if !streams.stock.is_empty() {
-            Self::measure_stock(slf, streams, &measurement, time(), sampled.is_some())?;
+            if let Err(error) = Self::measure_stock(slf, streams, &measurement, time(), sampled.is_some()) {
+                log::measuring(|| exception::swallow(py, NOT_TAKEN, error));
+            }
         }
         measure_natively(&streams.native, &measurement, sampled, time);
         log::drain_reports(py);
@@ -170,7 +174,7 @@ impl Instrument {
         for stream in &streams.stock {
             let consumed = stream.bind(py).call_method1(intern!(py, "consume_measurement"), (&made, sampled));
             if let Err(error) = consumed {
-                exception::swallow(py, "A measurement was not taken", error);
+                log::measuring(|| exception::swallow(py, NOT_TAKEN, error));
             }
         }
         Ok(())
@@ -206,6 +210,12 @@ impl Instrument {
         let given = object.get_type().name()?;
         Ok(format!("{} amount of type {} on {} {}", kind.verb(), utf8(&given), kind.name(), utf8(&name)))
     }
+}
+
+/// What does not tell is a context.
+#[inline]
+fn is_true(context: &Bound<'_, PyAny>) -> bool {
+    context.is_truthy().unwrap_or(true)
 }
 
 #[inline]
@@ -249,6 +259,12 @@ impl Instrument {
         attributes: Option<&Bound<'_, PyAny>>,
         context: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        contained(slf.py(), "measure", || Self::measure_now(slf, amount, attributes, context), || Ok(()))
+        let measure = || {
+            if let Err(error) = Self::measure_now(slf, amount, attributes, context) {
+                log::measuring(|| exception::swallow(slf.py(), NOT_TAKEN, error));
+            }
+            Ok(())
+        };
+        contained(slf.py(), "measure", measure, || Ok(()))
     }
 }

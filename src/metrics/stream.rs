@@ -129,7 +129,7 @@ impl Stream {
                 let upstream = upstream(py)?;
                 let filter = consumer.get().exemplar_filter();
                 let span = match sampled {
-                    None => filter.sample(py, upstream, value, time, attributes, context)?,
+                    None => filter.sample(py, upstream, value, time, attributes, context),
                     Some(true) => Some(span_of(py, upstream, context)?),
                     Some(false) => None,
                 };

@@ -45,7 +45,14 @@ GRPC, HTTP = EXPORTERS
 SUITES = (
     Suite(
         SDK,
-        ("tests/context", "tests/resources", "tests/shared_internal", "tests/test_configurator.py", "tests/trace"),
+        (
+            "tests/context",
+            "tests/metrics",
+            "tests/resources",
+            "tests/shared_internal",
+            "tests/test_configurator.py",
+            "tests/trace",
+        ),
         HERE / "excluded.txt",
         least_native_spans=150,
         most_excluded=1 / 8,

@@ -7,6 +7,7 @@ from typing import Any
 from opentelemetry.metrics import Synchronous
 from opentelemetry.sdk.metrics._internal import instrument as upstream
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from typing_extensions import Self
 
 from otel_rs import _native
 
@@ -45,6 +46,10 @@ class _Synchronous(_native.Instrument):
         **kwargs: Any,
     ) -> Any:
         return super().__new__(cls, cls._kind, measurement_consumer, _meter_config)
+
+    def __copy__(self) -> Self:
+        # Upstream's copies share everything with it, too.
+        return self
 
 
 class _Counter(_Synchronous, upstream._Counter):

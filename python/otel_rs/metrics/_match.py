@@ -76,10 +76,12 @@ class NativeMatch(_ViewInstrumentMatch):
     def _config(self, temporality: AggregationTemporality, max_series: int) -> StreamConfig | None:
         """None for what only upstream's class can do."""
         instrument, view = self._instrument, self._view
-        particular = _of_aggregation(self._aggregation)
-        keys = view._attribute_keys
-        if particular is None or view._exemplar_reservoir_factory is not _default_reservoir_factory:
+        if view._exemplar_reservoir_factory is not _default_reservoir_factory:
             return None
+        particular = _of_aggregation(self._aggregation)
+        if particular is None:
+            return None
+        keys = view._attribute_keys
         if keys is not None and not all(type(key) is str for key in keys):
             return None
         if particular["aggregation"] in ("explicit", "exponential") and not is_synchronous(instrument):

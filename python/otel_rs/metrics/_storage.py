@@ -52,20 +52,31 @@ class ReaderStorage(MetricReaderStorage):
             if instrument not in known:
                 matches: list[Any] = []
                 self._handle_view_instrument_match(instrument, matches)
-                known[instrument] = matches or [self._match(_DEFAULT_VIEW, instrument)]
+                known[instrument] = matches or [*self._matches_of_view(_DEFAULT_VIEW, instrument)]
             return known[instrument]
 
     def _handle_view_instrument_match(self, instrument: Any, view_instrument_matches: list[Any]) -> None:
         for view in self._sdk_config.views:
             if not view._match(instrument) or not self._check_view_instrument_compatibility(view, instrument):
                 continue
-            match = self._match(view, instrument)
-            for existing in (other for others in self._instrument_view_instrument_matches.values() for other in others):
-                if existing.conflicts(match):
-                    _logger.warning(
-                        "Views %s and %s will cause conflicting metrics identities", existing._view, match._view
-                    )
-            view_instrument_matches.append(match)
+            for match in self._matches_of_view(view, instrument):
+                self._warn_of_conflicts(match)
+                view_instrument_matches.append(match)
+
+    def _warn_of_conflicts(self, match: NativeMatch) -> None:
+        for existing in (other for others in self._instrument_view_instrument_matches.values() for other in others):
+            if existing.conflicts(match):
+                _logger.warning(
+                    "Views %s and %s will cause conflicting metrics identities", existing._view, match._view
+                )
+
+    def _matches_of_view(self, view: Any, instrument: Any) -> list[NativeMatch]:
+        """One, or none if the view asks for what cannot be made: then it counts as if it were not there."""
+        try:
+            return [self._match(view, instrument)]
+        except Exception as error:
+            _logger.warning("View %s is not applied to instrument %s: %r", view, instrument.name, error)
+            return []
 
     def _match(self, view: Any, instrument: Any) -> NativeMatch:
         return NativeMatch(

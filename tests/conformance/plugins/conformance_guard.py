@@ -18,7 +18,8 @@ TRACE = "opentelemetry.sdk.trace"
 NATIVE = {
     TRACE: ("TracerProvider", "Tracer", "Span", "SynchronousMultiSpanProcessor"),
     f"{TRACE}.export": ("BatchSpanProcessor", "SimpleSpanProcessor"),
-    "opentelemetry.sdk._configuration": ("TracerProvider", "BatchSpanProcessor"),
+    "opentelemetry.sdk.metrics": ("MeterProvider", "Meter"),
+    "opentelemetry.sdk._configuration": ("TracerProvider", "BatchSpanProcessor", "MeterProvider"),
     "opentelemetry.exporter.otlp.proto.grpc.trace_exporter": ("OTLPSpanExporter",),
     "opentelemetry.exporter.otlp.proto.grpc.metric_exporter": ("OTLPMetricExporter",),
     "opentelemetry.exporter.otlp.proto.grpc._log_exporter": ("OTLPLogExporter",),
