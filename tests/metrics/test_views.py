@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.metrics import Observation
+from opentelemetry.sdk import metrics as sdk
 from opentelemetry.sdk.metrics import (
     AlwaysOnExemplarFilter,
     Exemplar,

@@ -46,13 +46,7 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         self._reader_storages = {reader: self._storage_of(reader) for reader in metric_readers}
 
     def _storage_of(self, reader: MetricReader) -> ReaderStorage:
-        return ReaderStorage(
-            self._sdk_config,
-            reader._instrument_class_temporality,
-            reader._instrument_class_aggregation,
-            self,
-            self._max_series,
-        )
+        return ReaderStorage(self._sdk_config, reader, self, self._max_series)
 
     def _streams_of(self, instrument: Any) -> list[Any]:
         """Called natively: where the instrument's measurements go, native streams and upstream's matches."""

@@ -66,8 +66,10 @@ class NativeMatch(_ViewInstrumentMatch):
         temporality: AggregationTemporality,
         consumer: _native.MeasurementConsumer,
         max_series: int,
+        more_arguments: dict[str, Any],
     ) -> None:
-        super().__init__(view, instrument, instrument_class_aggregation)
+        """``max_series`` with the one of what is beyond; ``more_arguments`` are upstream's."""
+        super().__init__(view, instrument, instrument_class_aggregation, **more_arguments)
         config = self._config(temporality, max_series)
         if config is not None:
             self.stream = _native.Stream(consumer, config)

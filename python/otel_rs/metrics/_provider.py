@@ -24,12 +24,11 @@ from opentelemetry.util.types import Attributes
 
 from otel_rs.metrics._consumer import MeasurementConsumer
 from otel_rs.metrics._meter import Meter
+from otel_rs.metrics._storage import NO_LIMIT
 from otel_rs.settings import read
 from otel_rs.settings.table import METRICS_CARDINALITY_LIMIT, METRICS_EXEMPLAR_FILTER, METRICS_MAX_BYTES, SDK_DISABLED
 
 _logger = logging.getLogger(__name__)
-
-_NO_LIMIT = 1 << 62
 
 
 class MeterProvider(upstream.MeterProvider):
@@ -119,4 +118,4 @@ def _consumer(sdk_config: Any, metric_readers: Sequence[MetricReader]) -> Any:
         return replaced(sdk_config=sdk_config, metric_readers=metric_readers)
     max_bytes = read(METRICS_MAX_BYTES).value
     max_series = read(METRICS_CARDINALITY_LIMIT).value
-    return MeasurementConsumer(sdk_config, metric_readers, max_bytes, _NO_LIMIT if max_series is None else max_series)
+    return MeasurementConsumer(sdk_config, metric_readers, max_bytes, NO_LIMIT if max_series is None else max_series)

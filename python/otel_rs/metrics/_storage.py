@@ -9,13 +9,17 @@ from typing import Any
 from opentelemetry.metrics import Counter, ObservableCounter
 from opentelemetry.sdk.metrics._internal import aggregation as upstream
 from opentelemetry.sdk.metrics._internal.metric_reader_storage import _DEFAULT_VIEW, MetricReaderStorage
-from opentelemetry.sdk.metrics.export import ExponentialHistogram, Gauge, Histogram, Metric, Sum
+from opentelemetry.sdk.metrics.export import AggregationTemporality, ExponentialHistogram, Gauge, Histogram, Metric, Sum
 
 from otel_rs import _native
-from otel_rs.metrics._instruments import upstream_class
+from otel_rs.metrics._instruments import is_synchronous, upstream_class
 from otel_rs.metrics._match import NativeMatch
 
 _logger = logging.getLogger(__name__)
+
+NO_LIMIT = 1 << 62
+# As upstream's.
+_DEFAULT_LIMIT = 2000
 
 
 class _ByUpstreamClass(dict[type, Any]):
@@ -34,8 +38,11 @@ def _by_upstream_class(preferences: Any) -> Any:
 
 
 class ReaderStorage(MetricReaderStorage):
-    def __init__(self, sdk_config: Any, temporality: Any, aggregation: Any, consumer: Any, max_series: int) -> None:
+    def __init__(self, sdk_config: Any, reader: Any, consumer: Any, max_series: int) -> None:
+        temporality, aggregation = reader._instrument_class_temporality, reader._instrument_class_aggregation
         super().__init__(sdk_config, _by_upstream_class(temporality), _by_upstream_class(aggregation))
+        # SDKs before 1.45.2 have no limits.
+        self._limits: dict[type, int] | None = getattr(reader, "_instrument_class_cardinality_limit", None)
         self._consumer = consumer
         self._max_series = max_series
 
@@ -79,13 +86,21 @@ class ReaderStorage(MetricReaderStorage):
             return []
 
     def _match(self, view: Any, instrument: Any) -> NativeMatch:
+        kind = upstream_class(instrument)
+        temporality = self._instrument_class_temporality[kind]
+        max_series, arguments = self._max_series, {}
+        if self._limits is not None:
+            limit = view._aggregation_cardinality_limit
+            # The program's setting counts in the place of the SDK's default.
+            if limit is None and (max_series == NO_LIMIT or self._limits.get(kind) != _DEFAULT_LIMIT):
+                limit = self._limits.get(kind, _DEFAULT_LIMIT)
+            resets = temporality is AggregationTemporality.DELTA and is_synchronous(instrument)
+            arguments = {"cardinality_limit": limit or max_series, "reset_on_collect": resets}
+            # Series of deltas stay where they are at a collection: a limit for each collection would count old ones.
+            if limit is not None and not resets:
+                max_series = limit + 1
         return NativeMatch(
-            view,
-            instrument,
-            self._instrument_class_aggregation,
-            self._instrument_class_temporality[upstream_class(instrument)],
-            self._consumer,
-            self._max_series,
+            view, instrument, self._instrument_class_aggregation, temporality, self._consumer, max_series, arguments
         )
 
     def collect_natively(self) -> _native.Collection | None:
