@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -31,18 +32,13 @@ def mariadb_port(folder: Callable[[], Path]) -> Iterator[int]:
 
     def command(port: int, folder: Path) -> list[Any]:
         data = folder / "data"
-        subprocess.run(
-            [
-                install,
-                "--no-defaults",
-                f"--datadir={data}",
-                "--skip-test-db",
-                "--auth-root-authentication-method=normal",
-            ],
-            check=True,
-            capture_output=True,
-            timeout=60,
+        options = ["--no-defaults", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal"]
+        # A server that starts removes the temporary tables of others from its temporary folder.
+        temporary = {**os.environ, "TMPDIR": str(folder)}
+        installed = subprocess.run(
+            [install, *options], env=temporary, capture_output=True, text=True, timeout=60, check=False
         )
+        assert installed.returncode == 0, f"{installed.stdout}\n{installed.stderr}"
         users = folder / "users.sql"
         users.write_text(  # a statement a line
             "CREATE DATABASE shop;\n"
@@ -51,6 +47,7 @@ def mariadb_port(folder: Callable[[], Path]) -> Iterator[int]:
         )
         # The socket's path would be too long in pytest's folder, and its directory is relative to the data.
         options = ["--bind-address=127.0.0.1", f"--port={port}", "--socket=socket", f"--init-file={users}"]
+        options.append(f"--tmpdir={folder}")
         # MariaDB does not run as root unless it is told to.
         return [server, "--no-defaults", "--user=root", f"--datadir={data}", "--skip-name-resolve", *options]
 

@@ -186,7 +186,6 @@ def test_the_intake_gets_each_trace_from_the_process_that_made_it(
         folder = example("django_mariadb", implementation, tmp_path)
         if implementation == "otel-rs":
             without_lines(folder / "uwsgi.ini", "enable-threads")
-        # The stock SDK loses what waits when a worker of uWSGI ends.
         environment = {"DATABASE_PORT": database, "OTEL_BSP_SCHEDULE_DELAY": "100", **to_the_vendor}
         traces, program = traces_of_two_workers(start_program, intake, folder, server, **environment)
         program.assert_ran_on(implementation)
