@@ -22,11 +22,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 import otel_rs
+from otel_rs import metrics as native_metrics
 from otel_rs import trace
 
 # Upstream's names as they are without `install`.
 sdk = SimpleNamespace(**vars(import_module("opentelemetry.sdk.trace")))
 sdk_export = SimpleNamespace(**vars(import_module("opentelemetry.sdk.trace.export")))
+
+sdk_metrics = SimpleNamespace(**vars(import_module("opentelemetry.sdk.metrics")))
+OBSERVABLE = ("observable_counter", "observable_up_down_counter", "observable_gauge")
 
 CONTEXT = api.SpanContext(1, 2, is_remote=False, trace_flags=api.TraceFlags(1))
 
@@ -95,6 +99,14 @@ def batch() -> Any:
     return SimpleNamespace(_batch_processor=Recording())
 
 
+def meter_provider() -> Any:
+    return sdk_metrics.MeterProvider(shutdown_on_exit=False, resource=Resource({}))
+
+
+def meter() -> Any:
+    return meter_provider().get_meter("library")
+
+
 # --- What is done with them ------------------------------------------------------------------------------------------
 
 
@@ -124,6 +136,19 @@ def started_span(thing: Any) -> Any:
 def same_tracer(thing: Any) -> Any:
     made = thing.get_tracer("library", "1", attributes={"c": 3})
     return [made._instrumentation_scope, made is thing.get_tracer("library", "1", attributes={"c": 3})]
+
+
+def same_meter(thing: Any) -> Any:
+    made = thing.get_meter("library", "1", attributes={"c": 3})
+    return [made._instrumentation_scope, made is thing.get_meter("library", "1", attributes={"c": 3})]
+
+
+def made(kind: str, **arguments: Any) -> Use:
+    def make(thing: Any) -> Any:
+        instrument = getattr(thing, f"create_{kind}")("name", "s", description="described", **arguments)
+        return [instrument.name, instrument.unit, instrument.description, getattr(instrument, "_advisory", None)]
+
+    return make
 
 
 PROCESSOR: dict[str, Use] = {
@@ -184,6 +209,29 @@ CLASSES: dict[str, tuple[type, type, Callable[[], Any], dict[str, Use]]] = {
         {**PROCESSOR, "add_span_processor": lambda thing: thing.add_span_processor(Recording())},
     ),
     "SimpleSpanProcessor": (sdk_export.SimpleSpanProcessor, otel_rs.SimpleSpanProcessor, simple, PROCESSOR),
+    "Meter": (
+        sdk_metrics.Meter,
+        native_metrics.Meter,
+        meter,
+        {
+            **{f"create_{kind}": made(kind) for kind in ("counter", "up_down_counter", "gauge")},
+            **{f"create_{kind}": made(kind, callbacks=[]) for kind in OBSERVABLE},
+            "create_histogram": made("histogram", explicit_bucket_boundaries_advisory=[1, 2]),
+            **read("name", "schema_url", "version"),
+        },
+    ),
+    "MeterProvider": (
+        sdk_metrics.MeterProvider,
+        native_metrics.MeterProvider,
+        meter_provider,
+        {
+            "add_metric_reader": lambda thing: thing.add_metric_reader(InMemoryMetricReader()),
+            "force_flush": call("force_flush"),
+            "get_meter": same_meter,
+            "remove_metric_reader": lambda thing: thing.remove_metric_reader(InMemoryMetricReader()),
+            "shutdown": call("shutdown"),
+        },
+    ),
     "BatchSpanProcessor": (
         sdk_export.BatchSpanProcessor,
         otel_rs.BatchSpanProcessor,
@@ -238,14 +286,18 @@ def test_a_borrowed_method_does_what_upstreams_does(
     monkeypatch.setattr("opentelemetry.sdk.trace.time_ns", lambda: 40)
     upstream, native, state, uses = CLASSES[kind]
     of_upstream = outcome(upstream, upstream, state(), uses[name])
-    lines = [record.getMessage() for record in caplog.records]
+    lines = logged(caplog)
     caplog.clear()
     otel_rs.install()
     try:
         assert outcome(native, upstream, state(), uses[name]) == of_upstream
     finally:
         otel_rs.uninstall()
-    assert [record.getMessage() for record in caplog.records] == lines
+    assert logged(caplog) == lines
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [re.sub(" at 0x[0-9a-f]+", "", record.getMessage()) for record in caplog.records]
 
 
 def test_a_wrapper_that_borrows_from_the_sdks_tracer_starts_spans_by_its_own_method() -> None:

@@ -37,12 +37,18 @@ class Meter(upstream.Meter):
             self._meter_config: Any = Switch(_meter_config or upstream._MeterConfig.default())
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> Any:
+        if not isinstance(self, Meter):  # borrowed by another class
+            return upstream.Meter.create_counter(self, name, unit, description)
         return self._instrument(_instruments._Counter, name, unit, description)
 
     def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> Any:
+        if not isinstance(self, Meter):  # borrowed by another class
+            return upstream.Meter.create_up_down_counter(self, name, unit, description)
         return self._instrument(_instruments._UpDownCounter, name, unit, description)
 
     def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
+        if not isinstance(self, Meter):  # borrowed by another class
+            return upstream.Meter.create_gauge(self, name, unit, description)
         return self._instrument(_instruments._Gauge, name, unit, description)
 
     def create_histogram(
@@ -53,6 +59,14 @@ class Meter(upstream.Meter):
         *,
         explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
     ) -> Any:
+        if not isinstance(self, Meter):  # borrowed by another class
+            return upstream.Meter.create_histogram(
+                self,
+                name,
+                unit,
+                description,
+                explicit_bucket_boundaries_advisory=explicit_bucket_boundaries_advisory,
+            )
         boundaries = _checked(explicit_bucket_boundaries_advisory)
         return self._instrument(_instruments._Histogram, name, unit, description, boundaries)
 

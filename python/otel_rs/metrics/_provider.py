@@ -100,9 +100,10 @@ class MeterProvider(upstream.MeterProvider):
         attributes: Attributes = None,
     ) -> api.Meter:
         """The meter of an instrumentation scope: the same one for the same name, version, schema URL and attributes."""
-        if self._disabled or self._shutdown or not name:
-            no_op: api.Meter = super().get_meter(name, version, schema_url, attributes)
-            return no_op
+        # Borrowed by another class; or a meter that does nothing.
+        if not isinstance(self, MeterProvider) or self._disabled or self._shutdown or not name:
+            of_upstream: api.Meter = upstream.MeterProvider.get_meter(self, name, version, schema_url, attributes)
+            return of_upstream
         scope = InstrumentationScope(name, version, schema_url, attributes)
         with self._meter_lock:
             meter = self._meters.get(scope)
