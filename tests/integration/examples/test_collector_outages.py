@@ -32,6 +32,7 @@ class Sender:
 
     def __init__(self, program: Program, collector: Collector) -> None:
         self.program, self._collector = program, collector
+        self._is_stopped = False
 
     def counts(self) -> dict[str, int]:
         """The last line of counts that it wrote."""
@@ -46,9 +47,15 @@ class Sender:
         enough = self.counts()[part] + SPANS
         self.wait_for(lambda counts: counts[part] >= enough, f"too few {part}")
 
+    def stop(self) -> None:
+        """From now on it ends no more spans, and flushes. A second signal might meet the end of its interpreter."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            self.program.process.terminate()
+
     def finish(self) -> dict[str, int]:
         """Lets it flush and end; returns its counts, which must account for every span."""
-        self.program.process.terminate()
+        self.stop()
         assert self.program.process.wait(timeout=60) == 0, self.program.output()
         counts = self.counts()
         assert counts["created"] == counts["ended"]
@@ -231,7 +238,7 @@ def test_an_agent_whose_queue_is_full_refuses_and_the_program_sends_again(collec
             sender.wait_for_more("created")
             sender.wait_for(lambda counts: counts["in_flight"] > 0, "nothing is tried")
         for sender in both:
-            sender.program.process.terminate()  # the queue must get room: it makes no more spans, and flushes
+            sender.stop()  # the queue must get room
         gateway.start()
         for sender in both:
             assert_no_export_was_given_up(sender.finish())
