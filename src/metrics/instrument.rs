@@ -127,10 +127,10 @@ impl Instrument {
         let time = std::cell::OnceCell::new();
         let time = || *time.get_or_init(now);
         let sampled = consumer.exemplar_filter().sample(py, upstream, value, time, attributes, context);
-        if !streams.stock.is_empty() {
-            if let Err(error) = Self::measure_stock(slf, streams, &measurement, time(), sampled.is_some()) {
-                log::measuring(|| exception::swallow(py, NOT_TAKEN, error));
-            }
+        if !streams.stock.is_empty()
+            && let Err(error) = Self::measure_stock(slf, streams, &measurement, time(), sampled.is_some())
+        {
+            log::measuring(|| exception::swallow(py, NOT_TAKEN, error));
         }
         measure_natively(&streams.native, &measurement, sampled, time);
         log::drain_reports(py);
