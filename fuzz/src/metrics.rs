@@ -135,6 +135,7 @@ struct Common {
     start_time_unix_nano: u64,
     time_unix_nano: u64,
     attributes: Pair,
+    framed_attributes: Vec<u8>,
     framed_exemplars: Vec<u8>,
     exemplars: Vec<proto::Exemplar>,
 }
@@ -145,14 +146,15 @@ impl Common {
         let attributes = Pair::read(input, fields.attributes);
         let mut framed_exemplars = Vec::new();
         let exemplars = (0..input.below(3)).map(|_| frame_exemplar(input, &mut framed_exemplars, fields)).collect();
-        Self { start_time_unix_nano, time_unix_nano, attributes, framed_exemplars, exemplars }
+        let framed_attributes = attributes.ours.bytes().into_owned();
+        Self { start_time_unix_nano, time_unix_nano, attributes, framed_attributes, framed_exemplars, exemplars }
     }
 
     fn point(&self) -> Point<'_> {
         Point {
             start_time_unix_nano: self.start_time_unix_nano,
             time_unix_nano: self.time_unix_nano,
-            attributes: &self.attributes.ours,
+            attributes: &self.framed_attributes,
             exemplars: &self.framed_exemplars,
         }
     }
@@ -162,7 +164,8 @@ fn frame_exemplar(input: &mut Input<'_>, out: &mut Vec<u8>, fields: &PointFields
     let attributes = Pair::read(input, EXEMPLAR_ATTRIBUTES);
     let trace_and_span = input.maybe(|input| (u128::from(input.number()), input.number()));
     let (time_unix_nano, value) = (input.number(), read_number(input));
-    Exemplar { time_unix_nano, value, trace_and_span, filtered_attributes: &attributes.ours }.frame(out, fields);
+    Exemplar { time_unix_nano, value, trace_and_span, filtered_attributes: &attributes.ours.bytes() }
+        .frame(out, fields);
     let (trace_id, span_id) =
         trace_and_span.map(|(trace, span)| (trace.to_be_bytes().into(), span.to_be_bytes().into())).unwrap_or_default();
     let value = Some(match value {
