@@ -37,6 +37,10 @@ class Distro(BaseDistro):
         os.environ.setdefault("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
 
 
+def make():
+    return Distro()
+
+
 class Configurator(_OTelSDKConfigurator):
     # As a vendor does it that changes the SDK's configurator ...
     def _configure(self, **kwargs):
@@ -84,14 +88,16 @@ with open(sys.argv[1], "w") as file:
 EXPECTED = {"sampler": "TraceIdRatioBased{0.75}", "vendor": "acme", "marked": True}
 
 
-def run(folder: Path, configurator: str = "Configurator", **environment: str) -> tuple[dict[str, Any], str]:
+def run(
+    folder: Path, configurator: str = "Configurator", distro: str = "Distro", **environment: str
+) -> tuple[dict[str, Any], str]:
     """The facts that the program finds under opentelemetry-instrument with the vendor's package, and its lines."""
     information = folder / "vendor-1.dist-info"
     information.mkdir(exist_ok=True)
     (folder / "vendor.py").write_text(VENDOR)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: vendor\nVersion: 1\n")
     (information / "entry_points.txt").write_text(
-        "[opentelemetry_distro]\nvendor = vendor:Distro\n"
+        f"[opentelemetry_distro]\nvendor = vendor:{distro}\n"
         f"[opentelemetry_configurator]\nvendor = vendor:{configurator}\n"
     )
     (folder / "program.py").write_text(FACTS)
@@ -124,11 +130,17 @@ def test_what_the_vendor_configures_stays_and_becomes_native(tmp_path: Path, con
     assert lines.count("Configuration of vendor not loaded because rs is set by OTEL_PYTHON_CONFIGURATOR") == 1
 
 
+def test_a_function_that_makes_the_distro(tmp_path: Path) -> None:
+    facts, _ = run(tmp_path, distro="make", OTEL_PYTHON_CONFIGURATOR="rs")
+    assert (facts["provider"], facts["vendor"]) == ("otel_rs.TracerProvider", "acme")
+
+
 def test_a_vendors_configurator_that_fails_costs_one_line(tmp_path: Path) -> None:
     facts, lines = run(tmp_path, OTEL_PYTHON_CONFIGURATOR="rs", VENDOR_FAILS="1")
     assert facts["processors"] == []
     failed = [line for line in lines.splitlines() if "no licence" in line]
-    assert failed == ["Nothing is sent. The configurator vendor of vendor:Configurator failed: no licence"]
+    what = "The configurator vendor (vendor:Configurator) failed; what it had not set up by then is missing"
+    assert failed == [f"{what}: no licence"]
     assert "Traceback" not in lines
 
 

@@ -21,12 +21,11 @@ def configurator() -> EntryPoint | None:
 def _distro() -> EntryPoint | None:
     """As the loader chooses: the first one, of the name that the variable asks for if it does."""
     name = os.environ.get("OTEL_PYTHON_DISTRO")
-    for entry_point in entry_points(group=_DISTROS):
-        if name is None or name == entry_point.name:
-            distro = entry_point.load()
-            # Our own is a function, which declines where nobody asks for it.
-            if isinstance(distro, type) and issubclass(distro, BaseDistro):
-                return entry_point
+    entry_points_of_others = (each for each in entry_points(group=_DISTROS) if not each.value.startswith("otel_rs."))
+    for entry_point in entry_points_of_others:
+        # The distros are single objects: the call gives the one that the loader has made.
+        if (name is None or name == entry_point.name) and isinstance(entry_point.load()(), BaseDistro):
+            return entry_point
     return None
 
 

@@ -103,7 +103,12 @@ def configure_for_the_chosen_distro() -> None:
         with corrected_environment():
             vendors.load()().configure(auto_instrumentation_version=instrumentation_version)
     except Exception as error:  # whatever a vendor's code raises
-        _logger.warning("Nothing is sent. The configurator %s of %s failed: %s", vendors.name, vendors.value, error)
+        _logger.warning(
+            "The configurator %s (%s) failed; what it had not set up by then is missing: %s",
+            vendors.name,
+            vendors.value,
+            error,
+        )
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -100,13 +100,42 @@ def test_the_distros_own_default_of_the_resource(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
     # The variable has the run's id in the other tests.
-    source = installed("otel-rs", tmp_path)
-    (source / "sees.py").write_text("import os\nprint('resource:', os.environ['OTEL_RESOURCE_ATTRIBUTES'])\n")
-    environment = {**CHOICE["otel-rs"], "PYTHONPATH": str(source), "OTEL_TRACES_EXPORTER": "none"}
-    command = ["env", "-u", "OTEL_RESOURCE_ATTRIBUTES", INSTRUMENT, sys.executable, source / "sees.py"]
-    with start_program(*map(str, command), **environment, OTEL_METRICS_EXPORTER="none") as program:
-        assert program.process.wait(timeout=30) == 0, program.output()
-    assert "resource: deployment.environment.name=staging" in program.output()
+    for implementation in IMPLEMENTATIONS:
+        source = installed(implementation, tmp_path)
+        (source / "sees.py").write_text("import os\nprint('resource:', os.environ['OTEL_RESOURCE_ATTRIBUTES'])\n")
+        environment = {**CHOICE[implementation], "PYTHONPATH": str(source), "OTEL_TRACES_EXPORTER": "none"}
+        command = ["env", "-u", "OTEL_RESOURCE_ATTRIBUTES", INSTRUMENT, sys.executable, source / "sees.py"]
+        with start_program(*map(str, command), **environment, OTEL_METRICS_EXPORTER="none") as program:
+            assert program.process.wait(timeout=30) == 0, program.output()
+        assert "resource: deployment.environment.name=staging" in program.output()
+
+
+CONFLICT = "Provides-Extra: instruments\nRequires-Dist: acme-library-that-nobody-has >= 1.0; extra == 'instruments'\n"
+RAISES = "class MissingInstrumentor:\n    def instrument(self, **kwargs):\n        raise RuntimeError('it fails')\n"
+
+
+@pytest.mark.parametrize("kind", ["a conflict of versions", "an instrumentor that raises"])
+def test_an_instrumentor_that_cannot_be_used(
+    collector: Collector, start_program: Callable[..., Any], tmp_path: Path, kind: str
+) -> None:
+    """One in conflict is left out; one that raises ends the instrumentation, and not the program."""
+    lines: dict[str, list[str]] = {}
+    for implementation in IMPLEMENTATIONS:
+        source = installed(implementation, tmp_path)
+        (source / "acme_missing.py").write_text(RAISES)
+        if kind == "a conflict of versions":
+            metadata = source / "acme_distro-1.0.dist-info" / "METADATA"
+            metadata.write_text(metadata.read_text() + CONFLICT)
+        program = served(collector, start_program, source, "/orders", **CHOICE[implementation])
+        lines[implementation] = [
+            line for line in program.output().splitlines() if "acme" in line or line.startswith(("Runtime", "Failed"))
+        ]
+        lines[implementation] = [line for line in lines[implementation] if "File " not in line]
+    assert lines["otel-rs"] == lines["stock"]
+    if kind == "a conflict of versions":
+        assert traces_of(collector, program, 1).trees() == ["SERVER GET /orders"]
+    else:
+        assert "Failed to auto initialize OpenTelemetry" in lines["otel-rs"]
 
 
 @pytest.mark.parametrize(
@@ -157,8 +186,8 @@ def test_the_choice_among_several(
     assert ("acme.team" in attributes_of(span)) is (distro == "acme")
     assert program.imported("otel_rs._native") is is_native
     warned = [line for line in program.output().splitlines() if "not loaded" in line]
-    assert warned == ([] if distro != "distro" or configurator != "rs" else warned)
-    assert len(warned) <= 1
+    # The loader's, of the stock configurator, before any code of ours has run.
+    assert len(warned) == (1 if (distro, configurator) == ("distro", "rs") else 0)
 
 
 GREENLETS = """
