@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import weakref
 from collections.abc import Iterable
 from threading import Lock, RLock
 from time import time_ns
@@ -44,6 +46,10 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         self._max_series = max_series
         self._async_instruments = []
         self._reader_storages = {reader: self._storage_of(reader) for reader in metric_readers}
+        # Its own hook: instruments may outlive the provider.
+        if hasattr(os, "register_at_fork"):
+            handle_fork = weakref.WeakMethod(self._handle_fork)
+            os.register_at_fork(after_in_child=lambda: (handle := handle_fork()) and handle())
 
     def _storage_of(self, reader: MetricReader) -> ReaderStorage:
         return ReaderStorage(self._sdk_config, reader, self, self._max_series)
@@ -114,6 +120,12 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
             measurement.value, measurement.time_unix_nano, measurement.attributes, measurement.context
         )
         return sampled
+
+    def _handle_fork(self) -> None:
+        """In a forked child, where another thread of the parent may have held a lock."""
+        self._lock, self._collecting = Lock(), RLock()
+        for storage in self._reader_storages.values():
+            storage.handle_fork()
 
     def add_metric_reader(self, metric_reader: MetricReader) -> None:
         with self._lock:

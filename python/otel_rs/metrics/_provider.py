@@ -22,6 +22,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util._once import Once
 from opentelemetry.util.types import Attributes
 
+from otel_rs import exit
+from otel_rs._reload import keep_modules
 from otel_rs.metrics._consumer import MeasurementConsumer
 from otel_rs.metrics._meter import Meter
 from otel_rs.metrics._storage import NO_LIMIT
@@ -62,6 +64,8 @@ class MeterProvider(upstream.MeterProvider):
         *,
         _meter_configurator: Any = None,
     ) -> None:
+        keep_modules()
+        exit.arrange()
         self._lock, self._meter_lock = Lock(), Lock()
         self._atexit_handler = None
         self._sdk_config = SdkConfiguration(

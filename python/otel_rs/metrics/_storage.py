@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from threading import RLock
 from time import time_ns
 from typing import Any
 
@@ -45,6 +46,9 @@ class ReaderStorage(MetricReaderStorage):
         self._limits: dict[type, int] | None = getattr(reader, "_instrument_class_cardinality_limit", None)
         self._consumer = consumer
         self._max_series = max_series
+
+    def handle_fork(self) -> None:
+        self._lock = RLock()
 
     def matches_of(self, instrument: Any) -> list[NativeMatch]:
         """One for each view of the instrument, or for the default one."""
