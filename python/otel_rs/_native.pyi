@@ -9,7 +9,7 @@ from opentelemetry.sdk.metrics import ExemplarFilter
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics.export import Metric, MetricsData
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
@@ -27,7 +27,7 @@ class Processors:
     """The processors of one provider."""
 
     def __new__(cls) -> Processors: ...
-    def set(self, native: Sequence[BatchProcessor], python: Sequence[SpanProcessor]) -> None: ...
+    def set(self, native: Sequence[BatchProcessor], python: Sequence[Any]) -> None: ...
 
 class ConfigError(ValueError):
     """A setting that no request could be sent with."""

@@ -329,7 +329,8 @@ impl Exporter {
         format!("Dropping the {noun}{name} of {} bytes, which is too large for the receiver: {reason}", item.len())
     }
 
-    fn noun(&self) -> &'static str {
+    /// What it exports, in words.
+    pub(crate) fn noun(&self) -> &'static str {
         match self.config.signal {
             Signal::Traces => "spans",
             Signal::Metrics => "metrics",
