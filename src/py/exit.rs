@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use otel_rs_core::batch_processor;
 use otel_rs_core::export;
 use otel_rs_core::process;
 use pyo3::prelude::*;
@@ -16,7 +15,7 @@ const UNANNOUNCED_EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 #[pyfunction]
 pub fn begin_exit(timeout_millis: u64) {
     process::begin_exit(Duration::from_millis(timeout_millis));
-    batch_processor::start_flush_all();
+    process::begin_exit_of_all();
 }
 
 /// The timeout, or what is left of the exit's.
@@ -30,7 +29,7 @@ pub fn bounded_by_exit(timeout_millis: f64) -> f64 {
 #[pyfunction]
 pub fn finish_exit(py: Python<'_>) {
     py.detach(|| {
-        batch_processor::finish_dropped(process::bound_by_exit(Instant::now() + UNANNOUNCED_EXIT_TIMEOUT));
+        process::finish_dropped(process::bound_by_exit(Instant::now() + UNANNOUNCED_EXIT_TIMEOUT));
         export::finish_requests();
     });
     log::drain_reports(py);
@@ -42,7 +41,7 @@ pub fn finish_exit(py: Python<'_>) {
 #[pyfunction]
 pub fn flush_before_sigterm(timeout_millis: u64) {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-    let _ = batch_processor::flush_before_sigterm(Duration::from_millis(timeout_millis));
+    let _ = process::flush_before_sigterm(Duration::from_millis(timeout_millis));
     let _ = timeout_millis;
 }
 
@@ -50,6 +49,6 @@ pub fn flush_before_sigterm(timeout_millis: u64) {
 #[pyfunction]
 pub fn flush_before_exit(timeout_millis: u64) {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-    let _ = batch_processor::flush_before_exit(Duration::from_millis(timeout_millis));
+    let _ = process::flush_before_exit(Duration::from_millis(timeout_millis));
     let _ = timeout_millis;
 }

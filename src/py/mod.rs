@@ -5,6 +5,7 @@ pub mod call;
 pub mod context;
 pub mod exception;
 pub mod exit;
+pub mod fork;
 pub mod interpreter;
 pub mod interrupt;
 pub mod log;

@@ -4,7 +4,6 @@ mod arguments;
 mod classes;
 pub mod current_span;
 mod export;
-mod fork;
 mod ids;
 mod limits;
 pub mod methods;

@@ -8,11 +8,11 @@ use pyo3::types::PyTuple;
 
 use crate::convert::fields::time_or_now;
 use crate::py::boundary::contained;
+use crate::py::fork::refresh_after_fork;
 use crate::py::upstream::{GET_CURRENT_SPAN, NON_RECORDING_SPAN, Upstream, position, upstream};
 use crate::py::{exception, log};
 use crate::trace::arguments::Flag;
 use crate::trace::classes;
-use crate::trace::fork::refresh_after_fork;
 use crate::trace::non_recording_span::NonRecordingSpan;
 use crate::trace::parent::parent_of;
 use crate::trace::sampler::{Decision, SamplingParameters, SamplingResult};

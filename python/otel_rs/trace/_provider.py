@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import weakref
 
 from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
@@ -18,27 +17,22 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 from opentelemetry.util import types
 
-from otel_rs import exit
+from otel_rs import endings, exit, forks
 from otel_rs._reload import keep_modules
 from otel_rs.settings import corrected_environment, read
 from otel_rs.settings.reading import report_unknown_name, variable_text
 from otel_rs.settings.table import GROUPS, SAMPLER, SDK_DISABLED
-from otel_rs.trace import _endings, _stock
+from otel_rs.trace import _stock
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor
 from otel_rs.trace._tracer import Tracer
 
 _logger = logging.getLogger(__name__)
-
-_providers: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 
 # So many tracers are found without a scope to compare; a program has tens.
 _MAX_KEYS = 1000
 
 # Of scopes. Nobody can change it.
 _NO_ATTRIBUTES = BoundedAttributes(immutable=True)
-
-# By process: a child may have been forked while its parent held its own.
-_refreshing: dict[int, threading.RLock] = {}
 
 
 class TracerProvider(_stock.TracerProvider):
@@ -89,12 +83,19 @@ class TracerProvider(_stock.TracerProvider):
             _tracer_configurator=_tracer_configurator,
         )
         self._disabled = read(SDK_DISABLED).value
-        _providers.add(self)
-        _endings.call_at_end(_shut_down)
+        forks.call_in_children(self._after_fork)
+        endings.shut_down_at_end(self)
 
     def _handle_fork(self) -> None:
         self._pid = os.getpid()
+        # Another thread of the parent may have been reading it.
+        _NO_ATTRIBUTES._lock = threading.Lock()
         super()._handle_fork()
+
+    def _after_fork(self) -> None:
+        # Upstream's own hook may have done it.
+        if self._pid != os.getpid():
+            self._handle_fork()
 
     def get_tracer(
         self,
@@ -169,28 +170,3 @@ def _sampler_from_environment() -> Sampler:
 def _span_limits_from_environment() -> SpanLimits:
     with corrected_environment(GROUPS["Sampling and limits"]):
         return SpanLimits()
-
-
-def _shut_down() -> None:
-    """What the interpreter's exit would do, where it does not come to that."""
-    exit.begin()
-    for provider in list(_providers):
-        if provider._atexit_handler is not None:
-            provider.shutdown()
-    exit.finish()
-
-
-def after_fork() -> None:
-    """Called natively by a forked child before its first span: Python's own hooks do not run where C code forked."""
-    process = os.getpid()
-    # Another thread of the parent may have been reading it.
-    _NO_ATTRIBUTES._lock = threading.Lock()
-    # No other thread starts a span meanwhile with what was the parent's.
-    with _refreshing.setdefault(process, threading.RLock()):
-        for provider in list(_providers):
-            if provider._pid != process:
-                try:
-                    provider._handle_fork()
-                except Exception:
-                    _logger.exception("The resource was not refreshed after a fork")
-        _endings.in_child()

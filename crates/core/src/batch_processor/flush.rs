@@ -1,12 +1,12 @@
 //! Starting the worker, and waiting for what it exports.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::queue::Ticket;
-use super::registry::{LIVE, lock};
 use super::state::BatchProcessorState;
 use super::worker;
+use crate::process::deliveries;
 use crate::process::fork::generation;
 use crate::process::report::{Kind, Level, report};
 use crate::process::runtime::{self, Running};
@@ -23,9 +23,8 @@ impl BatchProcessorState {
             Ok(Running { handle, no_thread }) => {
                 if !self.started.swap(true, Ordering::AcqRel) {
                     handle.spawn(worker::run(Arc::clone(self)));
-                    let mut live = lock(&LIVE);
-                    live.retain(|state| state.strong_count() > 0);
-                    live.push(Arc::downgrade(self));
+                    let state: Weak<Self> = Arc::downgrade(self);
+                    deliveries::add(state);
                 }
                 no_thread
             }

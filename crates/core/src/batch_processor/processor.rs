@@ -6,11 +6,11 @@ use std::time::Instant;
 use super::config::BatchProcessorConfig;
 use super::counters::{Counts, Processed};
 use super::queue::{Pushed, Ticket};
-use super::registry::{DROPPED, lock};
 use super::state::BatchProcessorState;
 use crate::client::Signal;
 use crate::export::exporter::Exporter;
 use crate::otlp::Scope;
+use crate::process::deliveries;
 use crate::process::fork::PerProcess;
 use crate::process::report::{Kind, Level, report};
 use crate::process::sync::{AtomicBool, Ordering};
@@ -128,10 +128,7 @@ impl Drop for BatchProcessor {
     fn drop(&mut self) {
         let Some(state) = self.state.get() else { return };
         state.start_shutdown();
-        let mut dropped = lock(&DROPPED);
-        dropped.retain(|state| !state.queue.is_all_done());
-        if !state.queue.is_all_done() {
-            dropped.push(Arc::clone(state));
-        }
+        let state: Arc<BatchProcessorState> = Arc::clone(state);
+        deliveries::add_dropped(state);
     }
 }

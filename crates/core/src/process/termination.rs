@@ -5,20 +5,16 @@
 //! a pipe tells the export thread to export what waits; the application's own threads go on meanwhile, or wait, at most
 //! for the given time.
 
-use std::future::Future;
 use std::io;
 use std::os::fd::IntoRawFd;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::unix::pipe;
 
+use crate::process::deliveries::flush_all;
 use crate::process::fork::generation;
 use crate::process::runtime;
-
-/// Exports all that waits, for no longer than the given time.
-pub(crate) type Flush = fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The pipe that wakes the export thread, and the process whose thread that is: forked children inherit both.
 static TOLD_BY: AtomicI32 = AtomicI32::new(-1);
@@ -32,10 +28,10 @@ const GO_ON_THEN: u8 = 1;
 /// The flush before `GO_ON_THEN` is done.
 static FLUSHED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGTERM waits for the batch processors, `timeout` at most. Does nothing where the signal is handled or
+/// From now on SIGTERM waits until everything is exported, `timeout` at most. Does nothing where the signal is handled or
 /// ignored.
 #[allow(unsafe_code)]
-pub(crate) fn flush_before_sigterm(timeout: Duration, flush: Flush) -> io::Result<()> {
+pub fn flush_before_sigterm(timeout: Duration) -> io::Result<()> {
     // SAFETY: `sigaction` only fills the local variable, all of whose bit patterns are valid.
     let before = unsafe {
         let mut before = std::mem::zeroed::<libc::sigaction>();
@@ -45,7 +41,7 @@ pub(crate) fn flush_before_sigterm(timeout: Duration, flush: Flush) -> io::Resul
     if before.sa_sigaction != libc::SIG_DFL {
         return Ok(());
     }
-    listen(timeout, flush)?;
+    listen(timeout)?;
     // SAFETY: the handler does what a signal handler may (atomics, write, signal, kill) and lives as long as the
     // module, which is never unloaded. SA_RESTART: system calls of the application are not interrupted.
     unsafe {
@@ -59,11 +55,11 @@ pub(crate) fn flush_before_sigterm(timeout: Duration, flush: Flush) -> io::Resul
     }
 }
 
-/// From now on C's `exit` waits for the batch processors, `timeout` at most.
+/// From now on C's `exit` waits until everything is exported, `timeout` at most.
 #[allow(unsafe_code)]
-pub(crate) fn flush_before_exit(timeout: Duration, flush: Flush) -> io::Result<()> {
+pub fn flush_before_exit(timeout: Duration) -> io::Result<()> {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
-    listen(timeout, flush)?;
+    listen(timeout)?;
     // A forked child inherits it.
     if !REGISTERED.swap(true, Ordering::Relaxed) {
         // SAFETY: the function lives as long as the module, which is never unloaded.
@@ -72,7 +68,7 @@ pub(crate) fn flush_before_exit(timeout: Duration, flush: Flush) -> io::Result<(
     Ok(())
 }
 
-fn listen(timeout: Duration, flush: Flush) -> io::Result<()> {
+fn listen(timeout: Duration) -> io::Result<()> {
     TIMEOUT_MILLIS.store(timeout.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
     if LISTENS_IN.load(Ordering::Acquire) == generation() {
         return Ok(());
@@ -95,7 +91,7 @@ fn listen(timeout: Duration, flush: Flush) -> io::Result<()> {
             if receiver.try_read(&mut told).is_err() {
                 continue;
             }
-            flush(timeout).await;
+            flush_all(timeout).await;
             match told[0] {
                 DIE_THEN => die(),
                 _ => FLUSHED.store(true, Ordering::Release),

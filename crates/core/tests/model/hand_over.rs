@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use shuttle::thread::{self, JoinHandle};
 
-use crate::batch_processor::{BatchProcessor, BatchProcessorConfig, Counts, Ticket, finish_dropped};
+use crate::batch_processor::{BatchProcessor, BatchProcessorConfig, Counts, Ticket};
 use crate::export::exporter::Exporter;
 use crate::otlp::{Resource, Scope};
+use crate::process::deliveries::finish_dropped;
 use crate::process::runtime;
 
 const NEVER: Duration = Duration::MAX;

@@ -21,6 +21,9 @@ mod otlp {
 }
 
 mod process {
+    #[path = "../../../src/process/deliveries.rs"]
+    #[allow(dead_code)]
+    pub mod deliveries;
     #[path = "../../../src/process/fork.rs"]
     #[allow(dead_code)]
     pub mod fork;
@@ -32,23 +35,6 @@ mod process {
     pub mod report;
     pub mod runtime;
     pub mod sync;
-
-    /// Nothing ends here.
-    pub mod termination {
-        use std::future::Future;
-        use std::io;
-        use std::pin::Pin;
-        use std::time::Duration;
-
-        pub fn flush_before_sigterm(
-            _: Duration,
-            _: fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>,
-        ) -> io::Result<()> {
-            Ok(())
-        }
-
-        pub use flush_before_sigterm as flush_before_exit;
-    }
 
     /// Nothing forks here.
     mod descriptors {

@@ -1,5 +1,5 @@
-"""Ends of a process that do not come to ``atexit``: children of ``multiprocessing``, workers of Celery, servers that
-end themselves by the signal that they were stopped with, or in C.
+"""Ends of a process that do not come to ``atexit``, but deliver all the same: children of ``multiprocessing``, workers
+of Celery, servers that end themselves by the signal that they were stopped with, or in C.
 
 ``multiprocessing`` clears what a child inherited and then calls what ``register_after_fork`` was given; it is there
 that the child's own end is arranged. ``billiard``, Celery's pool, shares that registry, but its workers end in a way of
@@ -8,16 +8,21 @@ their own.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
+from itertools import count
 from types import ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
-from otel_rs import _native
+from otel_rs import _native, exit, forks
 from otel_rs.exit import exit_timeout_millis
+
+_logger = logging.getLogger(__name__)
 
 # After everything of the program's own.
 _LAST = -(10**9)
@@ -25,32 +30,48 @@ _LAST = -(10**9)
 # What ends a process that does not handle it.
 _ENDING_SIGNALS = {getattr(signal, name) for name in ("SIGHUP", "SIGINT", "SIGTERM") if hasattr(signal, name)}
 
-_at_end: Callable[[], None] | None = None
+_numbers = count()
+# In the order in which they were made.
+_providers: WeakValueDictionary[int, Any] = WeakValueDictionary()
+
+_watches_raised_signals = False
 _watches_children = False
 _arranged_in = 0
 
 
-def call_at_end(at_end: Callable[[], None]) -> None:
-    """Calls it when this process, or one forked from it, ends without ``atexit``."""
-    global _at_end
-    if _at_end is None:
-        _call_before_raised_signals(at_end)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=in_child)
-    _at_end = at_end
+def shut_down_at_end(provider: Any) -> None:
+    """What the provider has registered with ``atexit``, for this process and forked ones that end without that."""
+    global _watches_raised_signals
+    _providers[next(_numbers)] = provider
+    if not _watches_raised_signals:
+        _watches_raised_signals = True
+        _call_before_raised_signals()
+        forks.call_in_children(in_child)
     in_child()
     if _is_child():
         _arrange()
 
 
-def _call_before_raised_signals(at_end: Callable[[], None]) -> None:
+def _at_end() -> None:
+    exit.begin()
+    # As `atexit`: the last one first.
+    for provider in reversed(list(_providers.values())):
+        if provider._atexit_handler is not None:
+            try:
+                provider.shutdown()
+            except Exception:
+                _logger.exception("%s was not shut down at the end of the process", type(provider).__name__)
+    exit.finish()
+
+
+def _call_before_raised_signals() -> None:
     """uvicorn handles a signal, stops serving, puts the default handler back and raises the signal again."""
     raise_signal = signal.raise_signal
 
     @wraps(raise_signal)
     def after_delivery(signalnum: int, /) -> None:
         if signalnum in _ENDING_SIGNALS and signal.getsignal(signalnum) is signal.SIG_DFL:
-            at_end()
+            _at_end()
         raise_signal(signalnum)
 
     signal.raise_signal = after_delivery
@@ -76,7 +97,7 @@ def _is_child() -> bool:
 
 def _arrange() -> None:
     global _arranged_in
-    if _arranged_in == os.getpid() or _at_end is None:
+    if _arranged_in == os.getpid():
         return
     _arranged_in = os.getpid()
     if (worker := _celery_worker()) is not None:

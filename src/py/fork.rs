@@ -1,4 +1,4 @@
-//! The resource of a forked child, which the providers refresh before its first span.
+//! A forked child: what providers make anew before its first span or measurement.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use crate::py::exception;
 /// The generation of processes that providers know of.
 static HANDLED_FORKS: AtomicU64 = AtomicU64::new(0);
 
-/// Called before each span: one load, unless the process was forked since the last one.
+/// Called before each span and measurement: one load, unless the process was forked since the last one.
 #[inline]
 pub fn refresh_after_fork(py: Python<'_>) {
     if HANDLED_FORKS.load(Ordering::Relaxed) != process::generation() {
@@ -18,13 +18,13 @@ pub fn refresh_after_fork(py: Python<'_>) {
     }
 }
 
-/// Has the providers refresh their resource, unless Python's fork hook has done it.
+/// Does what Python's fork hook has not done.
 #[cold]
 fn after_fork(py: Python<'_>) {
     let generation = process::generation();
-    let refreshed = py.import("otel_rs.trace._provider").and_then(|module| module.call_method0("after_fork"));
+    let refreshed = py.import("otel_rs.forks").and_then(|module| module.call_method0("after_fork"));
     if let Err(error) = refreshed {
-        exception::swallow(py, "The resource was not refreshed after a fork", error);
+        exception::swallow(py, "A forked child goes on with what was its parent's", error);
     }
     HANDLED_FORKS.store(generation, Ordering::Relaxed);
 }
