@@ -41,11 +41,15 @@ class LazyClass:
     """A native class that is imported when its place is: metrics and logs cost a program that has none nothing."""
 
     def __init__(self, module: str, name: str) -> None:
-        self._module = module
+        self.module = module
         self._name = name
 
+    def is_there(self) -> bool:
+        """Imports it. False if this thread is in the midst of importing its module."""
+        return hasattr(import_module(self.module), self._name)
+
     def native(self) -> Any:
-        return getattr(import_module(self._module), self._name)
+        return getattr(import_module(self.module), self._name)
 
     def __call__(self, _original: Any) -> Any:
         return self.native()
@@ -72,6 +76,17 @@ def replacements() -> dict[str, dict[str, Replacement]]:
 
     provider = {"TracerProvider": _always(trace.TracerProvider)}
     meters = {"MeterProvider": LazyClass("otel_rs.metrics", "MeterProvider")}
+    log_classes: dict[str, Replacement] = {
+        name: LazyClass("otel_rs.logs", name)
+        for name in ("LoggerProvider", "Logger", "LoggingHandler", "SynchronousMultiLogRecordProcessor")
+    }
+    log_batch: dict[str, Replacement] = {
+        "BatchLogRecordProcessor": LazyClass("otel_rs.logs.export", "BatchLogRecordProcessor")
+    }
+    log_processors: dict[str, Replacement] = {
+        **log_batch,
+        "SimpleLogRecordProcessor": LazyClass("otel_rs.logs.export", "SimpleLogRecordProcessor"),
+    }
     batch = {"BatchSpanProcessor": _always(export.BatchSpanProcessor)}
     simple = {"SimpleSpanProcessor": _always(export.SimpleSpanProcessor)}
     return {
@@ -83,10 +98,18 @@ def replacements() -> dict[str, dict[str, Replacement]]:
         },
         "opentelemetry.sdk.trace.export": {**batch, **simple},
         "opentelemetry.sdk.metrics": {**meters, "Meter": LazyClass("otel_rs.metrics", "Meter")},
+        "opentelemetry.sdk._logs": log_classes,
+        "opentelemetry.sdk._logs.export": log_processors,
+        "opentelemetry.instrumentation.logging.handler": {
+            "LoggingHandler": LazyClass("otel_rs.logs.instrumentation", "LoggingHandler")
+        },
         "opentelemetry.sdk._configuration": {
             **provider,
             **meters,
             **batch,
+            **log_batch,
+            "LoggerProvider": log_classes["LoggerProvider"],
+            "LoggingHandler": log_classes["LoggingHandler"],
             "_import_config_components": _import_config_components,
             "_initialize_components": _initialize_components,
             "_EXPORTER_BY_OTLP_PROTOCOL": lambda names: {**names, "http/json": "otlp_proto_http"},
@@ -98,7 +121,11 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **_file_factories("span"),
         },
         "opentelemetry.configuration._meter_provider": {**meters, **_file_factories("metric")},
-        "opentelemetry.configuration._logger_provider": _file_factories("log"),
+        "opentelemetry.configuration._logger_provider": {
+            "LoggerProvider": log_classes["LoggerProvider"],
+            **log_processors,
+            **_file_factories("log"),
+        },
         **_otlp_modules(),
     }
 

@@ -7,7 +7,6 @@ use super::config::BatchProcessorConfig;
 use super::counters::{Counts, Processed};
 use super::queue::{Pushed, Ticket};
 use super::state::BatchProcessorState;
-use crate::client::Signal;
 use crate::export::exporter::Exporter;
 use crate::otlp::Scope;
 use crate::process::deliveries;
@@ -62,11 +61,7 @@ impl BatchProcessor {
             Pushed::Closed => {
                 state.counters.after_shutdown();
                 report(Level::Warning, Kind::AfterShutdown, self.exporter.source(), || {
-                    let name = match self.exporter.config().signal {
-                        Signal::Logs => "BatchLogRecordProcessor",
-                        Signal::Traces | Signal::Metrics => "BatchSpanProcessor",
-                    };
-                    format!("{name} is already shut down, dropping {}", self.exporter.noun())
+                    format!("{} is already shut down, dropping {}", self.exporter.processor(), self.exporter.noun())
                 });
             }
         }

@@ -338,6 +338,14 @@ impl Exporter {
         }
     }
 
+    /// The class of a batch processor in front of it.
+    pub(crate) fn processor(&self) -> &'static str {
+        match self.config.signal {
+            Signal::Traces | Signal::Metrics => "BatchSpanProcessor",
+            Signal::Logs => "BatchLogRecordProcessor",
+        }
+    }
+
     /// Counts items that `send` sends in this exporter's place: as exported if it returns true, else as failed.
     pub fn export_elsewhere<E>(&self, items: u64, send: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
         let nobody = Counters::default();

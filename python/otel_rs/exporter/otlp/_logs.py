@@ -11,11 +11,8 @@ from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportRes
 
 from otel_rs import _native
 from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter, native_part
+from otel_rs.exporter.otlp._feedback import LOG_EXPORT_LOGGER
 from otel_rs.exporter.otlp._stock import stock_class_for
-
-# Where failed exports of logs are reported, by the native part too. Records of this logger are not exported: each would
-# make the next one.
-LOG_EXPORT_LOGGER = "otel_rs.export.logs"
 
 
 class NativeLogExporter(NativeExporter, LogRecordExporter):
