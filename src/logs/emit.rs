@@ -136,22 +136,34 @@ fn with_exception<'py>(
     let py = exception.py();
     let described = exception_attributes(exception)?;
     let Some(given) = given else { return Ok(described) };
-    if given.is_instance(upstream(py)?.bounded_attributes.bind(py))? {
-        let merged = PyDict::new(py);
-        merged.update(given.cast()?)?;
-        for (key, value) in described {
-            if !merged.contains(&key)? {
-                merged.set_item(key, value)?;
-            }
+    let first = given.is_instance(upstream(py)?.bounded_attributes.bind(py))?;
+    match merged(given, &described, first) {
+        Ok(merged) => Ok(merged),
+        Err(error) => {
+            exception::swallow(py, "Attributes ignored", error);
+            Ok(described)
         }
-        return Ok(merged);
     }
-    let pairs = given.call_method0(intern!(py, "items"))?;
-    for pair in pairs.try_iter()? {
+}
+
+/// `given_first`: the order of those that only one of them has.
+fn merged<'py>(
+    given: &Bound<'py, PyAny>,
+    described: &Bound<'py, PyDict>,
+    given_first: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let py = given.py();
+    let merged = if given_first { PyDict::new(py) } else { described.copy()? };
+    for pair in given.call_method0(intern!(py, "items"))?.try_iter()? {
         let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
-        described.set_item(key, value)?;
+        merged.set_item(key, value)?;
     }
-    Ok(described)
+    for (key, value) in described {
+        if !merged.contains(&key)? {
+            merged.set_item(key, value)?;
+        }
+    }
+    Ok(merged)
 }
 
 /// Of the span that is current in the given context, or in the current one where that is empty, as upstream.

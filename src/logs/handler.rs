@@ -246,7 +246,7 @@ impl LoggingHandler {
         let value_len = logger.limits().value_len;
         let mut attributes = PyAttributes::new(LOG_RECORD_ATTRIBUTES, logger.limits().attributes);
         let raised = fields.exception()?;
-        if raised.is_none() && !(fields.has_extras && Self::has_event_name(slf, dict)?) {
+        if raised.is_none() && !(fields.has_extras && Self::has_special(slf, dict, code)?) {
             let mut all_plain = !fields.has_extras || put_extras(dict, value_len, &mut attributes)?;
             if code && all_plain {
                 let mut put = |(name, value)| attributes.set_plain(&name, &value, value_len) == Some(true);
@@ -272,12 +272,16 @@ impl LoggingHandler {
         Ok((attributes, event_name))
     }
 
-    fn has_event_name(slf: &Bound<'_, Self>, dict: &Bound<'_, PyDict>) -> PyResult<bool> {
-        if slf.get().of == Handler::Sdk {
-            return Ok(false);
-        }
+    /// Whether the program has given something that is no attribute, or one that is set here.
+    fn has_special(slf: &Bound<'_, Self>, dict: &Bound<'_, PyDict>, code: bool) -> PyResult<bool> {
         let py = dict.py();
-        Ok(dict.contains(intern!(py, "otel.event.name"))? || dict.contains(intern!(py, "event.name"))?)
+        let code = code
+            && (dict.contains(intern!(py, "code.file.path"))?
+                || dict.contains(intern!(py, "code.function.name"))?
+                || dict.contains(intern!(py, "code.line.number"))?);
+        let event = slf.get().of == Handler::Instrumentation
+            && (dict.contains(intern!(py, "otel.event.name"))? || dict.contains(intern!(py, "event.name"))?);
+        Ok(code || event)
     }
 }
 
