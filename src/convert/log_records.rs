@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::attributes::PyAttributes;
-use crate::convert::fields::{nanos, text};
+use crate::convert::fields::{nanos, text_if_any};
 use crate::convert::scope::ScopeCache;
 use crate::convert::scratch::with_scratch;
 use crate::convert::value::put_body;
@@ -86,7 +86,7 @@ pub fn frame_record<'py>(record: &Bound<'py, PyAny>, attributes: &Attributes, ou
         time_unix_nano: nanos(&field(intern!(py, "timestamp"))?),
         observed_time_unix_nano: nanos(&field(intern!(py, "observed_timestamp"))?),
         severity_number: severity(&field(intern!(py, "severity_number"))?),
-        severity_text: &text(&severity_text)?,
+        severity_text: &text_if_any(&severity_text),
         body: &body,
         attributes,
         dropped_attributes: attributes.dropped(),
@@ -94,7 +94,7 @@ pub fn frame_record<'py>(record: &Bound<'py, PyAny>, attributes: &Attributes, ou
         // Zero is no id, and neither is a number that does not fit.
         trace_id: field(intern!(py, "trace_id"))?.extract().ok().filter(|id| *id != 0),
         span_id: field(intern!(py, "span_id"))?.extract().ok().filter(|id| *id != 0),
-        event_name: &text(&event_name)?,
+        event_name: &text_if_any(&event_name),
     }
     .try_frame(out)
     .map_err(exception::out_of_memory)

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyType};
 
 use crate::convert::attributes::PyAttributes;
 use crate::convert::exception_attributes::exception_attributes;
-use crate::convert::fields::{nanos, now, text};
+use crate::convert::fields::{nanos, now, text_if_any};
 use crate::convert::log_records::{frame_record, put_any_body, severity};
 use crate::convert::scratch::with_scratch;
 use crate::logs::origin::{LogRecordLimits, Origin};
@@ -58,12 +58,7 @@ impl<'py> Given<'_, 'py> {
 }
 
 /// Emits what the arguments say.
-pub fn emit_given<'py>(
-    py: Python<'py>,
-    origin: &Origin,
-    limits: &LogRecordLimits,
-    given: &Given<'_, 'py>,
-) -> PyResult<()> {
+pub fn emit_given<'py>(py: Python<'py>, origin: &Origin, limits: &LogRecordLimits, given: &Given<'_, 'py>) {
     let attributes = attributes_within(limits, py, given.attributes, given.exception);
     let mut body = Vec::new();
     if let Some(given) = given.body {
@@ -77,16 +72,15 @@ pub fn emit_given<'py>(
         time_unix_nano: given.timestamp.map_or(0, nanos),
         observed_time_unix_nano: given.observed_timestamp.map_or_else(now, nanos),
         severity_number: given.severity_number.map_or(0, severity),
-        severity_text: &text(&severity_text)?,
+        severity_text: &text_if_any(&severity_text),
         body: &body,
         attributes: &attributes.wire,
         dropped_attributes: attributes.wire.dropped(),
         flags: ids.map_or(0, |(_, _, flags)| flags.into()),
         trace_id: ids.map(|(trace_id, _, _)| trace_id),
         span_id: ids.map(|(_, span_id, _)| span_id),
-        event_name: &text(&event_name)?,
+        event_name: &text_if_any(&event_name),
     });
-    Ok(())
 }
 
 /// Emits a LogRecord of the API.

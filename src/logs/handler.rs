@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::attributes::PyAttributes;
-use crate::convert::fields::{now, text};
+use crate::convert::fields::{now, text_if_any};
 use crate::convert::log_records::put_any_body;
 use crate::logs::emit::{ids, warn_if_dropped};
 use crate::logs::logger::{Logger, Way, is_emit_replaced};
@@ -190,7 +190,7 @@ impl LoggingHandler {
             }
         }
         let event_name = match &event_name {
-            Some(name) => text(name)?,
+            Some(name) => text_if_any(name),
             None => Cow::Borrowed(""),
         };
         let ids = ids(py, None);
@@ -198,7 +198,7 @@ impl LoggingHandler {
             time_unix_nano: fields.time_unix_nano(),
             observed_time_unix_nano,
             severity_number: fields.severity_number(),
-            severity_text: &fields.severity_text()?,
+            severity_text: &fields.severity_text(),
             body: &body,
             attributes: &attributes.wire,
             dropped_attributes: attributes.wire.dropped(),

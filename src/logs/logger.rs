@@ -98,7 +98,7 @@ impl Logger {
             Way::Native => {
                 match record {
                     Some(record) => emit_record(this.origin(), &this.limits, record)?,
-                    None => emit_given(py, this.origin(), &this.limits, &given)?,
+                    None => emit_given(py, this.origin(), &this.limits, &given),
                 }
                 log::drain_reports(py);
                 Ok(())

@@ -9,7 +9,7 @@ use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::convert::attributes::{PyAttributes, each_simple};
-use crate::convert::fields::text;
+use crate::convert::fields::text_if_any;
 use crate::py::call;
 use crate::py::once::get_or_make;
 
@@ -157,13 +157,13 @@ impl<'py> LoggingRecord<'py> {
     }
 
     /// By the names of OpenTelemetry.
-    pub fn severity_text(&self) -> PyResult<Cow<'_, str>> {
-        let Some(name) = &self.level_name else { return Ok(Cow::Borrowed("")) };
-        Ok(match text(name)? {
+    pub fn severity_text(&self) -> Cow<'_, str> {
+        let Some(name) = &self.level_name else { return Cow::Borrowed("") };
+        match text_if_any(name) {
             name if name == "WARNING" => Cow::Borrowed("WARN"),
             name if name == "CRITICAL" => Cow::Borrowed("FATAL"),
             name => name,
-        })
+        }
     }
 
     /// What was logged if that is no text that arguments go into, or any text.

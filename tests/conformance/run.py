@@ -47,6 +47,7 @@ SUITES = (
         SDK,
         (
             "tests/context",
+            "tests/logs",
             "tests/metrics",
             "tests/resources",
             "tests/shared_internal",

@@ -38,7 +38,7 @@ class Exchange:
         """
         for replacement in self.wanted[module.__name__].values():
             # Not under the lock: an import waits for other threads, and they may come here.
-            if isinstance(replacement, LazyClass) and not replacement.is_there():
+            if isinstance(replacement, LazyClass) and not replacement.is_there_for(module.__name__):
                 call_when_imported(replacement.module, partial(self.put, module))
                 return
         with self._lock:
