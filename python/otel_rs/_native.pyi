@@ -173,7 +173,7 @@ class Logger:
     def _set_origin(self, resource: Resource) -> None: ...
 
 def emit_was_replaced() -> None:
-    """Makes handlers call ``emit`` of loggers: somebody has replaced it."""
+    """Makes handlers look whether ``emit`` of a logger is ours: somebody has replaced one."""
 
 class LoggingHandler:
     def __new__(cls, of_sdk: bool, *args: Any, **kwargs: Any) -> Self: ...

@@ -14,7 +14,7 @@ use crate::convert::attributes::PyAttributes;
 use crate::convert::fields::{now, text_if_any};
 use crate::convert::log_records::put_any_body;
 use crate::logs::emit::{ids, warn_if_dropped};
-use crate::logs::logger::{Logger, Way, is_emit_replaced};
+use crate::logs::logger::{Logger, Way, has_native_emit};
 use crate::logs::logging_record::{LoggingRecord, extras, put_exception, put_extras};
 use crate::py::boundary::contained;
 use crate::py::fork::refresh_after_fork;
@@ -92,13 +92,16 @@ impl LoggingHandler {
     fn emit_now(slf: &Bound<'_, Self>, record: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         refresh_after_fork(py);
-        if !slf.get().is_native.load(Ordering::Relaxed) || is_emit_replaced() {
+        if !slf.get().is_native.load(Ordering::Relaxed) {
             return Self::emit_in_python(slf, record);
         }
         let dict = record.getattr(intern!(py, "__dict__"))?;
         let Ok(dict) = dict.cast_exact::<PyDict>() else { return Self::emit_in_python(slf, record) };
         let Some(name) = dict.get_item(intern!(py, "name"))? else { return Self::emit_in_python(slf, record) };
         let Some(logger) = Self::logger(slf, &name)? else { return Self::emit_in_python(slf, record) };
+        if !has_native_emit(&logger)? {
+            return Self::emit_in_python(slf, record);
+        }
         match logger.get().begin(py) {
             Way::None => {}
             Way::Native => Self::send(slf, logger.get(), record, dict)?,

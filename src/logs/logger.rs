@@ -30,7 +30,7 @@ pub struct Logger {
     origin: Published<Origin>,
 }
 
-/// Somebody has put something in the place of `Logger.emit`, so that handlers call it.
+/// Somebody has put something in the place of `emit`, of the class or of an object, or has put it back since.
 static EMIT_REPLACED: AtomicBool = AtomicBool::new(false);
 
 #[pyfunction]
@@ -38,9 +38,16 @@ pub fn emit_was_replaced() {
     EMIT_REPLACED.store(true, Ordering::Relaxed);
 }
 
+/// Whether `emit` is ours, so that handlers need not call it.
 #[inline]
-pub fn is_emit_replaced() -> bool {
-    EMIT_REPLACED.load(Ordering::Relaxed)
+pub fn has_native_emit(logger: &Bound<'_, Logger>) -> PyResult<bool> {
+    if EMIT_REPLACED.load(Ordering::Relaxed) { is_unmodified(logger) } else { Ok(true) }
+}
+
+#[cold]
+fn is_unmodified(logger: &Bound<'_, Logger>) -> PyResult<bool> {
+    let module = logger.py().import("otel_rs.batching.steps")?;
+    module.call_method1("is_unmodified", (logger,))?.is_truthy()
 }
 
 /// What a handler has to do for a record.

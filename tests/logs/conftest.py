@@ -74,13 +74,8 @@ def make_handler(handler_class: type[Any], delivery: Delivery) -> Callable[..., 
 
 
 @pytest.fixture
-def app(make_handler: Callable[..., Any]) -> Iterator[logging.Logger]:
-    """A logger of the program's, with a handler of ours alone."""
-    logger = logging.getLogger("tests.app")
-    logger.propagate = False
-    logger.setLevel(logging.DEBUG)
+def app(make_handler: Callable[..., Any]) -> logging.Logger:
+    """A logger of the program's, with a handler of ours alone: pytest's would show the values, too."""
+    logger = logging.Logger("tests.app", logging.DEBUG)
     logger.addHandler(make_handler())
-    yield logger
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-    logger.propagate = True
+    return logger

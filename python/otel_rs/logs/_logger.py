@@ -13,11 +13,12 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from otel_rs import _native
 from otel_rs._methods import LendableMethods, WithReplaceableMethods
-from otel_rs.batching.steps import native_processors
+from otel_rs.batching.steps import native_processors, with_native_steps
 from otel_rs.exporter.otlp._feedback import LOG_EXPORT_LOGGER
 from otel_rs.logs import _stock
 
 
+@with_native_steps
 class Logger(WithReplaceableMethods, _native.Logger, _stock.Logger, metaclass=LendableMethods):
     """Emits log records. Made by ``LoggerProvider.get_logger``; parameters as ``opentelemetry.sdk._logs.Logger``.
 
