@@ -27,7 +27,7 @@ pub struct LoggingHandler {
     of: Handler,
     /// Nobody has put anything in the place of the methods that upstream's `emit` calls.
     is_native: AtomicBool,
-    loggers: Published<Loggers>,
+    settings: Published<Settings>,
 }
 
 /// Whose behaviour it has.
@@ -37,10 +37,13 @@ enum Handler {
     Instrumentation,
 }
 
-/// The loggers of a provider by name. Of other providers than ours, none.
-struct Loggers {
+/// What the handler's attributes are, which change once in a while.
+struct Settings {
+    formatter: Option<Py<PyAny>>,
     provider: Option<Py<PyAny>>,
-    by_name: Py<PyDict>,
+    code_attributes: bool,
+    /// Loggers of the provider. Of other providers than ours, none.
+    loggers: Py<PyDict>,
 }
 
 /// More are looked up each time; a program has hundreds.
@@ -57,19 +60,37 @@ impl LoggingHandler {
         Self {
             of: if of_sdk { Handler::Sdk } else { Handler::Instrumentation },
             is_native: AtomicBool::new(false),
-            loggers: Published::new(Loggers { provider: None, by_name: PyDict::new(py).unbind() }),
+            settings: Published::new(Settings {
+                formatter: None,
+                provider: None,
+                code_attributes: false,
+                loggers: PyDict::new(py).unbind(),
+            }),
         }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.loggers.try_for_each(|loggers| {
-            visit.call(&loggers.provider)?;
-            visit.call(&loggers.by_name)
+        self.settings.try_for_each(|settings| {
+            visit.call(&settings.formatter)?;
+            visit.call(&settings.provider)?;
+            visit.call(&settings.loggers)
         })
     }
 
     fn _set_native(&self, is_native: bool) {
         self.is_native.store(is_native, Ordering::Relaxed);
+    }
+
+    /// The handler's attributes, after one of them was set.
+    fn _set_attributes(
+        &self,
+        py: Python<'_>,
+        formatter: Option<Py<PyAny>>,
+        provider: Option<Py<PyAny>>,
+        code_attributes: bool,
+    ) {
+        let loggers = PyDict::new(py).unbind();
+        self.settings.set(Settings { formatter, provider, code_attributes, loggers });
     }
 
     /// Sends a record of Python's `logging`.
@@ -95,16 +116,15 @@ impl LoggingHandler {
         if !slf.get().is_native.load(Ordering::Relaxed) {
             return Self::emit_in_python(slf, record);
         }
-        let dict = record.getattr(intern!(py, "__dict__"))?;
-        let Ok(dict) = dict.cast_exact::<PyDict>() else { return Self::emit_in_python(slf, record) };
-        let Some(name) = dict.get_item(intern!(py, "name"))? else { return Self::emit_in_python(slf, record) };
-        let Some(logger) = Self::logger(slf, &name)? else { return Self::emit_in_python(slf, record) };
+        let settings = slf.get().settings.get();
+        let name = record.getattr(intern!(py, "name"))?;
+        let Some(logger) = settings.logger(&name)? else { return Self::emit_in_python(slf, record) };
         if !has_native_emit(&logger)? {
             return Self::emit_in_python(slf, record);
         }
         match logger.get().begin(py) {
             Way::None => {}
-            Way::Native => Self::send(slf, logger.get(), record, dict)?,
+            Way::Native => Self::send(slf, settings, logger.get(), record)?,
             Way::Python => Self::emit_in_python(slf, record)?,
         }
         log::drain_reports(py);
@@ -133,49 +153,15 @@ impl LoggingHandler {
         }
     }
 
-    /// The native logger of this name, if the provider is ours.
-    fn logger<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Logger>>> {
-        let py = slf.py();
-        let provider = slf.getattr(intern!(py, "_logger_provider"))?;
-        if !name.is_exact_instance_of::<PyString>() {
-            return Ok(None);
-        }
-        let mut loggers = slf.get().loggers.get();
-        if !loggers.provider.as_ref().is_some_and(|known| known.is(&provider)) {
-            let by_name = PyDict::new(py).unbind();
-            slf.get().loggers.set(Loggers { provider: Some(provider.clone().unbind()), by_name });
-            loggers = slf.get().loggers.get();
-        }
-        let by_name = loggers.by_name.bind(py);
-        match by_name.get_item(name)? {
-            Some(logger) => Ok(logger.cast_into::<Logger>().ok()),
-            None => Self::find_logger(by_name, &provider, name),
-        }
-    }
-
-    #[cold]
-    fn find_logger<'py>(
-        by_name: &Bound<'py, PyDict>,
-        provider: &Bound<'py, PyAny>,
-        name: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, Logger>>> {
-        let py = name.py();
-        let found = py.import("otel_rs.logs._handler")?.call_method1(intern!(py, "native_logger"), (provider, name))?;
-        let (logger, is_lasting): (Bound<'py, PyAny>, bool) = found.extract()?;
-        let Ok(logger) = logger.cast_into::<Logger>() else { return Ok(None) };
-        if is_lasting && by_name.len() < MAX_LOGGERS {
-            by_name.set_item(name, &logger)?;
-        }
-        Ok(Some(logger))
-    }
-
     fn send<'py>(
         slf: &Bound<'py, Self>,
+        settings: &Settings,
         logger: &Logger,
         record: &Bound<'py, PyAny>,
-        dict: &Bound<'py, PyDict>,
     ) -> PyResult<()> {
         let py = slf.py();
+        let dict = record.getattr(intern!(py, "__dict__"))?;
+        let Ok(dict) = dict.cast_exact::<PyDict>() else { return Self::emit_in_python(slf, record) };
         let Some(fields) = LoggingRecord::of(dict)? else { return Self::emit_in_python(slf, record) };
         let observed_time_unix_nano = now();
         let (body, attributes, event_name);
@@ -184,12 +170,11 @@ impl LoggingHandler {
             Handler::Sdk => {
                 attributes = Self::attributes(slf, logger, &fields, dict, true)?.0;
                 event_name = None;
-                body = Self::body(slf, &fields, record)?;
+                body = Self::body(slf, settings, &fields, record)?;
             }
             Handler::Instrumentation => {
-                body = Self::body(slf, &fields, record)?;
-                let code = slf.getattr(intern!(py, "_log_code_attributes"))?.is_truthy()?;
-                (attributes, event_name) = Self::attributes(slf, logger, &fields, dict, code)?;
+                body = Self::body(slf, settings, &fields, record)?;
+                (attributes, event_name) = Self::attributes(slf, logger, &fields, dict, settings.code_attributes)?;
             }
         }
         let event_name = match &event_name {
@@ -214,10 +199,15 @@ impl LoggingHandler {
     }
 
     /// The encoded body. What cannot be formatted is handled as other handlers do, and sent as it was logged.
-    fn body<'py>(slf: &Bound<'py, Self>, fields: &LoggingRecord<'py>, record: &Bound<'py, PyAny>) -> PyResult<Vec<u8>> {
+    fn body<'py>(
+        slf: &Bound<'py, Self>,
+        settings: &Settings,
+        fields: &LoggingRecord<'py>,
+        record: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<u8>> {
         let py = slf.py();
         let mut body = Vec::new();
-        let formatted = if slf.getattr(intern!(py, "formatter"))?.is_truthy()? {
+        let formatted = if settings.formatter.is_some() {
             call::method(intern!(py, "format"), [slf.as_any(), record], None)
         } else if let (Handler::Sdk, Some(object)) = (slf.get().of, fields.object()) {
             put_any_body(object, &mut body);
@@ -285,6 +275,34 @@ impl LoggingHandler {
         let event = slf.get().of == Handler::Instrumentation
             && (dict.contains(intern!(py, "otel.event.name"))? || dict.contains(intern!(py, "event.name"))?);
         Ok(code || event)
+    }
+}
+
+impl Settings {
+    /// The native logger of this name, if the provider is ours.
+    #[inline]
+    fn logger<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Logger>>> {
+        if !name.is_exact_instance_of::<PyString>() {
+            return Ok(None);
+        }
+        match self.loggers.bind(name.py()).get_item(name)? {
+            Some(logger) => Ok(logger.cast_into::<Logger>().ok()),
+            None => self.find_logger(name),
+        }
+    }
+
+    #[cold]
+    fn find_logger<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Logger>>> {
+        let py = name.py();
+        let module = py.import("otel_rs.logs._handler")?;
+        let found = module.call_method1(intern!(py, "native_logger"), (&self.provider, name))?;
+        let (logger, is_lasting): (Bound<'py, PyAny>, bool) = found.extract()?;
+        let Ok(logger) = logger.cast_into::<Logger>() else { return Ok(None) };
+        let loggers = self.loggers.bind(py);
+        if is_lasting && loggers.len() < MAX_LOGGERS {
+            loggers.set_item(name, &logger)?;
+        }
+        Ok(Some(logger))
     }
 }
 

@@ -16,6 +16,9 @@ from otel_rs.logs import _stock
 from otel_rs.logs._logger import Logger
 from otel_rs.logs._provider import LoggerProvider
 
+# What upstream's `emit` reads of the handler.
+_ATTRIBUTES = frozenset({"formatter", "_logger_provider", "_log_code_attributes"})
+
 _handlers: weakref.WeakSet[NativeHandler] = weakref.WeakSet()
 
 
@@ -31,12 +34,27 @@ class NativeHandler(WithReplaceableMethods, _native.LoggingHandler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _handlers.add(self)
-        self._set_native(is_unmodified(self))
+        self._look()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in _ATTRIBUTES:
+            found = vars(self)
+            self._set_attributes(
+                found.get("formatter") or None,
+                found.get("_logger_provider"),
+                bool(found.get("_log_code_attributes")),
+            )
+
+    def _look(self) -> None:
+        # A class's own attributes of these names may be anything.
+        has_own = any(hasattr(type(self), name) for name in _ATTRIBUTES)
+        self._set_native(is_unmodified(self) and not has_own)
 
     @staticmethod
     def _methods_changed() -> None:
         for handler in list(_handlers):
-            handler._set_native(is_unmodified(handler))
+            handler._look()
 
     def _emit_in_python(self, record: logging.LogRecord) -> None:
         raise NotImplementedError
