@@ -74,6 +74,9 @@ def replacements() -> dict[str, dict[str, Replacement]]:
     meters = {"MeterProvider": LazyClass("otel_rs.metrics", "MeterProvider")}
     batch = {"BatchSpanProcessor": _always(export.BatchSpanProcessor)}
     simple = {"SimpleSpanProcessor": _always(export.SimpleSpanProcessor)}
+    periodic: dict[str, Replacement] = {
+        "PeriodicExportingMetricReader": LazyClass("otel_rs.metrics.export", "PeriodicExportingMetricReader")
+    }
     return {
         "opentelemetry.sdk.trace": {
             **provider,
@@ -83,9 +86,11 @@ def replacements() -> dict[str, dict[str, Replacement]]:
         },
         "opentelemetry.sdk.trace.export": {**batch, **simple},
         "opentelemetry.sdk.metrics": {**meters, "Meter": LazyClass("otel_rs.metrics", "Meter")},
+        "opentelemetry.sdk.metrics.export": periodic,
         "opentelemetry.sdk._configuration": {
             **provider,
             **meters,
+            **periodic,
             **batch,
             "_import_config_components": _import_config_components,
             "_initialize_components": _initialize_components,
@@ -97,7 +102,7 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **simple,
             **_file_factories("span"),
         },
-        "opentelemetry.configuration._meter_provider": {**meters, **_file_factories("metric")},
+        "opentelemetry.configuration._meter_provider": {**meters, **periodic, **_file_factories("metric")},
         "opentelemetry.configuration._logger_provider": _file_factories("log"),
         **_otlp_modules(),
     }

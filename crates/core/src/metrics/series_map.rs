@@ -67,6 +67,10 @@ impl<T> SeriesMap<T> {
         Some(&place.get_or_init(|| Box::new(Node { series, branches: Default::default() })).series)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.root.get().is_none()
+    }
+
     /// All series so far, in the order in which they were added.
     pub fn all(&self) -> Vec<Arc<Series<T>>> {
         self.all.lock().unwrap_or_else(|e| e.into_inner()).clone()

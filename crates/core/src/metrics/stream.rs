@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use crate::metrics::attribute_set::{AttributeSet, Item, Scalar, hash_of};
 use crate::metrics::exemplars::{Exemplar, Offer, Reservoir, ReservoirKind};
@@ -11,7 +11,7 @@ use crate::metrics::exponential_histogram::{ExponentialHistogram, ExponentialPoi
 use crate::metrics::series_map::{Series, SeriesMap};
 use crate::metrics::sum::{LastValue, Sum};
 use crate::metrics::temporality::Temporality;
-use crate::otlp::Number;
+use crate::otlp::{Metric, Number};
 use crate::process::PerProcess;
 use crate::process::report::{Kind, Level, Source, report};
 
@@ -63,8 +63,9 @@ impl Aggregation {
 }
 
 pub struct Shape {
-    /// The metric's, for messages.
     pub name: String,
+    pub description: String,
+    pub unit: String,
     pub aggregation: Aggregation,
     pub temporality: Temporality,
     pub is_synchronous: bool,
@@ -114,9 +115,16 @@ impl Budget {
     }
 }
 
+/// Told of each new series, by which a process begins to have something to collect.
+pub trait Reader: Send + Sync {
+    fn has_something(&self);
+}
+
 pub struct Stream {
     shape: Shape,
+    head: Arc<[u8]>,
     budget: Arc<Budget>,
+    reader: Option<Weak<dyn Reader>>,
     /// A forked child starts with none.
     series: PerProcess<SeriesMap<Mutex<Cell>>>,
 }
@@ -163,8 +171,9 @@ impl<T: Send + Sync> HasAttributes for Series<T> {
 const OVERFLOW: [Item<'static>; 1] = [Item { key: "otel.metric.overflow", value: Scalar::Bool(true) }];
 
 impl Stream {
-    pub fn new(shape: Shape, budget: Arc<Budget>) -> Self {
-        Self { shape, budget, series: PerProcess::new() }
+    pub fn new(shape: Shape, budget: Arc<Budget>, reader: Option<Weak<dyn Reader>>) -> Self {
+        let head = Metric::head(&shape.name, &shape.description, &shape.unit);
+        Self { shape, head, budget, reader, series: PerProcess::new() }
     }
 
     pub fn shape(&self) -> &Shape {
@@ -252,11 +261,24 @@ impl Stream {
             let size = series.attributes.size() + aggregation.size();
             (count < max_series.saturating_sub(1) && self.budget.take(size)).then_some(series)
         };
-        all.find_or_add(items, hash, within_bounds).or_else(|| {
+        let series = all.find_or_add(items, hash, within_bounds).or_else(|| {
             self.budget.count_overflow(&self.shape.name);
             let hash = hash_of(&OVERFLOW);
             all.find_or_add(&OVERFLOW, hash, |_| Some(make(&OVERFLOW, hash)))
-        })
+        });
+        if let Some(reader) = self.reader.as_ref().and_then(Weak::upgrade) {
+            reader.has_something();
+        }
+        series
+    }
+
+    pub fn has_series(&self) -> bool {
+        self.series.get().is_some_and(|series| !series.is_empty())
+    }
+
+    /// The metric's fields besides its points.
+    pub fn head(&self) -> &Arc<[u8]> {
+        &self.head
     }
 
     /// The points since the last collection, in the order in which their series were first measured.
@@ -297,6 +319,8 @@ mod tests {
     fn stream(aggregation: Aggregation, max_series: usize, max_bytes: usize) -> Stream {
         let shape = Shape {
             name: "metric".into(),
+            description: String::new(),
+            unit: String::new(),
             aggregation,
             temporality: Temporality::Cumulative,
             is_synchronous: true,
@@ -304,7 +328,7 @@ mod tests {
             reservoir: ReservoirKind::FixedSize(1),
             max_series,
         };
-        Stream::new(shape, Arc::new(Budget::new(max_bytes)))
+        Stream::new(shape, Arc::new(Budget::new(max_bytes)), None)
     }
 
     fn count(stream: &Stream, key: i64, value: i64) {

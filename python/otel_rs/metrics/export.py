@@ -1,0 +1,5 @@
+"""The periodic reader of ``opentelemetry.sdk.metrics.export``, native for a native exporter."""
+
+from otel_rs.metrics._reader import PeriodicExportingMetricReader
+
+__all__ = ["PeriodicExportingMetricReader"]
