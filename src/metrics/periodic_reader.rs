@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use otel_rs_core::periodic_reader::{self, PeriodicReaderConfig, Ticket};
 use otel_rs_core::process;
@@ -17,6 +17,8 @@ use crate::metrics::stream::{Stream, StreamConfig};
 use crate::py::boundary::contained;
 use crate::py::log;
 use crate::py::wait::wait;
+
+const SETTLING: Duration = Duration::from_millis(100);
 
 /// `otel_rs.metrics`' reader has one for a native exporter: collecting and exporting are done without Python.
 #[pyclass(frozen, module = "otel_rs._native")]
@@ -90,9 +92,13 @@ impl PeriodicReader {
     fn shutdown(&self, py: Python<'_>, last_collection: bool, timeout_millis: f64) -> PyResult<bool> {
         let work = || {
             let deadline = process::bound_by_exit(Instant::now() + millis(timeout_millis));
-            let in_time = self.wait(py, self.inner.start_shutdown(last_collection), deadline);
+            let ticket = self.inner.start_shutdown(last_collection);
+            let in_time = self.wait(py, ticket, deadline);
             if !matches!(in_time, Ok(true)) {
                 self.inner.abandon();
+                // Until what is broken off has been counted.
+                py.detach(|| self.inner.wait(ticket, Instant::now() + SETTLING));
+                log::drain_reports(py);
             }
             in_time
         };
