@@ -248,9 +248,12 @@ impl Stream {
             Series { attributes, value: Mutex::new(Cell { state, exemplars: None }) }
         };
         let within_bounds = |count| {
+            if count >= max_series.saturating_sub(1) {
+                return None;
+            }
             let series = make(items, hash);
             let size = series.attributes.size() + aggregation.size();
-            (count < max_series.saturating_sub(1) && self.budget.take(size)).then_some(series)
+            self.budget.take(size).then_some(series)
         };
         let added = all.find_or_add(items, hash, within_bounds).map(|series| (series, false)).or_else(|| {
             self.budget.count_overflow(&self.shape.name);
