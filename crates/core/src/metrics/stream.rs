@@ -1,8 +1,7 @@
 //! One metric of one reader: the series of an instrument as a view shapes them.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::metrics::attribute_set::{AttributeSet, Item, Scalar, hash_of};
 use crate::metrics::exemplars::{Exemplar, Offer, Reservoir, ReservoirKind};
@@ -14,6 +13,7 @@ use crate::metrics::temporality::Temporality;
 use crate::otlp::{Metric, Number};
 use crate::process::PerProcess;
 use crate::process::report::{Kind, Level, Source, report};
+use crate::process::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 #[derive(Clone)]
 pub enum Aggregation {
