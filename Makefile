@@ -154,7 +154,7 @@ miri: ## run the Rust tests that do no input and output under Miri
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
 		cargo +nightly miri test --locked --package otel-rs-core --lib -- $(MIRI_TESTS)
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
-		cargo +nightly miri test --locked --package otel-rs-core --test fuzz -- attributes json log_records metrics spans
+		cargo +nightly miri test --locked --package otel-rs-core --test fuzz -- attributes json log_records measurements metrics spans
 
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector, and the long forms of the faults
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py tests/faults

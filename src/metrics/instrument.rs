@@ -230,8 +230,7 @@ fn measure_natively(
     let value = measurement.value;
     with_items(measurement.attributes, |items| {
         let hash = hash_of(items);
-        let offer =
-            sampled.map(|trace_and_span| Offer { value, time_unix_nano: time(), trace_and_span, attributes: items });
+        let offer = sampled.map(|trace_and_span| Offer { value, trace_and_span, attributes: items });
         for stream in streams {
             stream.measure(items, hash, value, offer.as_ref(), time);
         }

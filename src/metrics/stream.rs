@@ -125,12 +125,7 @@ impl Stream {
                     Some(false) => None,
                 };
                 with_items(attributes, |items| {
-                    let offer = span.map(|trace_and_span| Offer {
-                        value,
-                        time_unix_nano: time(),
-                        trace_and_span,
-                        attributes: items,
-                    });
+                    let offer = span.map(|trace_and_span| Offer { value, trace_and_span, attributes: items });
                     self.inner.measure(items, hash_of(items), value, offer.as_ref(), time);
                 });
                 Ok(())

@@ -1,8 +1,9 @@
 //! The series of a stream, found by their attributes without a lock.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
 use crate::metrics::attribute_set::{AttributeSet, Item};
+use crate::process::sync::{Mutex, OnceLock};
 
 /// What is measured with one set of attributes.
 pub struct Series<T> {

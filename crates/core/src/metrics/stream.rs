@@ -1,8 +1,7 @@
 //! One metric of one reader: the series of an instrument as a view shapes them.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::metrics::attribute_set::{AttributeSet, Item, Scalar, hash_of};
 use crate::metrics::exemplars::{Exemplar, Offer, Reservoir, ReservoirKind};
@@ -14,6 +13,7 @@ use crate::metrics::temporality::Temporality;
 use crate::otlp::{Metric, Number};
 use crate::process::PerProcess;
 use crate::process::report::{Kind, Level, Source, report};
+use crate::process::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 #[derive(Clone)]
 pub enum Aggregation {
@@ -30,13 +30,6 @@ impl Aggregation {
             Self::Sum { .. } | Self::LastValue => 7,
             Self::Explicit { .. } => 9,
             Self::Exponential(_) => 1,
-        }
-    }
-
-    fn bounds(&self) -> &[Number] {
-        match self {
-            Self::Explicit { bounds, .. } => bounds,
-            _ => &[],
         }
     }
 
@@ -209,39 +202,37 @@ impl Stream {
         now: impl Fn() -> u64,
     ) {
         let all = self.series.get_or_make(SeriesMap::default);
-        let series = match all.find(items, hash) {
-            Some(series) => series,
-            None => match self.add(all, items, hash, now) {
-                Some(series) => series,
+        let (series, overflows) = match all.find(items, hash) {
+            Some(series) => (series, false),
+            None => match self.add(all, items, hash, &now) {
+                Some(added) => added,
                 None => return,
             },
         };
         let mut cell = lock(&series.value);
-        let may_be_exemplar = match &mut cell.state {
+        // The bucket, if there are buckets; None if the measurement cannot be an exemplar.
+        let bucket = match &mut cell.state {
             State::Sum(sum) => {
                 sum.add(value);
-                true
+                Some(0)
             }
             State::LastValue(last) => {
                 last.set(value);
-                true
+                Some(0)
             }
-            State::Explicit(histogram) => {
-                histogram.add(value);
-                true
-            }
-            State::Exponential(histogram) => histogram.add(value),
+            State::Explicit(histogram) => Some(histogram.add(value)),
+            State::Exponential(histogram) => histogram.add(value).then_some(0),
         };
-        if let Some(offer) = offer
-            && may_be_exemplar
-        {
-            let reservoir = cell
-                .exemplars
-                .get_or_insert_with(|| Box::new(Reservoir::new(self.shape.reservoir, hash ^ offer.time_unix_nano)));
-            reservoir.offer(offer, &series.attributes, self.shape.aggregation.bounds());
+        if let (Some(offer), Some(bucket)) = (offer, bucket) {
+            let make = || Box::new(Reservoir::new(self.shape.reservoir, hash ^ now()));
+            let reservoir = cell.exemplars.get_or_insert_with(make);
+            // Else the series has these items, which are all.
+            let lacks_some = overflows || items.len() != offer.attributes.len();
+            reservoir.offer(offer, bucket, lacks_some.then_some(&series.attributes), &now);
         }
     }
 
+    /// The new series of these attributes; or the one of all that is too many, and true.
     #[cold]
     fn add<'a>(
         &self,
@@ -249,7 +240,7 @@ impl Stream {
         items: &[Item<'_>],
         hash: u64,
         now: impl Fn() -> u64,
-    ) -> Option<&'a Series<Mutex<Cell>>> {
+    ) -> Option<(&'a Series<Mutex<Cell>>, bool)> {
         let Shape { aggregation, is_synchronous, max_series, .. } = &self.shape;
         let make = |items: &[Item<'_>], hash| {
             let attributes = AttributeSet::new(items, hash, aggregation.attributes_field());
@@ -257,19 +248,22 @@ impl Stream {
             Series { attributes, value: Mutex::new(Cell { state, exemplars: None }) }
         };
         let within_bounds = |count| {
+            if count >= max_series.saturating_sub(1) {
+                return None;
+            }
             let series = make(items, hash);
             let size = series.attributes.size() + aggregation.size();
-            (count < max_series.saturating_sub(1) && self.budget.take(size)).then_some(series)
+            self.budget.take(size).then_some(series)
         };
-        let series = all.find_or_add(items, hash, within_bounds).or_else(|| {
+        let added = all.find_or_add(items, hash, within_bounds).map(|series| (series, false)).or_else(|| {
             self.budget.count_overflow(&self.shape.name);
             let hash = hash_of(&OVERFLOW);
-            all.find_or_add(&OVERFLOW, hash, |_| Some(make(&OVERFLOW, hash)))
+            Some((all.find_or_add(&OVERFLOW, hash, |_| Some(make(&OVERFLOW, hash)))?, true))
         });
         if let Some(reader) = self.reader.as_ref().and_then(Weak::upgrade) {
             reader.has_something();
         }
-        series
+        added
     }
 
     pub fn has_series(&self) -> bool {
@@ -346,7 +340,33 @@ mod tests {
             .collect()
     }
 
+    /// Of one measurement, as an exemplar: its filtered attributes that have these keys.
+    fn filtered(stream: &Stream, items: &[Item<'_>], keys: [&str; 3]) -> [bool; 3] {
+        let offer = Offer { value: Number::Int(1), trace_and_span: None, attributes: items };
+        stream.measure(items, hash_of(items), offer.value, Some(&offer), || 1);
+        let exemplar = stream.collect(2).into_iter().flat_map(|collected| collected.exemplars).next().unwrap();
+        let filtered = exemplar.filtered_attributes.unwrap();
+        keys.map(|key| filtered.has(key))
+    }
+
     const SUM: Aggregation = Aggregation::Sum { is_monotonic: true };
+
+    #[test]
+    fn an_exemplar_has_what_its_point_lacks() {
+        let items = ["a", "b", "c"].map(|key| Item { key, value: Scalar::Int(1) });
+        let whole = stream(SUM, 2000, usize::MAX);
+        assert_eq!(filtered(&whole, &items, ["a", "b", "c"]), [false; 3]);
+        let mut parts = stream(SUM, 2000, usize::MAX);
+        parts.shape.attribute_keys = Some(["b".to_owned(), "d".to_owned()].into());
+        assert_eq!(filtered(&parts, &items, ["a", "b", "c"]), [true, false, true]);
+        // Also with as many attributes as the series of what is too many has.
+        let none = stream(SUM, 1, usize::MAX);
+        for number in 1..=3 {
+            let keys = ["a", "b", "otel.metric.overflow"];
+            assert_eq!(filtered(&none, &items[..number], keys), [true, number > 1, false]);
+        }
+        assert_eq!(filtered(&none, &OVERFLOW, ["a", "b", "otel.metric.overflow"]), [false; 3]);
+    }
 
     #[test]
     fn threads_lose_nothing() {

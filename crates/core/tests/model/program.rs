@@ -5,6 +5,8 @@
 #[allow(dead_code, unused_imports)]
 mod batch_processor;
 mod hand_over;
+mod measurements;
+mod metrics;
 mod slots;
 
 mod export {
@@ -36,6 +38,8 @@ mod process {
     pub mod runtime;
     pub mod sync;
 
+    pub use fork::PerProcess;
+
     /// Nothing forks here.
     mod descriptors {
         pub fn close_inherited() {}
@@ -57,6 +61,10 @@ const MODELS: &[(&str, fn())] = &[
     ("a_forgotten_processor_delivers", hand_over::forgotten),
     ("readers_see_what_was_published", slots::published),
     ("threads_agree_on_the_value_of_a_process", slots::per_process),
+    ("every_measurement_is_in_one_collection", measurements::one_collection),
+    ("a_cumulative_sum_never_loses", measurements::cumulative),
+    ("threads_that_measure_first_share_a_series", measurements::one_series),
+    ("series_stay_within_the_budget", measurements::budget),
 ];
 
 fn main() {
