@@ -27,6 +27,8 @@ mod _native {
     #[pymodule_export]
     use crate::metrics::instrument::Instrument;
     #[pymodule_export]
+    use crate::metrics::periodic_reader::PeriodicReader;
+    #[pymodule_export]
     use crate::metrics::stream::Stream;
     #[cfg(debug_assertions)]
     #[pymodule_export]

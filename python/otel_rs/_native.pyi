@@ -114,10 +114,32 @@ class Stream:
     def collect(self, time_unix_nano: int) -> list[tuple[Any, ...]]:
         """A tuple for each point, of what upstream's class for it has besides the time."""
 
+class PeriodicReader:
+    """A metric reader that collects and exports away from Python."""
+
+    def __new__(cls, exporter: OtlpExporter, export_interval_millis: float, export_timeout_millis: float) -> Self: ...
+    def stream(self, consumer: MeasurementConsumer, config: StreamConfig) -> Stream:
+        """A stream that tells this reader of new series. It is still to be added."""
+
+    def add(self, resource: Resource, scope: InstrumentationScope, stream: Stream) -> None:
+        """Collects the stream from now on."""
+
+    def replace(self, resource: Resource, streams: list[tuple[InstrumentationScope, Stream]]) -> None:
+        """Collects these streams in the place of those it had."""
+
+    def tick_elsewhere(self, elsewhere: bool) -> None:
+        """Whether Python asks for a collection at each interval."""
+
+    def collect(self, found: Collection, timeout_millis: float) -> bool:
+        """Collects and exports, with what Python found, and waits for it; False if that was not done in time."""
+
+    def shutdown(self, last_collection: bool, timeout_millis: float) -> bool:
+        """Ends, after a last collection if it is asked for; what is not exported in time counts as failed."""
+
 class Collection:
     """What one collection found, on its way to a native exporter."""
 
-    def __new__(cls, resource: Resource) -> Self: ...
+    def __new__(cls, resource: Resource, time_unix_nano: int) -> Self: ...
     def add_metric(self, scope: InstrumentationScope, metric: Metric) -> None: ...
     def __bool__(self) -> bool: ...
 

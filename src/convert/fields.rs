@@ -1,7 +1,7 @@
 //! Python objects as the plain values that messages are made of.
 
 use std::borrow::Cow;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otel_rs_core::otlp::Number;
 use pyo3::IntoPyObjectExt;
@@ -53,6 +53,13 @@ pub fn number_object(py: Python<'_>, number: Number) -> PyResult<Bound<'_, PyAny
         Number::Int(value) => value.into_bound_py_any(py),
         Number::Double(value) => value.into_bound_py_any(py),
     }
+}
+
+pub const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// A number of milliseconds; what is negative or not a number is none at all, what is huge a year.
+pub fn millis(millis: f64) -> Duration {
+    Duration::from_secs_f64((millis / 1e3).clamp(0.0, YEAR.as_secs_f64()).max(0.0))
 }
 
 /// The current time, in nanoseconds since the epoch.

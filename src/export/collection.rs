@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use otel_rs_core::otlp::{Metric, Metrics, Resource, ResourceMetrics, ScopeMetrics};
+use otel_rs_core::periodic_reader::Found;
 use pyo3::prelude::*;
 
 use crate::convert;
@@ -11,14 +12,15 @@ use crate::convert::scope::{resource_of, scope_in};
 #[pyclass(frozen, module = "otel_rs._native")]
 pub struct Collection {
     resource: Arc<Resource>,
+    time_unix_nano: u64,
     scopes: Mutex<Vec<ScopeMetrics>>,
 }
 
 #[pymethods]
 impl Collection {
     #[new]
-    fn new(resource: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self { resource: resource_of(resource)?, scopes: Mutex::new(Vec::new()) })
+    fn new(resource: &Bound<'_, PyAny>, time_unix_nano: u64) -> PyResult<Self> {
+        Ok(Self { resource: resource_of(resource)?, time_unix_nano, scopes: Mutex::default() })
     }
 
     /// Adds a metric of upstream's class.
@@ -48,7 +50,13 @@ impl Collection {
 
     /// Takes everything out.
     pub fn take(&self) -> Metrics {
-        let scopes = std::mem::take(&mut *self.scopes());
-        Metrics { resources: vec![ResourceMetrics { resource: Arc::clone(&self.resource), scopes }] }
+        Metrics {
+            resources: vec![ResourceMetrics { resource: Arc::clone(&self.resource), scopes: self.take_found().scopes }],
+        }
+    }
+
+    /// The same for a native reader, which collects the rest.
+    pub fn take_found(&self) -> Found {
+        Found { scopes: std::mem::take(&mut *self.scopes()), time_unix_nano: self.time_unix_nano }
     }
 }

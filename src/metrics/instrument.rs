@@ -18,6 +18,7 @@ use crate::metrics::items::with_items;
 use crate::metrics::stock::stock_measurement;
 use crate::metrics::stream::Stream;
 use crate::py::boundary::contained;
+use crate::py::fork::refresh_after_fork;
 use crate::py::text::utf8;
 use crate::py::upstream::upstream;
 use crate::py::{context, exception, log};
@@ -98,6 +99,7 @@ impl Instrument {
         if !this.switch.get().is_on() {
             return Ok(());
         }
+        refresh_after_fork(py);
         let value = match amount(object) {
             Ok(value) => value,
             Err(error) => return log::measuring(|| Self::refuse(slf, object, error)),
@@ -228,8 +230,7 @@ fn measure_natively(
     let value = measurement.value;
     with_items(measurement.attributes, |items| {
         let hash = hash_of(items);
-        let offer =
-            sampled.map(|trace_and_span| Offer { value, time_unix_nano: time(), trace_and_span, attributes: items });
+        let offer = sampled.map(|trace_and_span| Offer { value, trace_and_span, attributes: items });
         for stream in streams {
             stream.measure(items, hash, value, offer.as_ref(), time);
         }

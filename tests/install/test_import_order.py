@@ -20,8 +20,9 @@ def modules():
     from opentelemetry.sdk import _logs, metrics
     from opentelemetry.sdk._logs import export
     return [thing.__module__ for thing in (
-        metrics.MeterProvider, _logs.LoggerProvider, _logs.Logger, _logs.LoggingHandler, export.BatchLogRecordProcessor,
-        export.SimpleLogRecordProcessor, _internal.LoggerProvider, _internal.export.BatchLogRecordProcessor,
+        metrics.MeterProvider, metrics.export.PeriodicExportingMetricReader, _logs.LoggerProvider, _logs.Logger,
+        _logs.LoggingHandler, export.BatchLogRecordProcessor, export.SimpleLogRecordProcessor,
+        _internal.LoggerProvider, _internal.export.BatchLogRecordProcessor,
         _configuration.LoggerProvider, _configuration.BatchLogRecordProcessor, _configuration.LoggingHandler,
         handler.LoggingHandler,
     )]
@@ -36,6 +37,7 @@ print(json.dumps([first.__module__, installed, modules()]))
     "first",
     [
         "otel_rs.metrics import MeterProvider",
+        "otel_rs.metrics.export import PeriodicExportingMetricReader",
         "otel_rs.logs import LoggerProvider",
         "otel_rs.logs.export import BatchLogRecordProcessor",
         "otel_rs.logs.instrumentation import LoggingHandler",

@@ -26,6 +26,8 @@ from otel_rs.metrics import MeterProvider
 from ..support.values import same_in_every_run
 from .conftest import Metering
 
+pytestmark = pytest.mark.sanitize
+
 Make = Callable[..., Metering]
 
 METHODS = {"counter": "add", "up_down_counter": "add", "histogram": "record", "gauge": "set"}

@@ -6,4 +6,5 @@ pub mod client;
 pub mod export;
 pub mod metrics;
 pub mod otlp;
+pub mod periodic_reader;
 pub mod process;

@@ -91,6 +91,9 @@ def replacements() -> dict[str, dict[str, Replacement]]:
     }
     batch = {"BatchSpanProcessor": _always(export.BatchSpanProcessor)}
     simple = {"SimpleSpanProcessor": _always(export.SimpleSpanProcessor)}
+    periodic: dict[str, Replacement] = {
+        "PeriodicExportingMetricReader": LazyClass("otel_rs.metrics.export", "PeriodicExportingMetricReader")
+    }
     return {
         "opentelemetry.sdk.trace": {
             **provider,
@@ -107,9 +110,11 @@ def replacements() -> dict[str, dict[str, Replacement]]:
         "opentelemetry.instrumentation.logging.handler": {
             "LoggingHandler": LazyClass("otel_rs.logs.instrumentation", "LoggingHandler")
         },
+        "opentelemetry.sdk.metrics.export": periodic,
         "opentelemetry.sdk._configuration": {
             **provider,
             **meters,
+            **periodic,
             **batch,
             "BatchLogRecordProcessor": log_processors["BatchLogRecordProcessor"],
             "LoggerProvider": log_classes["LoggerProvider"],
@@ -124,7 +129,7 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **simple,
             **_file_factories("span"),
         },
-        "opentelemetry.configuration._meter_provider": {**meters, **_file_factories("metric")},
+        "opentelemetry.configuration._meter_provider": {**meters, **periodic, **_file_factories("metric")},
         "opentelemetry.configuration._logger_provider": {
             "LoggerProvider": log_classes["LoggerProvider"],
             **log_processors,

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import weakref
 from collections.abc import Iterable
-from threading import Lock, RLock
+from threading import TIMEOUT_MAX, Lock, RLock
 from time import time_ns
 from typing import Any
 
 from opentelemetry.context import get_current
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
+from opentelemetry.sdk.metrics._internal.export import PeriodicExportingMetricReader as StockReader
 from opentelemetry.sdk.metrics._internal.instrument import _Asynchronous
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader
 
-from otel_rs import _native
+from otel_rs import _native, forks
 from otel_rs.metrics._match import NativeMatch
+from otel_rs.metrics._reader import PeriodicExportingMetricReader
 from otel_rs.metrics._storage import ReaderStorage
 
 _logger = logging.getLogger(__name__)
@@ -46,10 +46,8 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         self._max_series = max_series
         self._async_instruments = []
         self._reader_storages = {reader: self._storage_of(reader) for reader in metric_readers}
-        # Its own hook: instruments may outlive the provider.
-        if hasattr(os, "register_at_fork"):
-            handle_fork = weakref.WeakMethod(self._handle_fork)
-            os.register_at_fork(after_in_child=lambda: (handle := handle_fork()) and handle())
+        # Its own: instruments may outlive the provider.
+        forks.call_in_children(self._handle_fork)
 
     def _storage_of(self, reader: MetricReader) -> ReaderStorage:
         return ReaderStorage(self._sdk_config, reader, self, self._max_series)
@@ -64,12 +62,18 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
     def collect(self, metric_reader: MetricReader, timeout_millis: float = 10_000) -> Any:
         """MetricsData, or a native Collection where nobody but a native exporter sees it; None if there is nothing."""
-        with self._collecting:
+        if not self._collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
+            raise MetricsTimeoutError("Timed out while another collection was under way")
+        try:
             storage = self._reader_storages[metric_reader]
             self._observe(storage, timeout_millis)
+            if storage.native is not None:
+                return storage.collect_stock()
             if _exports_natively(metric_reader):
                 return storage.collect_natively()
             return storage.collect()
+        finally:
+            self._collecting.release()
 
     def _observe(self, storage: ReaderStorage, timeout_millis: float) -> None:
         """Calls the callbacks of observable instruments."""
@@ -121,6 +125,16 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         )
         return sampled
 
+    def register_asynchronous_instrument(self, instrument: Any) -> None:
+        super().register_asynchronous_instrument(instrument)
+        for reader in self._reader_storages:
+            if isinstance(reader, PeriodicExportingMetricReader):
+                reader.collect_in_python()
+
+    def resource_changed(self) -> None:
+        for storage in self._reader_storages.values():
+            storage.register_streams()
+
     def _handle_fork(self) -> None:
         """In a forked child, where another thread of the parent may have held a lock."""
         self._lock, self._collecting = Lock(), RLock()
@@ -128,6 +142,8 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
             storage.handle_fork()
 
     def add_metric_reader(self, metric_reader: MetricReader) -> None:
+        if self._async_instruments and isinstance(metric_reader, PeriodicExportingMetricReader):
+            metric_reader.collect_in_python()
         with self._lock:
             self._reader_storages = {**self._reader_storages, metric_reader: self._storage_of(metric_reader)}
         self._readers_changed()
@@ -139,7 +155,7 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
 def _exports_natively(reader: MetricReader) -> bool:
     """Whether nobody but a native exporter sees what the reader collects."""
-    if type(reader) is not PeriodicExportingMetricReader:
+    if type(reader) is not StockReader:
         return False
     from otel_rs.exporter.otlp._metrics import takes_collections
 

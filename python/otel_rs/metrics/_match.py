@@ -66,13 +66,15 @@ class NativeMatch(_ViewInstrumentMatch):
         temporality: AggregationTemporality,
         consumer: _native.MeasurementConsumer,
         max_series: int,
+        reader: _native.PeriodicReader | None,
         more_arguments: dict[str, Any],
     ) -> None:
-        """``max_series`` with the one of what is beyond; ``more_arguments`` are upstream's."""
+        """``max_series`` with the one of what is beyond; ``reader`` is told of new series; ``more_arguments`` are
+        upstream's."""
         super().__init__(view, instrument, instrument_class_aggregation, **more_arguments)
         config = self._config(temporality, max_series)
         if config is not None:
-            self.stream = _native.Stream(consumer, config)
+            self.stream = reader.stream(consumer, config) if reader else _native.Stream(consumer, config)
         self._consumer = consumer
 
     def _config(self, temporality: AggregationTemporality, max_series: int) -> StreamConfig | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import weakref
 from atexit import register
 from collections.abc import Sequence
 from threading import Lock
@@ -22,7 +20,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util._once import Once
 from opentelemetry.util.types import Attributes
 
-from otel_rs import exit
+from otel_rs import endings, exit, forks
 from otel_rs._reload import keep_modules
 from otel_rs.metrics._consumer import MeasurementConsumer
 from otel_rs.metrics._meter import Meter
@@ -75,6 +73,8 @@ class MeterProvider(upstream.MeterProvider):
         )
         self._metric_readers = metric_readers
         self._measurement_consumer: Any = _consumer(self._sdk_config, metric_readers)
+        # After the consumer, which makes its locks anew.
+        forks.call_in_children(self._handle_fork)
         self._disabled = read(SDK_DISABLED).value
         if shutdown_on_exit:
             self._atexit_handler = register(self.shutdown)
@@ -84,9 +84,12 @@ class MeterProvider(upstream.MeterProvider):
         self._meter_configurator = _meter_configurator or upstream._default_meter_configurator
         for reader in metric_readers:
             self._register(reader)
-        if hasattr(os, "register_at_fork"):
-            handle_fork = weakref.WeakMethod(self._handle_fork)
-            os.register_at_fork(after_in_child=lambda: (handle := handle_fork()) and handle())
+        endings.shut_down_at_end(self)
+
+    def _update_resource(self, resource: Resource) -> None:
+        super()._update_resource(resource)
+        if isinstance(self._measurement_consumer, MeasurementConsumer):
+            self._measurement_consumer.resource_changed()
 
     def _register(self, reader: MetricReader) -> None:
         with self._all_metric_readers_lock:

@@ -29,7 +29,15 @@ pub struct ExplicitPoint {
 /// The first bucket whose bound is not below the value.
 #[inline]
 pub fn bucket_of(bounds: &[Number], value: Number) -> usize {
-    bounds.partition_point(|bound| bound.compare(value) == Ordering::Less)
+    let is_below = |bound: Number| bound.compare(value) == Ordering::Less;
+    match value {
+        // Next to always both are doubles: then a search is a few instructions.
+        Number::Double(double) => bounds.partition_point(|bound| match *bound {
+            Number::Double(bound) => bound < double,
+            bound => is_below(bound),
+        }),
+        Number::Int(_) => bounds.partition_point(|bound| is_below(*bound)),
+    }
 }
 
 impl ExplicitHistogram {
@@ -46,12 +54,15 @@ impl ExplicitHistogram {
         }
     }
 
+    /// Returns the value's bucket.
     #[inline]
-    pub fn add(&mut self, value: Number) {
+    pub fn add(&mut self, value: Number) -> usize {
         let buckets = self.bounds.len() + 1;
         let counts = self.counts.get_or_insert_with(|| vec![0; buckets].into());
-        counts[bucket_of(&self.bounds, value)] += 1;
+        let bucket = bucket_of(&self.bounds, value);
+        counts[bucket] += 1;
         self.summary.add(value, self.record_min_max);
+        bucket
     }
 
     pub fn collect(&mut self, temporality: Temporality, now: u64) -> Option<ExplicitPoint> {

@@ -1,13 +1,34 @@
 //! The points of a stream as OTLP messages.
 
+use std::sync::Arc;
+
 use crate::metrics::exemplars::Exemplar;
 use crate::metrics::exponential_buckets::ExponentialBuckets;
-use crate::metrics::stream::{Collected, Point};
+use crate::metrics::stream::{Aggregation, Collected, Point, Shape, Stream};
 use crate::metrics::summary::Summary;
-use crate::otlp::{self, EXPONENTIAL_HISTOGRAM_POINT, HISTOGRAM_POINT, NUMBER_POINT, Number, PointFields, Points};
+use crate::otlp::{
+    self, EXPONENTIAL_HISTOGRAM_POINT, HISTOGRAM_POINT, Metric, MetricKind, NUMBER_POINT, Number, PointFields, Points,
+};
 
-/// Appends a collected point.
-pub fn push(collected: &Collected, time_unix_nano: u64, points: &mut Points) {
+/// The metric with the points since the last collection; None if there are none.
+pub fn metric(stream: &Stream, time_unix_nano: u64) -> Option<Metric> {
+    let mut points = Points::default();
+    stream.collect(time_unix_nano).iter().for_each(|collected| push(collected, time_unix_nano, &mut points));
+    if points.is_empty() {
+        return None;
+    }
+    let Shape { aggregation, temporality, .. } = stream.shape();
+    let (kind, is_monotonic) = match aggregation {
+        Aggregation::Sum { is_monotonic } => (MetricKind::Sum, *is_monotonic),
+        Aggregation::LastValue => (MetricKind::Gauge, false),
+        Aggregation::Explicit { .. } => (MetricKind::Histogram, false),
+        Aggregation::Exponential(_) => (MetricKind::ExponentialHistogram, false),
+    };
+    let temporality = if kind == MetricKind::Gauge { 0 } else { *temporality as u64 };
+    Some(Metric { head: Arc::clone(stream.head()), kind, temporality, is_monotonic, points })
+}
+
+fn push(collected: &Collected, time_unix_nano: u64, points: &mut Points) {
     let fields = match &collected.point {
         Point::Number { .. } => &NUMBER_POINT,
         Point::Explicit(_) => &HISTOGRAM_POINT,
