@@ -55,6 +55,14 @@ impl Exporter {
         self.source
     }
 
+    pub fn noun(&self) -> &'static str {
+        "spans"
+    }
+
+    pub fn processor(&self) -> &'static str {
+        "BatchSpanProcessor"
+    }
+
     /// Names of the spans that were delivered so far.
     pub fn delivered(&self) -> BTreeSet<String> {
         self.delivered.lock().unwrap().clone()
