@@ -11,7 +11,7 @@ use crate::convert::attributes::PyAttributes;
 use crate::convert::fields::{nanos, text_if_any};
 use crate::convert::scope::ScopeCache;
 use crate::convert::scratch::with_scratch;
-use crate::convert::value::put_body;
+use crate::convert::value::{put_body, put_simple};
 use crate::py::exception;
 use crate::py::log;
 use crate::py::upstream::RESOURCE;
@@ -102,6 +102,10 @@ pub fn frame_record<'py>(record: &Bound<'py, PyAny>, attributes: &Attributes, ou
 
 /// Appends a body of any kind; one whose own code raises costs itself and a log line.
 pub fn put_any_body(body: &Bound<'_, PyAny>, out: &mut Vec<u8>) {
+    if put_simple(body, None, out) {
+        return;
+    }
+    out.clear();
     if let Err(error) = put_body(body, out) {
         out.clear();
         exception::swallow(body.py(), "A log record's body could not be encoded", error);
