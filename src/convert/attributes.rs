@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{Attributes, OutOfMemory};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString};

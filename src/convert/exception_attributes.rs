@@ -1,6 +1,6 @@
 //! An exception as the attributes of the event or log record that stands for it.
 
-use pyo3::intern;
+use crate::py::once::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 

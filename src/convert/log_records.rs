@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{Attributes, Batch, Fields, LOG_RECORD_ATTRIBUTES, LogRecord, Scope, Value};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 

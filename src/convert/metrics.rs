@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{
     Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
     Histogram, Metric, MetricKind, Metrics, NUMBER_POINT, Point, PointFields, Points, ResourceMetrics, ScopeMetrics,
 };
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};

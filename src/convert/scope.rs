@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{self, Resource, Scope, len_tag};
 use otel_rs_core::process::Shared;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::attributes::PyAttributes;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{self, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, Scope, StatusCode};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 

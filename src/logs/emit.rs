@@ -1,8 +1,8 @@
 //! What a record consists of, from Python objects to bytes in the batches of native processors.
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use pyo3::exceptions::PyUserWarning;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use otel_rs_core::process::Published;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};

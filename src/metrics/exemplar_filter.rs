@@ -1,7 +1,7 @@
 //! Which measurements may become exemplars, and the span that they were made in.
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::Number;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::fields::number_object;

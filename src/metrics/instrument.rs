@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::py::once::intern;
 use otel_rs_core::metrics::{Offer, hash_of};
 use otel_rs_core::otlp::Number;
 use otel_rs_core::process::Published;
 use pyo3::exceptions::PyValueError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 

@@ -1,8 +1,8 @@
 //! The current context, read and set through contextvars' C API on the API package's own context variable; in Python
 //! where another context runtime is configured.
 
+use crate::py::once::intern;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};

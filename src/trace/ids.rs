@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::py::once::intern;
 use otel_rs_core::process;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use rand::rngs::{SmallRng, SysRng};

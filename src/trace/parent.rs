@@ -1,7 +1,7 @@
 //! The span that is current in a context.
 
+use crate::py::once::intern;
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::py::upstream::Upstream;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::py::once::intern;
 use otel_rs_core::batch_processor;
 use otel_rs_core::process::Published;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};

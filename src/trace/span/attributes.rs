@@ -1,6 +1,6 @@
 //! Attributes of a span.
 
-use pyo3::intern;
+use crate::py::once::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{Fields, Value};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::OutOfMemory;
 use pyo3::exceptions::PyException;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyTuple, PyType};
 

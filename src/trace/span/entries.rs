@@ -1,8 +1,8 @@
 //! Events and links of a span.
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{self, EVENT_ATTRIBUTES, Fields, LINK_ATTRIBUTES, OutOfMemory, Value};
 use pyo3::exceptions::PyMemoryError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
 

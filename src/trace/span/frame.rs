@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::{self, OutOfMemory, Scope};
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::fields;

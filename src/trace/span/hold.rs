@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use pyo3::intern;
+use crate::py::once::intern;
 use pyo3::prelude::*;
 
 use crate::convert::snapshot::Snapshot;

@@ -1,7 +1,7 @@
 //! Status and name of a span.
 
+use crate::py::once::intern;
 use otel_rs_core::otlp::StatusCode;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
