@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from ..support.receiver import DEADLINE_SECONDS, Answer, HttpReceiver, Receiver, wait_until
 from ..support.traced_program import TracedProgram, run
@@ -245,6 +246,43 @@ def test_a_child_observes_for_itself(http_receiver: HttpReceiver, fork: str) -> 
         observed = lambda: {(process, point.as_int) for process, point in points(http_receiver, "observed")}  # noqa: E731
         try:
             wait_until(lambda: observed() == expected, "both have observed")
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+RESOURCE_THAT_TAKES_ITS_TIME = """
+from opentelemetry.sdk.metrics import _internal
+parent = os.getpid()
+
+def detect_slowly():
+    time.sleep(0.5)  # ten intervals
+    return Resource({"process.pid": os.getpid()})
+
+_internal._get_process_dependent_resource = detect_slowly
+"""
+
+
+@pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS)
+def test_what_a_child_observes_has_its_own_resource(http_receiver: HttpReceiver, fork: str) -> None:
+    program = RESOURCE_THAT_TAKES_ITS_TIME + INTERVALS.format(fork=fork, instruments=OBSERVED)
+    with TracedProgram(program, **destination(http_receiver)) as running:
+        child = running.wait_for("child")
+
+        def sent_with() -> set[int]:
+            """The pids of the Resources that came with what the child observed."""
+            return {
+                attribute.value.int_value
+                for request in list(http_receiver.requests)
+                for item in request.message.resource_metrics
+                for scope in item.scope_metrics
+                for metric in scope.metrics
+                if metric.name == "observed" and metric.gauge.data_points[0].as_int == child
+                for attribute in item.resource.attributes or [KeyValue()]
+            }
+
+        try:
+            wait_until(lambda: child in sent_with(), "the child has observed")
+            assert sent_with() == {child}
         finally:
             os.kill(child, signal.SIGKILL)
 
