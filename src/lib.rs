@@ -2,6 +2,7 @@
 
 mod convert;
 mod export;
+mod logs;
 mod metrics;
 mod py;
 mod trace;
@@ -17,6 +18,10 @@ mod _native {
     use crate::export::config::ConfigError;
     #[pymodule_export]
     use crate::export::exporter::OtlpExporter;
+    #[pymodule_export]
+    use crate::logs::handler::LoggingHandler;
+    #[pymodule_export]
+    use crate::logs::logger::{Logger, emit_was_replaced};
     #[pymodule_export]
     use crate::metrics::consumer::{MeasurementConsumer, MeterSwitch};
     #[pymodule_export]

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
 use crate::py::text::{shown, type_name, utf8};
-use crate::py::{interrupt, log};
+use crate::py::{exception, interrupt, log};
 
 /// A text as it is, lone surrogates replaced; None as an empty one; `str()` of anything else.
 pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
@@ -20,6 +20,14 @@ pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
         Ok(text) => Ok(utf8(text)),
         Err(_) => Ok(Cow::Owned(utf8(&object.str()?).into_owned())),
     }
+}
+
+/// As `text`; of what raises nothing, and a log line.
+pub fn text_if_any<'a>(object: &'a Bound<'_, PyAny>) -> Cow<'a, str> {
+    text(object).unwrap_or_else(|error| {
+        exception::swallow(object.py(), "A text is left out", error);
+        Cow::Borrowed("")
+    })
 }
 
 /// Nanoseconds; anything that is no number becomes the epoch.

@@ -36,6 +36,7 @@ SUITES = (
         SDK,
         tests=(
             "tests/context",
+            "tests/logs",
             "tests/metrics",
             "tests/resources",
             "tests/shared_internal",
@@ -87,6 +88,7 @@ CONTRIB_SUITES = tuple(
         ("django", 50, 50, {}),
         ("fastapi", 100, 50, {"excluded": HERE / "excluded_fastapi.txt", "most_excluded": 1 / 20}),
         ("flask", 50, 50, {}),
+        ("logging", 0, 0, {}),
         ("requests", 50, 50, {}),
         ("system-metrics", 0, 40, {}),
         ("wsgi", 30, 20, {}),

@@ -56,6 +56,9 @@ models! {
     shutdown_delivers_and_ends_the_worker
     abandoning_ends_every_wait
     a_forgotten_processor_delivers
+    a_flush_exports_what_was_measured_before_it
+    a_reader_is_shut_down_while_others_measure_and_flush
+    a_forgotten_reader_delivers
     readers_see_what_was_published
     threads_agree_on_the_value_of_a_process
     every_measurement_is_in_one_collection

@@ -93,7 +93,6 @@ class PeriodicExportingMetricReader(Stock):
     def collect_in_python(self) -> None:
         """From now on: something must be collected that only Python can collect."""
         if self.native is not None and self._daemon_thread is None and 0 < self._export_interval_millis < inf:
-            self.native.tick_elsewhere(True)
             self._start_thread()
 
     def _start_thread(self) -> None:
@@ -101,9 +100,11 @@ class PeriodicExportingMetricReader(Stock):
         try:
             thread.start()
         except RuntimeError as error:
-            _logger.warning("Observable instruments are not collected at intervals: %s", error)
-        else:
-            self._daemon_thread = thread
+            _logger.warning("Only what is native is collected at intervals: %s", error)
+            return
+        self._daemon_thread = thread
+        if self.native is not None:
+            self.native.tick_elsewhere(True)
 
     def exporter_left_native(self) -> None:
         """The stock exporter exports from now on, which takes Python's objects."""
@@ -124,6 +125,8 @@ class PeriodicExportingMetricReader(Stock):
             self._shutdown_once.do_once(lambda: None)
         elif self._daemon_thread is not None:
             self._daemon_thread = None
+            if self.native is not None:
+                self.native.tick_elsewhere(False)
             self._start_thread()
 
     def _at_fork_reinit(self) -> None:

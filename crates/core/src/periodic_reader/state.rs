@@ -1,13 +1,13 @@
 //! A reader's state in one process: its streams, and the rounds that were asked for.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::collection::{Found, Registered};
 use super::config::PeriodicReaderConfig;
 use crate::export::exporter::Exporter;
 use crate::process::fork::generation;
-use crate::process::sync::{AtomicBool, Notify, watch};
+use crate::process::sync::{AtomicBool, Condvar, Mutex, MutexGuard, Notify, watch};
 
 /// What belongs to one process; a forked child makes its own and is told its streams anew.
 pub(super) struct ReaderState {
@@ -54,7 +54,7 @@ impl ReaderState {
         Self {
             config,
             exporter,
-            streams: Mutex::default(),
+            streams: Mutex::new(Vec::new()),
             rounds: Mutex::new(Rounds { closed, ..Rounds::default() }),
             progress: Condvar::new(),
             wake: Notify::new(),

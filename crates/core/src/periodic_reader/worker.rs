@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::time::sleep_until;
-
 use super::collection::{Found, collect};
 use super::state::{ReaderState, Round};
 use crate::export::counters::Counters;
 use crate::export::exporter::Limits;
 use crate::otlp::Metrics;
 use crate::process::report::{Kind, Level, report};
-use crate::process::sync::{JoinSet, select};
+use crate::process::sync::{JoinSet, select, sleep};
 
 /// Longer than any program runs, and short enough for the clock.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -22,7 +20,7 @@ pub(super) async fn run(state: Arc<ReaderState>) {
     while !(state.is_closed() && state.are_all_rounds_done()) {
         let is_time = select! {
             () = state.wake.notified() => false,
-            () = sleep_until(next.into()) => true,
+            () = sleep(next.saturating_duration_since(Instant::now())) => true,
         };
         let mut due = is_time && !state.config.ticks_elsewhere();
         while let Some(round) = state.next(due) {

@@ -1,17 +1,22 @@
 //! `SeriesMap` and `Stream`: threads that measure, and threads that collect meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use shuttle::thread::{self, JoinHandle};
 
 use crate::metrics::attribute_set::{AttributeSet, Item, Scalar};
 use crate::metrics::exemplars::ReservoirKind;
 use crate::metrics::series_map::{Series, SeriesMap};
-use crate::metrics::stream::{Aggregation, Budget, Point, Shape, Stream};
+use crate::metrics::stream::{Aggregation, Budget, Point, Reader, Shape, Stream};
 use crate::metrics::temporality::Temporality;
 use crate::otlp::Number;
 
-fn stream(temporality: Temporality, max_series: usize, budget: &Arc<Budget>) -> Arc<Stream> {
+fn stream(
+    temporality: Temporality,
+    max_series: usize,
+    budget: &Arc<Budget>,
+    reader: Option<Weak<dyn Reader>>,
+) -> Arc<Stream> {
     let shape = Shape {
         name: "metric".into(),
         description: String::new(),
@@ -23,11 +28,15 @@ fn stream(temporality: Temporality, max_series: usize, budget: &Arc<Budget>) -> 
         reservoir: ReservoirKind::FixedSize(1),
         max_series,
     };
-    Arc::new(Stream::new(shape, Arc::clone(budget), None))
+    Arc::new(Stream::new(shape, Arc::clone(budget), reader))
+}
+
+pub fn stream_read_by(reader: Weak<dyn Reader>) -> Arc<Stream> {
+    stream(Temporality::Delta, usize::MAX, &Arc::new(Budget::new(usize::MAX)), Some(reader))
 }
 
 fn without_bounds(temporality: Temporality) -> Arc<Stream> {
-    stream(temporality, usize::MAX, &Arc::new(Budget::new(usize::MAX)))
+    stream(temporality, usize::MAX, &Arc::new(Budget::new(usize::MAX)), None)
 }
 
 fn item(number: u64) -> [Item<'static>; 1] {
@@ -37,11 +46,11 @@ fn item(number: u64) -> [Item<'static>; 1] {
 /// Counts one for each of these numbers, which is the hash of its attributes, too.
 fn counter(stream: &Arc<Stream>, numbers: &'static [u64]) -> JoinHandle<()> {
     let stream = Arc::clone(stream);
-    thread::spawn(move || {
-        for number in numbers {
-            stream.measure(&item(*number), *number, Number::Int(1), None, || 1);
-        }
-    })
+    thread::spawn(move || numbers.iter().for_each(|number| count(&stream, *number)))
+}
+
+pub fn count(stream: &Stream, number: u64) {
+    stream.measure(&item(number), number, Number::Int(1), None, || 1);
 }
 
 /// The values of a collection, one for each series.
@@ -127,13 +136,13 @@ pub fn budget() {
     const BYTES: usize = 1000;
     let numbers = &[0, 1, 2, 3, 4, 5, 6, 7];
     // As many as one thread finds room for.
-    let alone = stream(Temporality::Cumulative, usize::MAX, &Arc::new(Budget::new(BYTES)));
+    let alone = stream(Temporality::Cumulative, usize::MAX, &Arc::new(Budget::new(BYTES)), None);
     numbers.iter().for_each(|number| alone.measure(&item(*number), *number, Number::Int(1), None, || 1));
     let (_, room) = series_of(&alone);
     assert!((2..numbers.len()).contains(&room), "the model needs other bytes: there is room for {room}");
 
     let budget = Arc::new(Budget::new(BYTES));
-    let streams = [usize::MAX, 2].map(|max_series| stream(Temporality::Cumulative, max_series, &budget));
+    let streams = [usize::MAX, 2].map(|max_series| stream(Temporality::Cumulative, max_series, &budget, None));
     let counters = [
         counter(&streams[0], &[0, 1, 2, 3]),
         counter(&streams[0], &[4, 5, 6, 7]),

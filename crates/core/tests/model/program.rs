@@ -7,6 +7,10 @@ mod batch_processor;
 mod hand_over;
 mod measurements;
 mod metrics;
+#[path = "../../src/periodic_reader/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod periodic_reader;
+mod rounds;
 mod slots;
 
 mod export {
@@ -59,6 +63,9 @@ const MODELS: &[(&str, fn())] = &[
     ("shutdown_delivers_and_ends_the_worker", hand_over::shutdown),
     ("abandoning_ends_every_wait", hand_over::abandon),
     ("a_forgotten_processor_delivers", hand_over::forgotten),
+    ("a_flush_exports_what_was_measured_before_it", rounds::flush),
+    ("a_reader_is_shut_down_while_others_measure_and_flush", rounds::shutdown),
+    ("a_forgotten_reader_delivers", rounds::forgotten),
     ("readers_see_what_was_published", slots::published),
     ("threads_agree_on_the_value_of_a_process", slots::per_process),
     ("every_measurement_is_in_one_collection", measurements::one_collection),
