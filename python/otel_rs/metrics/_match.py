@@ -23,12 +23,32 @@ from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
     NumberDataPoint,
 )
-from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.metrics.view import (
+    DefaultAggregation,
+    DropAggregation,
+    ExplicitBucketHistogramAggregation,
+    ExponentialBucketHistogramAggregation,
+    LastValueAggregation,
+    SumAggregation,
+    View,
+)
 
 from otel_rs import _native
 from otel_rs.metrics._instruments import is_synchronous
 
 _MIN_SCALE, _MAX_SCALE = -10, 20
+
+_OF_UPSTREAM = {
+    kind._create_aggregation
+    for kind in (
+        DefaultAggregation,
+        DropAggregation,
+        ExplicitBucketHistogramAggregation,
+        ExponentialBucketHistogramAggregation,
+        LastValueAggregation,
+        SumAggregation,
+    )
+}
 
 Point = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
 
@@ -82,6 +102,9 @@ class NativeMatch(_ViewInstrumentMatch):
         instrument, view = self._instrument, self._view
         if view._exemplar_reservoir_factory is not _default_reservoir_factory:
             return None
+        # One of the program's own may make another aggregation for each series.
+        if type(self._wanted_aggregation())._create_aggregation not in _OF_UPSTREAM:
+            return None
         particular = _of_aggregation(self._aggregation)
         if particular is None:
             return None
@@ -96,11 +119,18 @@ class NativeMatch(_ViewInstrumentMatch):
             unit=instrument.unit,
             is_monotonic=isinstance(instrument, Counter | ObservableCounter),
             is_synchronous=is_synchronous(instrument),
-            temporality=temporality.value,
+            temporality=int(temporality),
             attribute_keys=None if keys is None else list(keys),
             max_series=max_series,
             **particular,
         )
+
+    def _wanted_aggregation(self) -> Any:
+        """The view's, else what the reader prefers for the kind of instrument."""
+        of_view = self._view._aggregation
+        if not isinstance(of_view, DefaultAggregation):
+            return of_view
+        return self._instrument_class_aggregation[type(self._instrument)]
 
     def consume_measurement(self, measurement: Measurement, should_sample_exemplar: bool = True) -> None:
         if self.stream is None:
@@ -179,7 +209,10 @@ def _of_aggregation(aggregation: Any) -> dict[str, Any] | None:
             "record_min_max": bool(aggregation._record_min_max),
             **_reservoir(aggregation),
         }
-    if kind is upstream._ExponentialBucketHistogramAggregation and _MIN_SCALE <= aggregation._max_scale <= _MAX_SCALE:
+    if kind is upstream._ExponentialBucketHistogramAggregation:
+        # Upstream's raises at each measurement and collection.
+        if not _MIN_SCALE <= aggregation._max_scale <= _MAX_SCALE:
+            raise ValueError(f"max_scale is from {_MIN_SCALE} to {_MAX_SCALE}, not {aggregation._max_scale}")
         return {
             "aggregation": "exponential",
             "max_size": aggregation._max_size,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from opentelemetry import metrics as api
@@ -96,7 +98,7 @@ class Meter(upstream.Meter):
 
 
 def _checked(boundaries: Any) -> Sequence[float] | None:
-    """Upstream's rule: a sequence of numbers, or none with a warning."""
+    """Boundaries that cannot be used are none, with a warning."""
     if boundaries is None:
         return None
     try:
@@ -107,4 +109,14 @@ def _checked(boundaries: Any) -> Sequence[float] | None:
         _logger.warning("explicit_bucket_boundaries_advisory must be a sequence of numbers")
         return None
     checked: Sequence[float] = boundaries
+    if not _is_increasing(checked):
+        _logger.warning("explicit_bucket_boundaries_advisory must be finite and strictly increasing: %s", checked)
+        return None
     return checked
+
+
+def _is_increasing(boundaries: Sequence[float]) -> bool:
+    try:
+        return all(map(math.isfinite, boundaries)) and all(low < high for low, high in pairwise(boundaries))
+    except OverflowError:  # an integer beyond doubles
+        return False
