@@ -246,6 +246,23 @@ def test_series_beyond_the_limit_are_counted_together(metering: Make, monkeypatc
     assert [point.value for point in points if point.attributes == {"otel.metric.overflow": True}] == [91]
 
 
+def test_the_limit_holds_for_all_collections_of_deltas_together(
+    metering: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/differences.md: upstream's begins anew at each collection."""
+    monkeypatch.setenv("OTEL_RS_METRICS_CARDINALITY_LIMIT", "3")
+    preferred: Any = {sdk.Counter: AggregationTemporality.DELTA}
+    meter = metering(reader=InMemoryMetricReader(preferred_temporality=preferred))
+    counter = meter.meter.create_counter("name")
+    found = []
+    for numbers in ([1, 2, 3], [2, 3, 4]):
+        for number in numbers:
+            counter.add(number, {"number": number})
+        found.append([(point.attributes, point.value) for point in meter.points()])
+    overflow = {"otel.metric.overflow": True}
+    assert found == [[({"number": 1}, 1), ({"number": 2}, 2), (overflow, 3)], [({"number": 2}, 2), (overflow, 7)]]
+
+
 def test_series_beyond_the_bytes_are_counted_together_and_told_once(
     metering: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
