@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from opentelemetry.metrics import Counter, ObservableCounter
@@ -96,6 +97,13 @@ class NativeMatch(_ViewInstrumentMatch):
         if config is not None:
             self.stream = reader.stream(consumer, config) if reader else _native.Stream(consumer, config)
         self._consumer = consumer
+
+    def handle_fork(self) -> None:
+        """In a forked child, where another thread of the parent may have held the lock: no series yet, as natively."""
+        self._lock = Lock()
+        self._attributes_aggregation = {}
+        # Of SDKs since 1.45.2: where the next delta begins.
+        self._previous_collection_start_nanos = None
 
     def _config(self, temporality: AggregationTemporality, max_series: int) -> StreamConfig | None:
         """None for what only upstream's class can do."""
