@@ -38,20 +38,23 @@ class Meter(upstream.Meter):
         if self._is_native:
             self._meter_config: Any = Switch(_meter_config or upstream._MeterConfig.default())
 
-    def create_counter(self, name: str, unit: str = "", description: str = "") -> Any:
+    def create_counter(self, name: str, unit: str = "", description: str = "") -> api.Counter:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_counter(self, name, unit, description)
-        return self._instrument(_instruments._Counter, name, unit, description)
+        made: api.Counter = self._instrument(_instruments._Counter, name, unit, description)
+        return made
 
-    def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> Any:
+    def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> api.UpDownCounter:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_up_down_counter(self, name, unit, description)
-        return self._instrument(_instruments._UpDownCounter, name, unit, description)
+        made: api.UpDownCounter = self._instrument(_instruments._UpDownCounter, name, unit, description)
+        return made
 
-    def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
+    def create_gauge(self, name: str, unit: str = "", description: str = "") -> api._Gauge:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_gauge(self, name, unit, description)
-        return self._instrument(_instruments._Gauge, name, unit, description)
+        made: api._Gauge = self._instrument(_instruments._Gauge, name, unit, description)
+        return made
 
     def create_histogram(
         self,
@@ -60,7 +63,7 @@ class Meter(upstream.Meter):
         description: str = "",
         *,
         explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
-    ) -> Any:
+    ) -> api.Histogram:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_histogram(
                 self,
@@ -70,7 +73,8 @@ class Meter(upstream.Meter):
                 explicit_bucket_boundaries_advisory=explicit_bucket_boundaries_advisory,
             )
         boundaries = _checked(explicit_bucket_boundaries_advisory)
-        return self._instrument(_instruments._Histogram, name, unit, description, boundaries)
+        made: api.Histogram = self._instrument(_instruments._Histogram, name, unit, description, boundaries)
+        return made
 
     def _instrument(
         self, kind: Any, name: str, unit: str, description: str, boundaries: Sequence[float] | None = None
