@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from contextvars import copy_context
 from itertools import repeat
 from typing import Any
 
@@ -136,7 +137,8 @@ def time_of(measure: Callable[[int], None], threads: int) -> float:
         measure(MEASUREMENTS_IN_A_LOOP)
         return (time.perf_counter_ns() - begin) / MEASUREMENTS_IN_A_LOOP
     each = MEASUREMENTS_IN_A_LOOP // threads
-    running = [threading.Thread(target=measure, args=(each,)) for _ in range(threads)]
+    # Each with the span that is current here: a thread has a context of its own.
+    running = [threading.Thread(target=copy_context().run, args=(measure, each)) for _ in range(threads)]
     begin = time.perf_counter_ns()
     for thread in running:
         thread.start()
