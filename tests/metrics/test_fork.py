@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.metrics import SimpleFixedSizeExemplarReservoir
 from opentelemetry.sdk.metrics.export import MetricReader, MetricsData
+from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.resources import Resource
 
 from otel_rs.metrics import MeterProvider
@@ -104,3 +106,27 @@ def test_a_child_that_a_callback_forks_goes_on_with_the_collection() -> None:
             os._exit(status)
     assert os.waitpid(children[0], 0)[1] == 0
     assert sums == {"counter": 5, "observed": 1}
+
+
+def test_a_metric_of_upstreams_classes_is_counted_once() -> None:
+    """A view that asks for a reservoir of the program's is not native."""
+    reader = Reader()
+    view = View(
+        instrument_name="stock",
+        exemplar_reservoir_factory=lambda kind: lambda **arguments: SimpleFixedSizeExemplarReservoir(2),
+    )
+    meter = MeterProvider([reader], Resource({}), shutdown_on_exit=False, views=[view]).get_meter("test")
+    stock, native = meter.create_counter("stock"), meter.create_counter("native")
+    for counter in (stock, native):
+        counter.add(5)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            for counter in (stock, native):
+                counter.add(1)
+            status = 0 if reader.sums() == {"stock": 1, "native": 1} else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert reader.sums() == {"stock": 5, "native": 5}
