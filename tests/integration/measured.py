@@ -33,7 +33,7 @@ class Point(NamedTuple):
 
 
 def points_of(received: list[dict[str, Any]], scope: str) -> Iterator[Point]:
-    """The points of the scope of this name in OTLP/JSON ResourceMetrics; gauges have none of interest."""
+    """The points of sums and histograms of the scope of this name in OTLP/JSON ResourceMetrics."""
     for item in received:
         resource = attributes_of(item["resource"])
         for scope_metrics in item["scopeMetrics"]:
@@ -46,7 +46,7 @@ def points_of(received: list[dict[str, Any]], scope: str) -> Iterator[Point]:
                         resource["process.pid"],
                         metric["name"],
                         frozenset(attributes_of(point).items()),
-                        resource["service.instance.id"],
+                        resource.get("service.instance.id", ""),
                         metric[kind]["aggregationTemporality"],
                         int(point["startTimeUnixNano"]),
                         int(point["timeUnixNano"]),
