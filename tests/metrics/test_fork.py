@@ -100,3 +100,33 @@ def test_a_metric_of_upstreams_classes_is_counted_once() -> None:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert reader.sums() == {"stock": 5, "native": 5}
+
+
+def test_a_child_that_a_callback_forks_goes_on_with_the_collection() -> None:
+    """As the handler of a signal may, that arrives meanwhile."""
+    reader = Reader()
+    meter = MeterProvider([reader], Resource({}), shutdown_on_exit=False).get_meter("test")
+    parent, children = os.getpid(), []
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        if os.getpid() == parent and not children:
+            children.append(os.fork())
+            if children[0] == 0:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(DEADLINE_SECONDS)  # kills a child that hangs
+        return [Observation(1)]
+
+    counter = meter.create_counter("counter")
+    meter.create_observable_counter("observed", [observe])
+    counter.add(5)
+    status = 1
+    try:
+        sums = reader.sums()
+        if os.getpid() != parent:
+            counter.add(2)
+            status = 0 if (sums, reader.sums()) == ({"observed": 1}, {"counter": 2, "observed": 1}) else 2
+    finally:
+        if os.getpid() != parent:
+            os._exit(status)
+    assert os.waitpid(children[0], 0)[1] == 0
+    assert sums == {"counter": 5, "observed": 1}
