@@ -400,6 +400,23 @@ tell(longest=longest, shutdown=timed(lambda: provider.shutdown(300))[1], counts=
     assert counts["failed"] in (2, 4, 6)
 
 
+def test_an_export_ends_at_the_readers_timeout(receiver: Receiver) -> None:
+    receiver.fall_silent()
+    program = """
+count(1, "main")
+started = time.monotonic()
+flushed = provider.force_flush(9_000)
+tell(flushed=flushed, seconds=time.monotonic() - started, counts=exporter.counts())
+os._exit(0)
+"""
+    environment = destination(receiver, OTEL_METRIC_EXPORT_TIMEOUT="400", OTEL_EXPORTER_OTLP_TIMEOUT="60")
+    ended = run(program, **environment)
+    assert ended.code == 0, ended.stderr
+    assert ended.fact("flushed") is True, "what is given up is not waited for"
+    assert 0.4 <= ended.fact("seconds") < 5
+    assert ended.fact("counts")["failed"] == 2
+
+
 def test_a_callback_that_hangs_costs_itself(http_receiver: HttpReceiver, temporality: str) -> None:
     program = """
 def hang(options):
