@@ -120,6 +120,25 @@ def test_python_has_a_thread_for_what_only_it_can_collect(http_receiver: HttpRec
     assert threads() == before
 
 
+def test_instruments_that_threads_make_at_once_share_a_thread(http_receiver: HttpReceiver, made: list[Any]) -> None:
+    before = threads()
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), HOUR_MILLIS)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    meter = made[0].get_meter("test")
+    start = threading.Barrier(8)
+
+    def make(number: int) -> None:
+        start.wait()
+        meter.create_observable_counter(f"observed.{number}", [lambda options: [Observation(1)]])
+
+    makers = [threading.Thread(target=make, args=(number,)) for number in range(8)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert threads() == before + 1
+
+
 def test_a_reader_that_comes_later_observes_too(http_receiver: HttpReceiver, made: list[Any]) -> None:
     made.append(MeterProvider(shutdown_on_exit=False))
     made[0].get_meter("test").create_observable_counter("observed", [lambda options: [Observation(4)]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from math import inf
-from threading import Event, Lock, Thread
+from threading import Event, Lock, RLock, Thread
 from time import monotonic
 from typing import Any
 
@@ -72,6 +72,8 @@ class PeriodicExportingMetricReader(Stock):
             METRIC_EXPORT_TIMEOUT, "export_timeout_millis", export_timeout_millis, argument_kind=_ANY_MILLIS
         ).value
         self._pid = os.getpid()
+        # A thread that starts another one waits for it, and lets others run.
+        self._starting = RLock()
         is_native = interval > 0 and takes_collections(exporter) and _is_as_here(type(self))
         # Upstream's thread, which it starts for an interval that ends, is started here when it is needed.
         super().__init__(exporter, inf if is_native else interval, timeout)
@@ -91,8 +93,11 @@ class PeriodicExportingMetricReader(Stock):
 
     def collect_in_python(self) -> None:
         """From now on: something must be collected that only Python can collect."""
-        if self.native is not None and self._daemon_thread is None and 0 < self._export_interval_millis < inf:
-            self._start_thread()
+        if self.native is None or not 0 < self._export_interval_millis < inf:
+            return
+        with self._starting:
+            if self._daemon_thread is None:
+                self._start_thread()
 
     def _start_thread(self) -> None:
         thread = Thread(name="OtelPeriodicExportingMetricReader", target=self._ticker, daemon=True)
@@ -118,7 +123,8 @@ class PeriodicExportingMetricReader(Stock):
             return
         self._pid = os.getpid()
         was_shut_down = self._shutdown
-        self._export_lock, self._shutdown_event, self._shutdown_once = Lock(), Event(), Once()
+        self._starting, self._export_lock = RLock(), Lock()
+        self._shutdown_event, self._shutdown_once = Event(), Once()
         if was_shut_down:
             self._shutdown_event.set()
             self._shutdown_once.do_once(lambda: None)
