@@ -216,6 +216,24 @@ def test_an_exporter_that_leaves_the_native_way_gets_upstreams_data(
     wait_until(lambda: http_receiver.requests[-1].headers.get("x-own") == "value", "with what was changed")
 
 
+def test_a_callback_may_flush(http_receiver: HttpReceiver, made: list[Any]) -> None:
+    """Upstream's lock would wait for itself."""
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), HOUR_MILLIS)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    meter = made[0].get_meter("test")
+    meter.create_counter("counter").add(3)
+    flushed = []
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        flushed.append(made[0].force_flush())
+        return [Observation(4)]
+
+    meter.create_observable_counter("observed", [observe])
+    assert made[0].force_flush()
+    assert flushed == [True], "it is not called again by its own flush"
+    assert (values(http_receiver), values(http_receiver, "observed")) == ([3, 3], [4])
+
+
 @pytest.fixture(name="slow")
 def slow_fixture(made: list[Any], http_receiver: HttpReceiver) -> Iterator[Callable[[], threading.Event]]:
     """A provider with a callback that goes on when it is told to."""
