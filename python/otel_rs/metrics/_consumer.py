@@ -63,7 +63,9 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
     def collect(self, metric_reader: MetricReader, timeout_millis: float = 10_000) -> Any:
         """MetricsData, or a native Collection where nobody but a native exporter sees it; None if there is nothing."""
-        if not self._collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
+        # A callback may fork, and has another lock when it comes back in the child.
+        collecting = self._collecting
+        if not collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
             raise MetricsTimeoutError("Timed out while another collection was under way")
         try:
             storage = self._reader_storages[metric_reader]
@@ -76,7 +78,7 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
                 return storage.collect_natively()
             return storage.collect()
         finally:
-            self._collecting.release()
+            collecting.release()
 
     def _observe(self, storage: ReaderStorage, timeout_millis: float) -> None:
         """Calls the callbacks of observable instruments."""
