@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from math import inf
-from threading import Event, Lock, RLock, Thread
+from threading import TIMEOUT_MAX, Event, Lock, RLock, Thread, current_thread
 from time import monotonic
 from typing import Any
 
@@ -54,7 +54,9 @@ class PeriodicExportingMetricReader(Stock):
     native: _native.PeriodicReader | None = None
     """None where Python exports."""
     _asked_for_last = False
-    """Whether the native reader was asked for what the shutdown exports."""
+    """Whether Python's thread asked the native reader for what the shutdown exports."""
+    _ticking: Thread | None = None
+    """The thread, until there is another one."""
 
     def __init__(
         self,
@@ -101,6 +103,7 @@ class PeriodicExportingMetricReader(Stock):
 
     def _start_thread(self) -> None:
         thread = Thread(name="OtelPeriodicExportingMetricReader", target=self._ticker, daemon=True)
+        self._ticking = thread
         try:
             thread.start()
         except RuntimeError as error:
@@ -147,9 +150,12 @@ class PeriodicExportingMetricReader(Stock):
         if (native := self.native) is None or not isinstance(metrics_data, _native.Collection):
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)  # type: ignore[arg-type]
             return
-        if self._shutdown_event.is_set():
+        is_tick = current_thread() is self._ticking
+        if is_tick and self._shutdown_event.is_set():
+            # The shutdown waits for it.
             self._asked_for_last = True
-        if not native.collect(metrics_data, timeout_millis):
+            timeout_millis = 0
+        if not native.collect(metrics_data, timeout_millis) and not is_tick:
             raise ExportTimeoutError(f"Metrics were not exported within {timeout_millis:.0f} ms")
 
     def force_flush(self, timeout_millis: float = _DEFAULT_FLUSH_TIMEOUT_MILLIS) -> bool:
@@ -172,13 +178,16 @@ class PeriodicExportingMetricReader(Stock):
             super().shutdown(timeout_millis, **kwargs)
             return
         deadline = monotonic() + min(timeout_millis, _native.bounded_by_exit(inf) / 2) / 1e3
+        is_last_left = not self._asked_for_last
         # It collects once more. A callback that takes too long costs what it observes, and nothing else.
         if (thread := self._daemon_thread) is not None:
             self._shutdown_event.set()
-            thread.join(max(deadline - monotonic(), 0) / 2)
+            # Unless a callback shuts down.
+            if thread is not current_thread():
+                thread.join(min(max(deadline - monotonic(), 0) / 2, TIMEOUT_MAX))
             self._daemon_thread = None
-        is_last_left = not self._asked_for_last and self._export_interval_millis < inf
-        native.shutdown(is_last_left, max(deadline - monotonic(), 0) * 1e3)
+            is_last_left = thread.is_alive() or not self._asked_for_last
+        native.shutdown(is_last_left and self._export_interval_millis < inf, max(deadline - monotonic(), 0) * 1e3)
         super().shutdown(max(deadline - monotonic(), 0) * 1e3, **kwargs)
 
 
