@@ -287,6 +287,26 @@ def test_what_a_child_observes_has_its_own_resource(http_receiver: HttpReceiver,
             os.kill(child, signal.SIGKILL)
 
 
+def test_a_callback_may_fork(http_receiver: HttpReceiver) -> None:
+    program = """
+pids = []
+
+def observe(options):
+    if not pids:
+        pids.append(os.fork())
+    return [Observation(1, {"process": "child" if pids == [0] else "parent"})]
+
+meter.create_observable_counter("observed", [observe])
+flushed = provider.force_flush()
+if pids == [0]:
+    os._exit(0 if flushed else 7)
+tell(status=os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]))
+"""
+    ended = run(program, **destination(http_receiver))
+    assert (ended.code, ended.fact("status")) == (0, 0), ended.stderr
+    assert totals(http_receiver, "cumulative", "observed") == {"parent": 1, "child": 1}
+
+
 def test_forks_while_other_threads_measure_and_collect(http_receiver: HttpReceiver, temporality: str) -> None:
     program = """
 sys.setswitchinterval(1e-5)

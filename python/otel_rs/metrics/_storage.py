@@ -163,7 +163,7 @@ class ReaderStorage(MetricReaderStorage):
 
     def _collection(self, is_wanted: Callable[[NativeMatch], bool]) -> _native.Collection:
         now = time_ns()
-        collection = _native.Collection(self._sdk_config.resource, now)
+        collection = _native.Collection(self._sdk_config.resource)
         with self._lock:
             snapshot: list[tuple[Any, Any]] = list(self._instrument_view_instrument_matches.items())
             for instrument, matches in snapshot:
