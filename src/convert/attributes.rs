@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::py::once::intern;
 use otel_rs_core::otlp::{Attributes, OutOfMemory};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -14,6 +13,7 @@ use crate::convert::scratch::with_scratch;
 use crate::convert::value::{self, Fidelity};
 use crate::py::exception;
 use crate::py::log;
+use crate::py::once::intern;
 use crate::py::text;
 use crate::py::upstream::upstream;
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::py::once::intern;
 use otel_rs_core::otlp::{Attributes, Batch, Fields, LOG_RECORD_ATTRIBUTES, LogRecord, Scope, Value};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -14,6 +13,7 @@ use crate::convert::scratch::with_scratch;
 use crate::convert::value::{put_body, put_simple};
 use crate::py::exception;
 use crate::py::log;
+use crate::py::once::intern;
 use crate::py::upstream::RESOURCE;
 
 /// Reads any iterable of ReadableLogRecords; one that cannot be encoded costs itself and a log line.

@@ -12,15 +12,14 @@ use crate::convert::scope::{resource_of, scope_in};
 #[pyclass(frozen, module = "otel_rs._native")]
 pub struct Collection {
     resource: Arc<Resource>,
-    time_unix_nano: u64,
     scopes: Mutex<Vec<ScopeMetrics>>,
 }
 
 #[pymethods]
 impl Collection {
     #[new]
-    fn new(resource: &Bound<'_, PyAny>, time_unix_nano: u64) -> PyResult<Self> {
-        Ok(Self { resource: resource_of(resource)?, time_unix_nano, scopes: Mutex::default() })
+    fn new(resource: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self { resource: resource_of(resource)?, scopes: Mutex::default() })
     }
 
     /// Adds a metric of upstream's class.
@@ -57,6 +56,6 @@ impl Collection {
 
     /// The same for a native reader, which collects the rest.
     pub fn take_found(&self) -> Found {
-        Found { scopes: std::mem::take(&mut *self.scopes()), time_unix_nano: self.time_unix_nano }
+        Found { scopes: std::mem::take(&mut *self.scopes()) }
     }
 }

@@ -1,6 +1,5 @@
 //! What a record consists of, from Python objects to bytes in the batches of native processors.
 
-use crate::py::once::intern;
 use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
@@ -14,6 +13,7 @@ use crate::convert::scratch::with_scratch;
 use crate::logs::origin::{LogRecordLimits, Origin};
 use crate::py::exception;
 use crate::py::interrupt;
+use crate::py::once::intern;
 use crate::py::upstream::{DROPPED_ATTRIBUTES_WARNING, upstream};
 use crate::trace::parent::ids_of;
 

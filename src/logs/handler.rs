@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::py::once::intern;
 use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use otel_rs_core::process::Published;
 use pyo3::prelude::*;
@@ -18,6 +17,7 @@ use crate::logs::logger::{Logger, Way, has_native_emit};
 use crate::logs::logging_record::{LoggingRecord, extras, put_exception};
 use crate::py::boundary::contained;
 use crate::py::fork::refresh_after_fork;
+use crate::py::once::intern;
 use crate::py::unexported::is_unexported;
 use crate::py::{call, exception, log};
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::py::once::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::sync::critical_section::with_critical_section;
@@ -12,6 +11,7 @@ use crate::convert::attributes::{PyAttributes, each_simple};
 use crate::convert::fields::text_if_any;
 use crate::py::call;
 use crate::py::once::get_or_make;
+use crate::py::once::intern;
 
 /// What every record has; the handlers leave it out of the attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]

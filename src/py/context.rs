@@ -1,12 +1,12 @@
 //! The current context, read and set through contextvars' C API on the API package's own context variable; in Python
 //! where another context runtime is configured.
 
-use crate::py::once::intern;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+use crate::py::once::intern;
 use crate::py::upstream::{ATTACH, DETACH, GET_CURRENT, SET_SPAN_IN_CONTEXT, Upstream};
 
 /// The current context.

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use crate::py::once::intern;
 use otel_rs_core::process;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -11,6 +10,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::py::call;
 use crate::py::exception;
+use crate::py::once::intern;
 use crate::py::upstream::RANDOM_ID_GENERATOR;
 
 thread_local! {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -120,6 +121,25 @@ def test_python_has_a_thread_for_what_only_it_can_collect(http_receiver: HttpRec
     assert threads() == before
 
 
+def test_instruments_that_threads_make_at_once_share_a_thread(http_receiver: HttpReceiver, made: list[Any]) -> None:
+    before = threads()
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), HOUR_MILLIS)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    meter = made[0].get_meter("test")
+    start = threading.Barrier(8)
+
+    def make(number: int) -> None:
+        start.wait()
+        meter.create_observable_counter(f"observed.{number}", [lambda options: [Observation(1)]])
+
+    makers = [threading.Thread(target=make, args=(number,)) for number in range(8)]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+    assert threads() == before + 1
+
+
 def test_a_reader_that_comes_later_observes_too(http_receiver: HttpReceiver, made: list[Any]) -> None:
     made.append(MeterProvider(shutdown_on_exit=False))
     made[0].get_meter("test").create_observable_counter("observed", [lambda options: [Observation(4)]])
@@ -195,6 +215,101 @@ def test_an_exporter_that_leaves_the_native_way_gets_upstreams_data(
     counter.add(4)
     wait_until(lambda: values(http_receiver)[-1:] == [7], "the stock exporter exports")
     wait_until(lambda: http_receiver.requests[-1].headers.get("x-own") == "value", "with what was changed")
+
+
+def test_a_callback_may_flush(http_receiver: HttpReceiver, made: list[Any]) -> None:
+    """Upstream's lock would wait for itself."""
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), HOUR_MILLIS)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    meter = made[0].get_meter("test")
+    meter.create_counter("counter").add(3)
+    flushed = []
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        flushed.append(made[0].force_flush())
+        return [Observation(4)]
+
+    meter.create_observable_counter("observed", [observe])
+    assert made[0].force_flush()
+    assert flushed == [True], "it is not called again by its own flush"
+    assert (values(http_receiver), values(http_receiver, "observed")) == ([3, 3], [4])
+
+
+@pytest.mark.parametrize("timeout", [10_000, math.inf])
+def test_a_callback_may_shut_down(timeout: float, http_receiver: HttpReceiver, made: list[Any]) -> None:
+    """Upstream's thread cannot wait for itself, so that its exporter is never shut down."""
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), 20)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    meter = made[0].get_meter("test")
+    meter.create_counter("counter").add(3)
+    problems: list[BaseException] = []
+    ended = threading.Event()
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        if not ended.is_set():
+            try:
+                made[0].shutdown(timeout)
+            except Exception as problem:
+                problems.append(problem)
+            ended.set()
+        return []
+
+    meter.create_observable_counter("observed", [observe])
+    assert ended.wait(20)
+    assert (problems, reader._shutdown) == ([], True)
+    assert values(http_receiver)[-1:] == [3]
+
+
+def test_a_shutdown_may_take_any_time(http_receiver: HttpReceiver, made: list[Any]) -> None:
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), HOUR_MILLIS)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    made[0].get_meter("test").create_observable_counter("observed", [lambda options: [Observation(4)]])
+    made[0].shutdown(math.inf)
+    assert values(http_receiver, "observed") == [4]
+
+
+def test_a_last_collection_that_hangs_after_another_one_costs_what_it_observes(
+    http_receiver: HttpReceiver, made: list[Any]
+) -> None:
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), 20)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    counter = made[0].get_meter("test").create_counter("counter")
+    counter.add(3)
+    observing, go_on = threading.Event(), threading.Event()
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        if not observing.is_set():
+            observing.set()
+            reader._shutdown_event.wait(20)
+        else:
+            counter.add(5)
+            go_on.wait(20)
+        return []
+
+    made[0].get_meter("test").create_observable_counter("observed", [observe])
+    assert observing.wait(20)
+    made[0].shutdown(2_000)
+    go_on.set()
+    assert values(http_receiver)[-1:] == [8]
+
+
+def test_the_last_collection_takes_longer_than_an_interval(
+    http_receiver: HttpReceiver, made: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As upstream, whose reader waits for its exporter: the shutdown's deadline counts."""
+    take = http_receiver._take
+
+    def take_slowly(*arguments: Any) -> Any:
+        time.sleep(0.2)
+        return take(*arguments)
+
+    http_receiver._take = take_slowly  # type: ignore[method-assign]
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), 50)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    made[0].get_meter("test").create_observable_counter("observed", [lambda options: [Observation(4)]])
+    made[0].shutdown()
+    assert values(http_receiver, "observed")[-1:] == [4]
+    assert caplog.messages == []
 
 
 @pytest.fixture(name="slow")

@@ -42,6 +42,7 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         self._lock = Lock()
         # Not `_lock`, which whoever makes an instrument or adds a reader takes: a callback may do that.
         self._collecting = RLock()
+        self._observing = False
         self._sdk_config = sdk_config
         self._max_series = max_series
         self._async_instruments = []
@@ -62,21 +63,32 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
     def collect(self, metric_reader: MetricReader, timeout_millis: float = 10_000) -> Any:
         """MetricsData, or a native Collection where nobody but a native exporter sees it; None if there is nothing."""
-        if not self._collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
+        # A child that is forked meanwhile, in a callback or a signal's handler, goes on with the one it holds.
+        collecting = self._collecting
+        if not collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
             raise MetricsTimeoutError("Timed out while another collection was under way")
         try:
             storage = self._reader_storages[metric_reader]
-            self._observe(storage, timeout_millis)
+            # A callback may flush: what it observes goes with the collection that called it.
+            if not self._observing:
+                self._observe(storage, timeout_millis)
             if storage.native is not None:
                 return storage.collect_stock()
             if _exports_natively(metric_reader):
                 return storage.collect_natively()
             return storage.collect()
         finally:
-            self._collecting.release()
+            collecting.release()
 
     def _observe(self, storage: ReaderStorage, timeout_millis: float) -> None:
         """Calls the callbacks of observable instruments."""
+        self._observing = True
+        try:
+            self._call_callbacks(storage, timeout_millis)
+        finally:
+            self._observing = False
+
+    def _call_callbacks(self, storage: ReaderStorage, timeout_millis: float) -> None:
         options = CallbackOptions()
         deadline = time_ns() + timeout_millis * 1e6
         for instrument in list(self._async_instruments):
@@ -137,7 +149,7 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
     def _handle_fork(self) -> None:
         """In a forked child, where another thread of the parent may have held a lock."""
-        self._lock, self._collecting = Lock(), RLock()
+        self._lock, self._collecting, self._observing = Lock(), RLock(), False
         for storage in self._reader_storages.values():
             storage.handle_fork()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from math import inf
-from threading import Event, Lock, Thread
+from threading import TIMEOUT_MAX, Event, Lock, RLock, Thread, current_thread
 from time import monotonic
 from typing import Any
 
@@ -54,7 +54,9 @@ class PeriodicExportingMetricReader(Stock):
     native: _native.PeriodicReader | None = None
     """None where Python exports."""
     _asked_for_last = False
-    """Whether the native reader was asked for what the shutdown exports."""
+    """Whether Python's thread asked the native reader for what the shutdown exports."""
+    _ticking: Thread | None = None
+    """The thread, until there is another one."""
 
     def __init__(
         self,
@@ -72,6 +74,8 @@ class PeriodicExportingMetricReader(Stock):
             METRIC_EXPORT_TIMEOUT, "export_timeout_millis", export_timeout_millis, argument_kind=_ANY_MILLIS
         ).value
         self._pid = os.getpid()
+        # A thread that starts another one waits for it, and lets others run.
+        self._starting = RLock()
         is_native = interval > 0 and takes_collections(exporter) and _is_as_here(type(self))
         # Upstream's thread, which it starts for an interval that ends, is started here when it is needed.
         super().__init__(exporter, inf if is_native else interval, timeout)
@@ -82,20 +86,25 @@ class PeriodicExportingMetricReader(Stock):
             if read(INTERNAL_METRICS).value:
                 # Upstream's `collect` measures itself.
                 self.collect_in_python()
-        forks.call_in_children(self._handle_fork)
 
     def _set_collect_callback(self, func: Any) -> None:  # type: ignore[misc]
         super()._set_collect_callback(func)
+        # After the provider, whose Resource goes with what is collected.
+        forks.call_in_children(self._handle_fork)
         if func is not None and not isinstance(getattr(func, "__self__", None), _native.MeasurementConsumer):
             self.collect_in_python()
 
     def collect_in_python(self) -> None:
         """From now on: something must be collected that only Python can collect."""
-        if self.native is not None and self._daemon_thread is None and 0 < self._export_interval_millis < inf:
-            self._start_thread()
+        if self.native is None or not 0 < self._export_interval_millis < inf:
+            return
+        with self._starting:
+            if self._daemon_thread is None:
+                self._start_thread()
 
     def _start_thread(self) -> None:
         thread = Thread(name="OtelPeriodicExportingMetricReader", target=self._ticker, daemon=True)
+        self._ticking = thread
         try:
             thread.start()
         except RuntimeError as error:
@@ -118,7 +127,8 @@ class PeriodicExportingMetricReader(Stock):
             return
         self._pid = os.getpid()
         was_shut_down = self._shutdown
-        self._export_lock, self._shutdown_event, self._shutdown_once = Lock(), Event(), Once()
+        self._starting, self._export_lock = RLock(), Lock()
+        self._shutdown_event, self._shutdown_once = Event(), Once()
         if was_shut_down:
             self._shutdown_event.set()
             self._shutdown_once.do_once(lambda: None)
@@ -141,9 +151,12 @@ class PeriodicExportingMetricReader(Stock):
         if (native := self.native) is None or not isinstance(metrics_data, _native.Collection):
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)  # type: ignore[arg-type]
             return
-        if self._shutdown_event.is_set():
+        is_tick = current_thread() is self._ticking
+        if is_tick and self._shutdown_event.is_set():
+            # The shutdown waits for it.
             self._asked_for_last = True
-        if not native.collect(metrics_data, timeout_millis):
+            timeout_millis = 0
+        if not native.collect(metrics_data, timeout_millis) and not is_tick:
             raise ExportTimeoutError(f"Metrics were not exported within {timeout_millis:.0f} ms")
 
     def force_flush(self, timeout_millis: float = _DEFAULT_FLUSH_TIMEOUT_MILLIS) -> bool:
@@ -166,13 +179,16 @@ class PeriodicExportingMetricReader(Stock):
             super().shutdown(timeout_millis, **kwargs)
             return
         deadline = monotonic() + min(timeout_millis, _native.bounded_by_exit(inf) / 2) / 1e3
+        is_last_left = not self._asked_for_last
         # It collects once more. A callback that takes too long costs what it observes, and nothing else.
         if (thread := self._daemon_thread) is not None:
             self._shutdown_event.set()
-            thread.join(max(deadline - monotonic(), 0) / 2)
+            # Unless a callback shuts down.
+            if thread is not current_thread():
+                thread.join(min(max(deadline - monotonic(), 0) / 2, TIMEOUT_MAX))
             self._daemon_thread = None
-        is_last_left = not self._asked_for_last and self._export_interval_millis < inf
-        native.shutdown(is_last_left, max(deadline - monotonic(), 0) * 1e3)
+            is_last_left = thread.is_alive() or not self._asked_for_last
+        native.shutdown(is_last_left and self._export_interval_millis < inf, max(deadline - monotonic(), 0) * 1e3)
         super().shutdown(max(deadline - monotonic(), 0) * 1e3, **kwargs)
 
 

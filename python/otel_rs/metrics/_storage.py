@@ -57,6 +57,9 @@ class ReaderStorage(MetricReaderStorage):
 
     def handle_fork(self) -> None:
         self._lock = RLock()
+        of_instruments: list[Any] = list(self._instrument_view_instrument_matches.values())
+        for match in (match for matches in of_instruments for match in matches):
+            match.handle_fork()
         self.register_streams()
 
     def register_streams(self) -> None:
@@ -160,7 +163,7 @@ class ReaderStorage(MetricReaderStorage):
 
     def _collection(self, is_wanted: Callable[[NativeMatch], bool]) -> _native.Collection:
         now = time_ns()
-        collection = _native.Collection(self._sdk_config.resource, now)
+        collection = _native.Collection(self._sdk_config.resource)
         with self._lock:
             snapshot: list[tuple[Any, Any]] = list(self._instrument_view_instrument_matches.items())
             for instrument, matches in snapshot:

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::py::once::intern;
 use otel_rs_core::otlp::OutOfMemory;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -11,6 +10,7 @@ use pyo3::types::{PyBool, PyTuple, PyType};
 use crate::convert::fields;
 use crate::convert::scratch::with_scratch;
 use crate::py::boundary::contained;
+use crate::py::once::intern;
 use crate::py::upstream::upstream;
 use crate::py::{call, exception, log, text};
 use crate::trace::arguments::not_none;

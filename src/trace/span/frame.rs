@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::py::once::intern;
 use otel_rs_core::otlp::{self, OutOfMemory, Scope};
 use pyo3::prelude::*;
 
 use crate::convert::fields;
+use crate::py::once::intern;
 use crate::py::{exception, text};
 use crate::trace::span::Span;
 use crate::trace::span::part::Part;

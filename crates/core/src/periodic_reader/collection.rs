@@ -1,6 +1,7 @@
 //! What one collection found.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::metrics::{Stream, metric};
 use crate::otlp::{Metrics, ResourceMetrics, Scope, ScopeMetrics};
@@ -12,19 +13,21 @@ pub type Registered = (Arc<Scope>, Arc<Stream>);
 #[derive(Default)]
 pub struct Found {
     pub scopes: Vec<ScopeMetrics>,
-    pub time_unix_nano: u64,
 }
 
 impl Found {
     pub fn add(&mut self, other: Self) {
         self.scopes.extend(other.scopes);
-        self.time_unix_nano = self.time_unix_nano.max(other.time_unix_nano);
     }
 }
 
 /// The points of all streams since the last collection, after those that were found.
+///
+/// They have the time of this round, not of what was found: that may have waited for the export before it, while new
+/// series and new deltas began, and no point ends before it starts.
 pub fn collect(streams: &[Registered], found: Found) -> Metrics {
-    let Found { mut scopes, time_unix_nano } = found;
+    let Found { mut scopes } = found;
+    let time_unix_nano = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
     for (scope, stream) in streams {
         let Some(metric) = metric(stream, time_unix_nano) else { continue };
         match scopes.iter_mut().find(|known| Arc::ptr_eq(&known.scope, scope)) {

@@ -266,22 +266,25 @@ fn a_reader_that_is_dropped_delivers() {
 }
 
 #[test]
-fn what_somebody_else_found_goes_along_in_its_scope_at_its_time() {
+fn what_somebody_else_found_goes_along_in_its_scope_at_its_own_time() {
     let case = case(None, |_| async { delivered() });
     case.count(1);
     let other = stream(None);
     count(&other, 2);
     let found = ScopeMetrics { scope: Arc::clone(&case.scope), metrics: vec![metric(&other, 77).unwrap()] };
-    let found = Found { scopes: vec![found], time_unix_nano: 77 };
+    let found = Found { scopes: vec![found] };
     assert!(case.reader.wait(case.reader.ask(found), Instant::now() + LATER));
     assert_eq!(case.sums(), [2, 1]);
     let requests = case.requests.lock().unwrap();
     let scopes = &requests[0].resource_metrics[0].scope_metrics;
     assert_eq!((scopes.len(), scopes[0].metrics.len()), (1, 2));
-    for metric in &scopes[0].metrics {
-        let Some(Data::Sum(sum)) = &metric.data else { panic!("a counter is a sum: {metric:?}") };
-        assert_eq!(sum.data_points[0].time_unix_nano, 77);
-    }
+    let times = scopes[0].metrics.iter().map(|metric| match &metric.data {
+        Some(Data::Sum(sum)) => sum.data_points[0].time_unix_nano,
+        _ => panic!("a counter is a sum: {metric:?}"),
+    });
+    let times: Vec<u64> = times.collect();
+    assert_eq!(times[0], 77);
+    assert!(times[1] > 77, "measurements have the time at which they were collected");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The task that makes a reader's rounds, one after the other, on the runtime's thread.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::collection::{Found, collect};
 use super::state::{ReaderState, Round};
@@ -45,11 +45,8 @@ async fn make(state: &Arc<ReaderState>, Round { number, found }: Round) {
     state.done(number);
 }
 
-async fn collect_and_export(state: Arc<ReaderState>, mut found: Found) {
+async fn collect_and_export(state: Arc<ReaderState>, found: Found) {
     let streams = state.streams().clone();
-    if found.scopes.is_empty() {
-        found.time_unix_nano = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64);
-    }
     for part in parts(collect(&streams, found), state.config.max_data_points) {
         export(&state, &part).await;
     }
