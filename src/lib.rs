@@ -3,6 +3,7 @@
 mod convert;
 mod export;
 mod metrics;
+mod propagate;
 mod py;
 mod trace;
 mod view;
@@ -23,6 +24,8 @@ mod _native {
     use crate::metrics::instrument::Instrument;
     #[pymodule_export]
     use crate::metrics::stream::Stream;
+    #[pymodule_export]
+    use crate::propagate::functions::native_propagation;
     #[cfg(debug_assertions)]
     #[pymodule_export]
     use crate::py::boundary::injected::panic_in;

@@ -237,3 +237,6 @@ def view(
     grpc: str | None = None, http: str | None = None, json: bool = False, allowed_hosts: Sequence[str] = ()
 ) -> None:
     """Runs the embedded receiver until SIGINT or SIGTERM; see ``otel-rs view --help``."""
+
+def native_propagation(original: Callable[..., Any]) -> Callable[..., Any]:
+    """What comes in the place of a method of the API's propagators, or of ``extract`` or ``inject``."""

@@ -7,3 +7,4 @@ pub mod export;
 pub mod metrics;
 pub mod otlp;
 pub mod process;
+pub mod propagate;

@@ -1,0 +1,3 @@
+//! Space and tab: what RFC 9110 calls optional whitespace.
+
+pub const BLANKS: [char; 2] = [' ', '\t'];
