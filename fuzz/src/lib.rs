@@ -10,6 +10,7 @@ mod json;
 mod log_records;
 mod metrics;
 mod model;
+mod propagation;
 mod spans;
 
 pub use answers::{grpc_answer, http_answer};
@@ -17,11 +18,12 @@ pub use attributes::attributes;
 pub use json::json;
 pub use log_records::log_records;
 pub use metrics::metrics;
+pub use propagation::propagation;
 pub use spans::spans;
 
 pub type Target = fn(&[u8]);
 
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("http_answer", http_answer),
     ("grpc_answer", grpc_answer),
     ("attributes", attributes),
@@ -29,4 +31,5 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("log_records", log_records),
     ("metrics", metrics),
     ("json", json),
+    ("propagation", propagation),
 ];

@@ -1,7 +1,8 @@
 """Runs upstream's own tests with otel-rs installed over the SDK: `make conformance`.
 
 The SDK's tests run against the release that the development set pins, the oldest and the latest that pyproject.toml
-allows, and so do those of the OTLP exporters, of their encoders and of configuration files. Tests of internals are
+allows, and so do the API's tests of propagation, and those of the OTLP exporters, of their encoders and of
+configuration files. Tests of internals are
 listed in `excluded*.txt`.
 """
 
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import environments
-from environments import CONFIGURATION, ENCODERS, EXPORTERS, ROOT, SDK, Environment
+from environments import API, CONFIGURATION, ENCODERS, EXPORTERS, ROOT, SDK, Environment
 
 HERE = Path(__file__).parent
 PLUGINS = HERE / "plugins"
@@ -55,6 +56,14 @@ SUITES = (
         ),
         HERE / "excluded.txt",
         least_native_spans=150,
+        most_excluded=1 / 8,
+    ),
+    Suite(
+        API,
+        ("tests/baggage", "tests/propagators", "tests/trace/propagation"),
+        HERE / "excluded_api.txt",
+        # Contexts are extracted and injected; hardly a span is started.
+        least_native_spans=0,
         most_excluded=1 / 8,
     ),
     Suite(

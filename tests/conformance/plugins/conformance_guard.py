@@ -9,6 +9,7 @@ import gc
 import itertools
 import sys
 from importlib import import_module
+from types import MethodDescriptorType
 from typing import Any
 
 import pytest
@@ -28,6 +29,13 @@ NATIVE = {
     "opentelemetry.exporter.otlp.proto.http._log_exporter": ("OTLPLogExporter",),
 }
 
+# By class: native methods in a class of the API.
+NATIVE_METHODS = {
+    "opentelemetry.trace.propagation.tracecontext": "TraceContextTextMapPropagator",
+    "opentelemetry.baggage.propagation": "W3CBaggagePropagator",
+    "opentelemetry.propagators.composite": "CompositePropagator",
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--least-native-spans", type=int, required=True, metavar="NUMBER")
@@ -44,7 +52,7 @@ class Guard:
         self._modules: set[Any] = set()
 
     def pytest_sessionstart(self) -> None:
-        if faults := stock_names():
+        if faults := stock_names() + stock_methods():
             pytest.exit("not under test: " + "; ".join(faults), returncode=pytest.ExitCode.USAGE_ERROR)
         self._spans.start()
 
@@ -54,7 +62,7 @@ class Guard:
     # Runs last, so that the suite itself cannot restore the names before.
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self._faults = stock_names() + stock_imports(self._modules)
+        self._faults = stock_names() + stock_methods() + stock_imports(self._modules)
         self._made = self._spans.total()
         if self._made < self._least_spans:
             self._faults.append(f"{self._made} native spans were made, at least {self._least_spans} are expected")
@@ -102,6 +110,16 @@ def stock_names() -> list[str]:
         for module, names in NATIVE.items()
         for name in names
         if not (found := getattr(import_module(module), name)).__module__.startswith("otel_rs.")
+    ]
+
+
+def stock_methods() -> list[str]:
+    """The methods of propagators that are not native."""
+    return [
+        f"{module}.{name}.{method} is upstream's"
+        for module, name in NATIVE_METHODS.items()
+        for method in ("extract", "inject")
+        if not isinstance(getattr(getattr(import_module(module), name), method), MethodDescriptorType)
     ]
 
 
