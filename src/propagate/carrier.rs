@@ -166,8 +166,7 @@ fn way(known: &'static [Known], object: &Bound<'_, PyAny>) -> Way {
 #[inline(never)]
 fn recognized(known: &'static [Known], object: &Bound<'_, PyAny>) -> Way {
     let class = object.get_type();
-    let py = object.py();
-    for known in known.iter().filter(|known| !known.class.is_set(py)) {
+    for known in known.iter().filter(|known| !known.class.is_set()) {
         let is_it = class.qualname().is_ok_and(|name| name == known.name)
             && is_as_written(&class, known.module, known.name, known.method).unwrap_or(false);
         if is_it {

@@ -163,10 +163,8 @@ pub fn inject<'py>(
         None => of_object(py, upstream, &span)?,
     };
     let Some(identity) = identity else { return as_upstream() };
-    let header = identity.parent.write();
-    // Only digits and dashes.
-    let header = std::str::from_utf8(&header).unwrap_or_default();
-    setter.set(Field::TraceParent, PyString::new(py, header).as_any())?;
+    let header = PyString::from_bytes(py, &identity.parent.write())?;
+    setter.set(Field::TraceParent, header.as_any())?;
     let Some(state) = identity.trace_state else { return Ok(()) };
     if let Some(members) = objects(py, upstream)?.members(&state)?
         && let Some(header) = joined(&members)

@@ -180,9 +180,16 @@ def test_threads_while_a_class_changes() -> None:
     del TraceContextTextMapPropagator.unrelated  # type: ignore[attr-defined]
 
 
-def test_nothing_leaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    # pytest keeps log records.
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+@pytest.fixture
+def no_log() -> Iterator[None]:
+    """pytest keeps log records."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("no_log")
+def test_nothing_leaks() -> None:
     names = {"traceparent": "x" * 20, "tracestate": "a" * 20, "baggage": "é" * 20}
     hostile = {"traceparent": TRACE_PARENT, "tracestate": "A=1", "baggage": "k=v,x"}
     shared = [CARRIER, names, hostile, default_getter, default_setter, *CARRIER.values()]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::blanks::BLANKS;
+use super::cut::{Bytes, cut, is_blank, without_blanks, without_blanks_after, without_blanks_before};
 use super::percent;
 
 /// More than these is reported and dropped.
@@ -26,8 +26,8 @@ pub fn read(header: &str) -> Result<Vec<Entry<'_>>, Reported> {
     let mut rest = Some(header);
     while let Some(now) = rest {
         // Blanks before the first entry and after the last belong to it.
-        let (entry, next) = match now.split_once(',') {
-            Some((entry, next)) => (entry.trim_end_matches(BLANKS), Some(next.trim_start_matches(BLANKS))),
+        let (entry, next) = match cut(now, b',') {
+            Some((entry, next)) => (without_blanks_after(entry), Some(without_blanks_before(next))),
             None => (now, None),
         };
         rest = next;
@@ -43,34 +43,42 @@ pub fn read(header: &str) -> Result<Vec<Entry<'_>>, Reported> {
 }
 
 fn read_entry(entry: &str) -> Result<Entry<'_>, Reported> {
-    let (name, value) = entry.split_once('=').ok_or(Reported)?;
-    let (name, value) = (name.trim_matches(BLANKS), value.trim_matches(BLANKS));
-    let mut parts = value.split(';');
-    let is_value_valid = parts.next().is_some_and(|value| is_value(value.trim_end_matches(BLANKS)));
-    if !is_name(name) || !is_value_valid || !parts.all(is_property) {
+    let (name, value) = cut(entry, b'=').ok_or(Reported)?;
+    let (name, value) = (without_blanks(name), without_blanks(value));
+    let (first, properties) = cut(value, b';').map_or((value, None), |(first, rest)| (first, Some(rest)));
+    if !is_name(name) || !is_value(without_blanks_after(first)) || !properties.is_none_or(are_properties) {
         return Err(Reported);
     }
     Ok((trimmed(percent::decoded(name)), trimmed(percent::decoded(value))))
 }
 
-fn is_property(property: &str) -> bool {
-    let (name, value) = property.split_once('=').unwrap_or((property, ""));
-    is_name(name.trim_matches(BLANKS)) && is_value(value.trim_matches(BLANKS))
+fn are_properties(properties: &str) -> bool {
+    properties.split(';').all(|property| {
+        let (name, value) = cut(property, b'=').unwrap_or((property, ""));
+        is_name(without_blanks(name)) && is_value(without_blanks(value))
+    })
 }
 
 /// A token of RFC 9110.
+#[inline]
 fn is_name(name: &str) -> bool {
-    let is_one = |byte| matches!(byte, b'!'..=b'~') && !br#""(),/:;<=>?@[\]{}"#.contains(&byte);
-    !name.is_empty() && name.bytes().all(is_one)
+    const NAME: Bytes = Bytes::between([b'!', b'~'], br#""(),/:;<=>?@[\]{}"#);
+    !name.is_empty() && NAME.has_all(name.as_bytes())
 }
 
+#[inline]
 fn is_value(value: &str) -> bool {
-    value.bytes().all(|byte| matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b',' | b';' | b'\\'))
+    const VALUE: Bytes = Bytes::between([b'!', b'~'], br#"",;\"#);
+    VALUE.has_all(value.as_bytes())
 }
 
 /// Without what Python's `str.strip` strips.
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
     let is_space = |character: char| character.is_whitespace() || matches!(character, '\x1c'..='\x1f');
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    if ends.iter().flatten().all(|byte| byte.is_ascii_graphic()) {
+        return text;
+    }
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_space)),
         Cow::Owned(text) => match text.trim_matches(is_space) {
@@ -90,7 +98,7 @@ pub fn with_short_blanks(header: &str) -> Option<String> {
     let mut short = String::with_capacity(header.len());
     let mut run = 0;
     for character in header.chars() {
-        run = if BLANKS.contains(&character) { run + 1 } else { 0 };
+        run = if u8::try_from(character).is_ok_and(is_blank) { run + 1 } else { 0 };
         if run <= LONGEST {
             short.push(character);
         }

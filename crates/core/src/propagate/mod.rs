@@ -5,7 +5,7 @@
 //! length, whatever is in it.
 
 pub mod baggage;
-mod blanks;
+mod cut;
 mod percent;
 pub mod trace_parent;
 pub mod trace_state;

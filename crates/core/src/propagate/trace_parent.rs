@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::blanks::BLANKS;
+use super::cut::{is_blank, without_blanks_before};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceParent {
@@ -22,13 +22,14 @@ pub const LEN: usize = 55;
 impl TraceParent {
     /// None if it is not valid, of which nobody is told.
     pub fn read(header: &str) -> Option<Self> {
-        let fields = header.trim_start_matches(BLANKS).as_bytes();
+        let fields = without_blanks_before(header).as_bytes();
         if fields.len() < LEN || DASHES.iter().any(|&at| fields[at] != b'-') {
             return None;
         }
         let version = number(&fields[VERSION])?;
-        let trace_id = number(&fields[TRACE_ID])?;
-        let span_id = number(&fields[SPAN_ID])? as u64;
+        let (high, low) = fields[TRACE_ID].split_at(16);
+        let trace_id = u128::from(number(high)?) << 64 | u128::from(number(low)?);
+        let span_id = number(&fields[SPAN_ID])?;
         let flags = number(&fields[FLAGS])? as u8;
         let more = has_more(&fields[LEN..])?;
         let is_valid = trace_id != 0 && span_id != 0 && version != 0xff && !(version == 0 && more);
@@ -37,10 +38,10 @@ impl TraceParent {
 
     pub fn write(&self) -> [u8; LEN] {
         let mut header = [b'-'; LEN];
-        hex(&mut header[VERSION], 0);
-        hex(&mut header[TRACE_ID], self.trace_id);
-        hex(&mut header[SPAN_ID], self.span_id.into());
-        hex(&mut header[FLAGS], self.flags.into());
+        hex(&mut header[VERSION], &[0]);
+        hex(&mut header[TRACE_ID], &self.trace_id.to_be_bytes());
+        hex(&mut header[SPAN_ID], &self.span_id.to_be_bytes());
+        hex(&mut header[FLAGS], &[self.flags]);
         header
     }
 }
@@ -50,26 +51,40 @@ fn has_more(rest: &[u8]) -> Option<bool> {
     let rest = rest.strip_suffix(b"\n").unwrap_or(rest);
     match rest.first() {
         Some(b'-') => (!rest.contains(&b'\n')).then_some(true),
-        _ => rest.iter().all(|byte| matches!(byte, b' ' | b'\t')).then_some(false),
+        _ => rest.iter().all(|byte| is_blank(*byte)).then_some(false),
     }
 }
 
-/// Digits in lower case alone.
-fn number(digits: &[u8]) -> Option<u128> {
-    digits.iter().try_fold(0, |number, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u128::from(value))
-    })
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The values of digits in lower case; of other bytes one that is too large.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < DIGITS.len() {
+        values[DIGITS[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
+
+/// Of at most 16 digits.
+#[inline]
+fn number(digits: &[u8]) -> Option<u64> {
+    let (mut number, mut all) = (0, 0);
+    for digit in digits {
+        let value = VALUES[usize::from(*digit)];
+        all |= value;
+        number = number << 4 | u64::from(value & 0xf);
+    }
+    (all <= 0xf).then_some(number)
 }
 
-fn hex(digits: &mut [u8], mut number: u128) {
-    for digit in digits.iter_mut().rev() {
-        *digit = b"0123456789abcdef"[(number & 0xf) as usize];
-        number >>= 4;
+#[inline]
+fn hex(digits: &mut [u8], bytes: &[u8]) {
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 0xf)];
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tracestate`: what each vendor on the way has to say, newest first.
 
-use super::blanks::BLANKS;
+use super::cut::{Bytes, cut, without_blanks};
 
 /// More members, or more characters in all headers together, are reported and dropped.
 pub const MAX_MEMBERS: usize = 32;
@@ -22,12 +22,15 @@ pub enum Unread {
 
 /// Reads the members of one header after those of the headers before it.
 pub fn read<'a>(header: &'a str, members: &mut Vec<(&'a str, &'a str)>) -> Result<(), Unread> {
-    for member in header.split(',') {
-        let member = member.trim_matches(BLANKS);
+    let mut rest = Some(header);
+    while let Some(now) = rest {
+        let (member, next) = cut(now, b',').map_or((now, None), |(member, next)| (member, Some(next)));
+        rest = next;
+        let member = without_blanks(member);
         if member.is_empty() {
             continue;
         }
-        let (key, value) = member.split_once('=').ok_or(Unread::Reported)?;
+        let (key, value) = cut(member, b'=').ok_or(Unread::Reported)?;
         if !is_key(key.as_bytes()) || !is_value(value.as_bytes()) {
             return Err(Unread::Reported);
         }
@@ -59,8 +62,8 @@ fn is_name(name: &[u8], max: usize, is_first: impl Fn(&u8) -> bool) -> bool {
 }
 
 fn is_value(value: &[u8]) -> bool {
-    let is_one = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=');
-    value.len() <= MAX_VALUE && value.last().is_some_and(|last| *last != b' ') && value.iter().all(is_one)
+    const VALUE: Bytes = Bytes::between([b' ', b'~'], b",=");
+    value.len() <= MAX_VALUE && value.last().is_some_and(|last| *last != b' ') && VALUE.has_all(value)
 }
 
 #[cfg(test)]
