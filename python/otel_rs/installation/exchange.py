@@ -73,9 +73,8 @@ class Exchange:
                 done = self._exchanged.get(place)
                 if done is None or done.native is not found:
                     native = replacement(found)
-                    if native is not found:
-                        self._exchanged[place] = _Exchanged(native, self._original(found))
-                        setattr(place.holder, place.name, native)
+                    self._exchanged[place] = _Exchanged(native, self._original(found))
+                    setattr(place.holder, place.name, native)
 
     def reach(self, module: ModuleType) -> None:
         """Replaces the classes that a module took before the exchange."""
