@@ -24,7 +24,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug nightly packages examples sanitize races miri fuzz conformance lint bench build collector requirements clean
+.PHONY: help demo test test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -154,7 +154,7 @@ miri: ## run the Rust tests that do no input and output under Miri
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
 		cargo +nightly miri test --locked --package otel-rs-core --lib -- $(MIRI_TESTS)
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
-		cargo +nightly miri test --locked --package otel-rs-core --test fuzz -- attributes json log_records metrics propagation spans
+		cargo +nightly miri test --locked --package otel-rs-core --test fuzz -- attributes json log_records measurements metrics propagation spans
 
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector, and the long forms of the faults
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py tests/faults
@@ -177,6 +177,9 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and carg
 
 conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
 	$(BIN)/python tests/conformance/run.py
+
+contrib: $(VENV)/.dev $(VENV)/.extension ## run the instrumentations' own tests alone, a part of `make conformance`
+	$(BIN)/python tests/conformance/run.py --contrib-only
 
 lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of the house
 	$(need_cargo)$(need_cc)$(need_rust_linters)

@@ -2,6 +2,7 @@
 
 mod convert;
 mod export;
+mod logs;
 mod metrics;
 mod propagate;
 mod py;
@@ -19,9 +20,15 @@ mod _native {
     #[pymodule_export]
     use crate::export::exporter::OtlpExporter;
     #[pymodule_export]
+    use crate::logs::handler::LoggingHandler;
+    #[pymodule_export]
+    use crate::logs::logger::{Logger, emit_was_replaced};
+    #[pymodule_export]
     use crate::metrics::consumer::{MeasurementConsumer, MeterSwitch};
     #[pymodule_export]
-    use crate::metrics::instrument::Instrument;
+    use crate::metrics::instrument::{Counter, Gauge, Histogram, Instrument, UpDownCounter};
+    #[pymodule_export]
+    use crate::metrics::periodic_reader::PeriodicReader;
     #[pymodule_export]
     use crate::metrics::stream::Stream;
     #[pymodule_export]

@@ -78,7 +78,7 @@ STOCK_EXPORTERS = {
 }
 PROVIDERS_OF_OTHER_SIGNALS = (
     "otel_rs.metrics._provider.MeterProvider",
-    "opentelemetry.sdk._logs._internal.LoggerProvider",
+    "otel_rs.logs._provider.LoggerProvider",
 )
 CONSOLE = "opentelemetry.sdk.trace.export.ConsoleSpanExporter"
 UPSTREAMS_NAMES = [STOCK_PROVIDER, STOCK_BATCH, "opentelemetry.sdk._configuration"]
@@ -303,7 +303,7 @@ def test_settings_are_those_of_the_stock_distro(start: Any, plugin: str, environ
             PYTHONPATH=plugin,
             **environment,
         )
-        names = ["sampler", "ids", "resource", "propagation", "loggers"]
+        names = ["sampler", "ids", "resource", "propagation"]
         return {name: facts[name] for name in names} | {"fixed id": facts["trace id"] in (0, 12345)}
 
     assert settings("rs") == settings("distro")

@@ -1,15 +1,17 @@
 """The compiled part. Its classes are the bases of the public ones, which carry the documentation."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
-from opentelemetry.sdk._logs import ReadableLogRecord
+from opentelemetry.sdk._logs import ReadableLogRecord, ReadWriteLogRecord
 from opentelemetry.sdk.metrics import ExemplarFilter
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics.export import Metric, MetricsData
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
@@ -27,7 +29,7 @@ class Processors:
     """The processors of one provider."""
 
     def __new__(cls) -> Processors: ...
-    def set(self, native: Sequence[BatchProcessor], python: Sequence[SpanProcessor]) -> None: ...
+    def set(self, native: Sequence[BatchProcessor], python: Sequence[Any]) -> None: ...
 
 class ConfigError(ValueError):
     """A setting that no request could be sent with."""
@@ -88,10 +90,23 @@ class MeterSwitch:
     def _set(self, enabled: bool) -> None: ...
 
 class Instrument:
-    """A synchronous instrument; its class has ``_measure`` under the name of its own method."""
+    """A synchronous instrument; what all kinds have in common."""
 
-    def __new__(cls, kind: str, consumer: MeasurementConsumer, switch: MeterSwitch) -> Self: ...
-    def _measure(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None: ...
+class Counter(Instrument):
+    def __new__(cls, consumer: MeasurementConsumer, switch: MeterSwitch) -> Self: ...
+    def add(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None: ...
+
+class UpDownCounter(Instrument):
+    def __new__(cls, consumer: MeasurementConsumer, switch: MeterSwitch) -> Self: ...
+    def add(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None: ...
+
+class Histogram(Instrument):
+    def __new__(cls, consumer: MeasurementConsumer, switch: MeterSwitch) -> Self: ...
+    def record(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None: ...
+
+class Gauge(Instrument):
+    def __new__(cls, consumer: MeasurementConsumer, switch: MeterSwitch) -> Self: ...
+    def set(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None: ...
 
 class Stream:
     """One metric of one reader."""
@@ -112,6 +127,28 @@ class Stream:
     def collect(self, time_unix_nano: int) -> list[tuple[Any, ...]]:
         """A tuple for each point, of what upstream's class for it has besides the time."""
 
+class PeriodicReader:
+    """A metric reader that collects and exports away from Python."""
+
+    def __new__(cls, exporter: OtlpExporter, export_interval_millis: float, export_timeout_millis: float) -> Self: ...
+    def stream(self, consumer: MeasurementConsumer, config: StreamConfig) -> Stream:
+        """A stream that tells this reader of new series. It is still to be added."""
+
+    def add(self, resource: Resource, scope: InstrumentationScope, stream: Stream) -> None:
+        """Collects the stream from now on."""
+
+    def replace(self, resource: Resource, streams: list[tuple[InstrumentationScope, Stream]]) -> None:
+        """Collects these streams in the place of those it had."""
+
+    def tick_elsewhere(self, elsewhere: bool) -> None:
+        """Whether Python asks for a collection at each interval."""
+
+    def collect(self, found: Collection, timeout_millis: float) -> bool:
+        """Collects and exports, with what Python found, and waits for it; False if that was not done in time."""
+
+    def shutdown(self, last_collection: bool, timeout_millis: float) -> bool:
+        """Ends, after a last collection if it is asked for; what is not exported in time counts as failed."""
+
 class Collection:
     """What one collection found, on its way to a native exporter."""
 
@@ -120,7 +157,7 @@ class Collection:
     def __bool__(self) -> bool: ...
 
 class BatchProcessor:
-    """Batches ended spans and exports them away from Python."""
+    """Batches ended spans or emitted log records and exports them away from Python."""
 
     def __new__(
         cls,
@@ -134,11 +171,50 @@ class BatchProcessor:
         max_concurrent_exports: int,
     ) -> BatchProcessor: ...
     def push_span(self, span: ReadableSpan) -> None: ...
+    def push_log_record(self, record: ReadableLogRecord | ReadWriteLogRecord) -> None: ...
     def force_flush(self, timeout_millis: float) -> bool: ...
     def shutdown(self, timeout_millis: float) -> bool: ...
     def is_shut_down(self) -> bool: ...
     def counts(self) -> dict[str, int]: ...
     def processed(self) -> tuple[int, int, int, int]: ...
+
+class Logger:
+    def __new__(
+        cls,
+        resource: Resource,
+        processors: Processors,
+        instrumentation_scope: InstrumentationScope,
+        max_attributes: int | None,
+        max_attribute_length: int | None,
+        of_log_export: bool,
+        count_record: Callable[[], None] | None,
+    ) -> Self: ...
+    def emit(
+        self,
+        record: LogRecord | None = None,
+        *,
+        timestamp: int | None = None,
+        observed_timestamp: int | None = None,
+        context: Context | None = None,
+        severity_number: SeverityNumber | None = None,
+        severity_text: str | None = None,
+        body: AnyValue | None = None,
+        attributes: Attributes = None,
+        event_name: str | None = None,
+        exception: BaseException | None = None,
+    ) -> None: ...
+    def _set_enabled(self, enabled: bool) -> None: ...
+    def _set_processors(self, processors: Processors) -> None: ...
+    def _set_origin(self, resource: Resource) -> None: ...
+
+def emit_was_replaced() -> None:
+    """Makes handlers look whether ``emit`` of a logger is ours: somebody has replaced one."""
+
+class LoggingHandler:
+    def __new__(cls, of_sdk: bool, *args: Any, **kwargs: Any) -> Self: ...
+    def emit(self, record: logging.LogRecord) -> None: ...
+    def _set_native(self, is_native: bool) -> None: ...
+    def _set_attributes(self, formatter: Any, provider: Any, code_attributes: bool) -> None: ...
 
 class CurrentSpan:
     """What ``start_as_current_span`` returns: a context manager and a decorator."""

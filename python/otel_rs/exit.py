@@ -18,7 +18,7 @@ _arranged = False
 # Upstream's classes whose `shutdown` joins a thread, for 30 seconds where the caller does not say.
 _STOCK_WITH_THREADS = (
     ("opentelemetry.sdk._shared_internal", "BatchProcessor"),
-    ("opentelemetry.sdk.metrics.export", "PeriodicExportingMetricReader"),
+    ("opentelemetry.sdk.metrics._internal.export", "PeriodicExportingMetricReader"),
 )
 
 

@@ -5,6 +5,8 @@ Python's own hooks call it; where C code forked, so that they do not run, the fi
 
 from __future__ import annotations
 
+# Upstream's resource of a child uses it. Its hook, which frees a lock, has to be registered before those of providers.
+import concurrent.futures.thread  # noqa: F401
 import logging
 import os
 import threading

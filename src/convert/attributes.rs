@@ -69,6 +69,22 @@ impl PyAttributes {
         Put { outcome: Outcome::of(in_room), _replaced: replaced, _evicted: evicted }
     }
 
+    /// Sets an attribute that needs no Python code for it, on a set that no other thread can see yet. None if it is not
+    /// plain; false if the oldest attribute had to go, or this one could not be taken.
+    #[inline]
+    pub fn set_plain(
+        &mut self,
+        key: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+        value_len: Option<usize>,
+    ) -> Option<bool> {
+        let text = plain_key(key)?;
+        with_scratch(|scratch| {
+            let plain = value::put_simple(value, value_len, scratch);
+            plain.then(|| self.wire.try_set(text, hash(key), scratch, false).unwrap_or(false))
+        })
+    }
+
     /// Sets all attributes of a mapping on a set that no other thread can see yet.
     pub fn extend(&mut self, attributes: &Bound<'_, PyAny>, value_len: Option<usize>) {
         if let Some(dict) = dict_of(attributes) {
@@ -145,9 +161,9 @@ pub fn with_plain<R>(
 /// Calls `take` for each pair of a dict whose keys are plain texts until it returns false; whether it took all.
 ///
 /// `take` must not run Python code while it returns true.
-pub fn each_simple(
-    dict: &Bound<'_, PyDict>,
-    mut take: impl FnMut(&Bound<'_, PyString>, &Bound<'_, PyAny>) -> bool,
+pub fn each_simple<'py>(
+    dict: &Bound<'py, PyDict>,
+    mut take: impl FnMut(&Bound<'py, PyString>, &Bound<'py, PyAny>) -> bool,
 ) -> bool {
     let py = dict.py();
     let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());

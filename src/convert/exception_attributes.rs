@@ -1,4 +1,4 @@
-//! An exception as the attributes of the event that stands for it.
+//! An exception as the attributes of the event or log record that stands for it.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -6,11 +6,8 @@ use pyo3::types::{PyDict, PyString};
 
 use crate::py::call;
 
-/// The attributes of an exception's event, by the semantic conventions.
-pub fn exception_attributes<'py>(
-    exception: &Bound<'py, PyAny>,
-    escaped: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyDict>> {
+/// The attributes that describe an exception, by the semantic conventions.
+pub fn exception_attributes<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let py = exception.py();
     let class = exception.get_type();
     let qualified = class.qualname()?.to_string_lossy().into_owned();
@@ -26,6 +23,5 @@ pub fn exception_attributes<'py>(
     attributes.set_item(intern!(py, "exception.type"), kind)?;
     attributes.set_item(intern!(py, "exception.message"), exception.str()?)?;
     attributes.set_item(intern!(py, "exception.stacktrace"), stacktrace)?;
-    attributes.set_item(intern!(py, "exception.escaped"), escaped.str()?)?;
     Ok(attributes)
 }

@@ -1,7 +1,7 @@
 //! Python objects as the plain values that messages are made of.
 
 use std::borrow::Cow;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otel_rs_core::otlp::Number;
 use pyo3::IntoPyObjectExt;
@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyInt, PyString};
 
 use crate::py::text::{shown, type_name, utf8};
-use crate::py::{interrupt, log};
+use crate::py::{exception, interrupt, log};
 
 /// A text as it is, lone surrogates replaced; None as an empty one; `str()` of anything else.
 pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
@@ -20,6 +20,14 @@ pub fn text<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, str>> {
         Ok(text) => Ok(utf8(text)),
         Err(_) => Ok(Cow::Owned(utf8(&object.str()?).into_owned())),
     }
+}
+
+/// As `text`; of what raises nothing, and a log line.
+pub fn text_if_any<'a>(object: &'a Bound<'_, PyAny>) -> Cow<'a, str> {
+    text(object).unwrap_or_else(|error| {
+        exception::swallow(object.py(), "A text is left out", error);
+        Cow::Borrowed("")
+    })
 }
 
 /// Nanoseconds; anything that is no number becomes the epoch.
@@ -45,6 +53,13 @@ pub fn number_object(py: Python<'_>, number: Number) -> PyResult<Bound<'_, PyAny
         Number::Int(value) => value.into_bound_py_any(py),
         Number::Double(value) => value.into_bound_py_any(py),
     }
+}
+
+pub const YEAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// A number of milliseconds; what is negative or not a number is none at all, what is huge a year.
+pub fn millis(millis: f64) -> Duration {
+    Duration::from_secs_f64((millis / 1e3).clamp(0.0, YEAR.as_secs_f64()).max(0.0))
 }
 
 /// The current time, in nanoseconds since the epoch.

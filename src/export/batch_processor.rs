@@ -1,7 +1,7 @@
 //! A batch processor's native part, as Python holds it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use otel_rs_core::batch_processor::{self, BatchProcessorConfig, Counts, Processed, Ticket};
 use otel_rs_core::process;
@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
+use crate::convert::fields::{YEAR, millis};
 use crate::convert::scope::ScopeCache;
 use crate::export::exporter::OtlpExporter;
 use crate::py::boundary::contained;
@@ -35,13 +36,6 @@ impl BatchProcessor {
     pub fn inner(&self) -> &Arc<batch_processor::BatchProcessor> {
         &self.inner
     }
-}
-
-const YEAR: Duration = Duration::from_secs(365 * 86_400);
-
-/// A number of milliseconds; what is negative or not a number is none at all, what is huge a year.
-fn millis(millis: f64) -> Duration {
-    Duration::from_secs_f64((millis / 1e3).clamp(0.0, YEAR.as_secs_f64()).max(0.0))
 }
 
 #[pymethods]

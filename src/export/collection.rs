@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use otel_rs_core::otlp::{Metric, Metrics, Resource, ResourceMetrics, ScopeMetrics};
+use otel_rs_core::periodic_reader::Found;
 use pyo3::prelude::*;
 
 use crate::convert;
@@ -18,7 +19,7 @@ pub struct Collection {
 impl Collection {
     #[new]
     fn new(resource: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self { resource: resource_of(resource)?, scopes: Mutex::new(Vec::new()) })
+        Ok(Self { resource: resource_of(resource)?, scopes: Mutex::default() })
     }
 
     /// Adds a metric of upstream's class.
@@ -48,7 +49,13 @@ impl Collection {
 
     /// Takes everything out.
     pub fn take(&self) -> Metrics {
-        let scopes = std::mem::take(&mut *self.scopes());
-        Metrics { resources: vec![ResourceMetrics { resource: Arc::clone(&self.resource), scopes }] }
+        Metrics {
+            resources: vec![ResourceMetrics { resource: Arc::clone(&self.resource), scopes: self.take_found().scopes }],
+        }
+    }
+
+    /// The same for a native reader, which collects the rest.
+    pub fn take_found(&self) -> Found {
+        Found { scopes: std::mem::take(&mut *self.scopes()) }
     }
 }

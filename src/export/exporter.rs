@@ -113,6 +113,10 @@ impl OtlpExporter {
         }
     }
 
+    pub fn max_request_bytes(&self) -> Option<usize> {
+        self.max_request_size()
+    }
+
     pub fn max_data_points(&self) -> Option<NonZeroUsize> {
         self.max_data_points
     }

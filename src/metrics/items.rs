@@ -22,8 +22,9 @@ pub fn with_items<R>(attributes: Option<&Bound<'_, PyAny>>, take: impl FnOnce(&[
     let mut take = Some(take);
     if let Ok(dict) = attributes.cast_exact::<PyDict>() {
         let taken = with_critical_section(dict, || {
-            let items = plain_items(dict)?;
-            take.take().map(|take| take(&items))
+            let mut items = Items::new();
+            let all_plain = plain_items(dict, &mut items);
+            all_plain.then(|| take.take().map(|take| take(&items)))?
         });
         if let Some(result) = taken {
             return result;
@@ -33,19 +34,17 @@ pub fn with_items<R>(attributes: Option<&Bound<'_, PyAny>>, take: impl FnOnce(&[
     with_cleaned(attributes, take)
 }
 
-/// The items of a dict whose keys and values are plain; None if one is not.
+/// Appends the items of a dict; false if one is not plain.
 #[inline]
-fn plain_items<'a>(dict: &'a Bound<'_, PyDict>) -> Option<Items<'a>> {
-    let mut items = Items::new();
-    let all_plain = each_simple(dict, |key, value| {
+fn plain_items<'a>(dict: &'a Bound<'_, PyDict>, items: &mut Items<'a>) -> bool {
+    each_simple(dict, |key, value| {
         let (Some(key), Some(value)) = (plain_key(key), scalar(value)) else { return false };
         #[allow(unsafe_code)]
         // SAFETY: keys and values belong to the dict, which is borrowed for `'a` and cannot change meanwhile: whoever
         // has the items runs no Python code, and in a free-threaded interpreter holds the dict's critical section.
         items.push(unsafe { std::mem::transmute::<Item<'_>, Item<'a>>(Item { key, value }) });
         true
-    });
-    all_plain.then_some(items)
+    })
 }
 
 #[inline]

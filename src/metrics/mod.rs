@@ -5,5 +5,6 @@ pub mod consumer;
 mod exemplar_filter;
 pub mod instrument;
 mod items;
+pub mod periodic_reader;
 mod stock;
 pub mod stream;

@@ -1,12 +1,12 @@
 //! A native stream as Python holds it: one metric of one reader.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use otel_rs_core::metrics::{
-    Aggregation, Collected, Exemplar, ExponentialBuckets, ExponentialSettings, Offer, Point, ReservoirKind, Shape,
-    Stream as Inner, Summary, Temporality, hash_of, push,
+    Aggregation, Collected, Exemplar, ExponentialBuckets, ExponentialSettings, Offer, Point, Reader, ReservoirKind,
+    Shape, Stream as Inner, Summary, Temporality, hash_of, metric,
 };
-use otel_rs_core::otlp::{Fields, Metric, MetricKind, Points, Value};
+use otel_rs_core::otlp::{Fields, Value};
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -23,7 +23,7 @@ use crate::py::upstream::upstream;
 
 /// `otel_rs.metrics._stream.StreamConfig`, which has been checked there.
 #[derive(FromPyObject)]
-struct StreamConfig<'py> {
+pub struct StreamConfig<'py> {
     name: String,
     description: String,
     unit: String,
@@ -59,6 +59,8 @@ impl StreamConfig<'_> {
     fn shape(&self) -> PyResult<Shape> {
         Ok(Shape {
             name: self.name.clone(),
+            description: self.description.clone(),
+            unit: self.unit.clone(),
             aggregation: self.aggregation()?,
             temporality: if self.temporality == 1 { Temporality::Delta } else { Temporality::Cumulative },
             is_synchronous: self.is_synchronous,
@@ -72,40 +74,29 @@ impl StreamConfig<'_> {
 #[pyclass(frozen, module = "otel_rs._native")]
 pub struct Stream {
     inner: Arc<Inner>,
-    head: Arc<[u8]>,
 }
 
 impl Stream {
-    pub fn inner(&self) -> &Arc<Inner> {
-        &self.inner
+    pub fn read_by(
+        reader: Option<Weak<dyn Reader>>,
+        consumer: &Bound<'_, MeasurementConsumer>,
+        config: &StreamConfig<'_>,
+    ) -> PyResult<Self> {
+        let budget = Arc::clone(consumer.get().budget());
+        Ok(Self { inner: Arc::new(Inner::new(config.shape()?, budget, reader)) })
     }
 
-    /// The metric with the points since the last collection; None if there are none.
-    fn metric(&self, time_unix_nano: u64) -> Option<Metric> {
-        let mut points = Points::default();
-        self.inner.collect(time_unix_nano).iter().for_each(|collected| push(collected, time_unix_nano, &mut points));
-        if points.is_empty() {
-            return None;
-        }
-        let shape = self.inner.shape();
-        let (kind, is_monotonic) = match shape.aggregation {
-            Aggregation::Sum { is_monotonic } => (MetricKind::Sum, is_monotonic),
-            Aggregation::LastValue => (MetricKind::Gauge, false),
-            Aggregation::Explicit { .. } => (MetricKind::Histogram, false),
-            Aggregation::Exponential(_) => (MetricKind::ExponentialHistogram, false),
-        };
-        let temporality = if kind == MetricKind::Gauge { 0 } else { shape.temporality as u64 };
-        Some(Metric { head: Arc::clone(&self.head), kind, temporality, is_monotonic, points })
+    pub fn inner(&self) -> &Arc<Inner> {
+        &self.inner
     }
 }
 
 #[pymethods]
 impl Stream {
+    /// A stream that Python collects.
     #[new]
     fn new(consumer: &Bound<'_, MeasurementConsumer>, config: StreamConfig<'_>) -> PyResult<Self> {
-        let inner = Inner::new(config.shape()?, Arc::clone(consumer.get().budget()));
-        let head = Metric::head(&config.name, &config.description, &config.unit);
-        Ok(Self { inner: Arc::new(inner), head })
+        Self::read_by(None, consumer, &config)
     }
 
     /// Takes a measurement whose value has been checked. `time` is now if it is None.
@@ -134,12 +125,7 @@ impl Stream {
                     Some(false) => None,
                 };
                 with_items(attributes, |items| {
-                    let offer = span.map(|trace_and_span| Offer {
-                        value,
-                        time_unix_nano: time(),
-                        trace_and_span,
-                        attributes: items,
-                    });
+                    let offer = span.map(|trace_and_span| Offer { value, trace_and_span, attributes: items });
                     self.inner.measure(items, hash_of(items), value, offer.as_ref(), time);
                 });
                 Ok(())
@@ -155,7 +141,7 @@ impl Stream {
         scope: &Bound<'_, PyAny>,
         time_unix_nano: u64,
     ) -> PyResult<()> {
-        match scope.py().detach(|| self.metric(time_unix_nano)) {
+        match scope.py().detach(|| metric(&self.inner, time_unix_nano)) {
             Some(metric) => collection.get().add(scope, metric),
             None => Ok(()),
         }
@@ -163,7 +149,7 @@ impl Stream {
 
     /// A tuple for each point, of what upstream's class for it has besides the time.
     fn collect<'py>(&self, py: Python<'py>, time_unix_nano: u64) -> PyResult<Bound<'py, PyList>> {
-        let points = py.detach(|| self.inner.collect(time_unix_nano));
+        let points: Vec<Collected> = py.detach(|| self.inner.collect(time_unix_nano).collect());
         let points = points.into_iter().map(|collected| point(py, &collected));
         PyList::new(py, points.collect::<PyResult<Vec<_>>>()?)
     }

@@ -15,11 +15,14 @@ use crate::py::call;
 use crate::py::interrupt;
 use crate::py::once::get_or_make;
 use crate::py::thread_end::outlast_exit;
+use crate::py::unexported::Unexported;
 
 /// The logger of what we log about spans on the application's threads.
 const TRACE_LOGGER: &str = "otel_rs.trace";
 /// The logger of what we log about measurements.
 const METRICS_LOGGER: &str = "otel_rs.metrics";
+/// The logger of what we log about log records on the application's threads.
+const LOGS_LOGGER: &str = "otel_rs.logs";
 /// The logger of what is reported from the batch processor and by exporters.
 const EXPORT_LOGGER: &str = "otel_rs.export";
 /// The logger of what we log while log records are exported. Our exporters do not export its records.
@@ -30,6 +33,7 @@ pub const LOG_EXPORT_LOGGER: &str = "otel_rs.export.logs";
 enum Work {
     Tracing,
     Measuring,
+    Emitting,
     ExportingLogs,
 }
 
@@ -47,6 +51,14 @@ pub fn measuring<R>(work: impl FnOnce() -> R) -> R {
     doing(Work::Measuring, work)
 }
 
+/// Runs what is about a log record on its way: what this thread logs meanwhile goes to `LOGS_LOGGER`, and is not
+/// exported.
+#[inline]
+pub fn emitting<R>(work: impl FnOnce() -> R) -> R {
+    doing(Work::Emitting, work)
+}
+
+#[inline]
 fn doing<R>(what: Work, work: impl FnOnce() -> R) -> R {
     struct Restore(Work);
     impl Drop for Restore {
@@ -73,6 +85,11 @@ fn metrics_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     logger(py, &LOGGER, METRICS_LOGGER)
 }
 
+fn logs_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    logger(py, &LOGGER, LOGS_LOGGER)
+}
+
 fn export_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     logger(py, &LOGGER, EXPORT_LOGGER)
@@ -87,12 +104,17 @@ fn current_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     match WORK.get() {
         Work::Tracing => trace_logger(py),
         Work::Measuring => metrics_logger(py),
+        Work::Emitting => logs_logger(py),
         Work::ExportingLogs => log_export_logger(py),
     }
 }
 
 #[cold]
 pub fn warning(py: Python<'_>, message: &str) {
+    let _unexported = match WORK.get() {
+        Work::Emitting => Unexported::begin(py).ok(),
+        Work::Tracing | Work::Measuring | Work::ExportingLogs => None,
+    };
     say(py, current_logger(py), Level::Warning, message);
 }
 

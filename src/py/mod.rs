@@ -12,5 +12,6 @@ pub mod log;
 pub mod once;
 pub mod text;
 pub mod thread_end;
+pub mod unexported;
 pub mod upstream;
 pub mod wait;

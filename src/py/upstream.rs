@@ -75,6 +75,10 @@ pub const SUM: Name = name("opentelemetry.sdk.metrics.export", "Sum");
 pub const HISTOGRAM: Name = name("opentelemetry.sdk.metrics.export", "Histogram");
 pub const EXPONENTIAL_HISTOGRAM: Name = name("opentelemetry.sdk.metrics.export", "ExponentialHistogram");
 
+pub const RESOURCE: Name = name("opentelemetry.sdk.resources", "Resource");
+pub const READ_WRITE_LOG_RECORD: Name = name("opentelemetry.sdk._logs", "ReadWriteLogRecord");
+pub const DROPPED_ATTRIBUTES_WARNING: Name = name("opentelemetry.sdk._logs", "LogRecordDroppedAttributesWarning");
+
 pub const MEASUREMENT: Name = name("opentelemetry.sdk.metrics._internal.measurement", "Measurement");
 pub const ALWAYS_OFF_FILTER: Name = name("opentelemetry.sdk.metrics", "AlwaysOffExemplarFilter");
 pub const ALWAYS_ON_FILTER: Name = name("opentelemetry.sdk.metrics", "AlwaysOnExemplarFilter");

@@ -1,5 +1,5 @@
-"""The files for the suites, in `.cache/conformance`: upstream's source distributions, and an environment for each
-version of opentelemetry-sdk, whose Python calls `otel_rs.install()` at every start.
+"""The files for the suites, in `.cache/conformance`: upstream's source distributions, an environment for each version
+of opentelemetry-sdk, and one for the instrumentations. Their Pythons call `otel_rs.install()` at every start.
 
 Everything comes from the package index that pip uses. A stamp file records the contents of an environment; an
 environment with the same contents is reused.
@@ -7,7 +7,6 @@ environment with the same contents is reused.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -15,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ API = "opentelemetry-api"
 EXPORTERS = ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-exporter-otlp-proto-http")
 ENCODERS = "opentelemetry-exporter-otlp-proto-common"
 CONFIGURATION = "opentelemetry-configuration"
+CONTRIB = "opentelemetry-instrumentation"
 TEST_UTILS = "opentelemetry-test-utils"
 # Other packages that the tests import, in the versions of the development set.
 TEST_TOOLS = (
@@ -45,13 +46,32 @@ TEST_TOOLS = (
     "requests",
     "urllib3",
 )
+CONTRIB_TEST_TOOLS = (
+    "asgiref",
+    "celery",
+    "django",
+    # Not the development set's: of the instrumentation's tests seven fail with it, on the stock SDK, too.
+    "fastapi==0.141.0",
+    "flask",
+    "httpx",
+    "httpx2==2.16.2",
+    "mocket==3.15.0",
+    "psutil==7.2.2",
+    "pytest",
+    "pytest-rerunfailures==16.7",
+    "pytest-timeout",
+    "requests",
+    "respx==0.23.1",
+)
+# What all of upstream's source distributions are built with.
+BUILD_TOOL = "hatchling==1.33.0"
 
 SECONDS_UNTIL_LATEST_IS_ASKED_AGAIN = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Environment:
-    """One version of the SDK and its exporters: their sources, and an environment where they are installed."""
+    """The sources of packages of one version, and an environment where they are installed."""
 
     version: str
     folder: Path
@@ -64,30 +84,47 @@ class Environment:
         return self.folder / "source" / package
 
 
-def prepare(version: str) -> Environment:
+def of_sdk(version: str) -> Environment:
+    """One version of the SDK and its exporters. The configuration's versions are those of packages that are not stable:
+    the first with 1.0 of the SDK was 0.21b0."""
+    _, minor, patch = version.split(".")
+    stable = [f"{package}=={version}" for package in (API, SDK, *EXPORTERS, ENCODERS)]
+    packages = [*stable, f"{CONFIGURATION}==0.{int(minor) + 21}b{patch}"]
+    return _prepare(version, packages, TEST_TOOLS)
+
+
+def of_contrib(instrumentations: list[str]) -> Environment:
+    """The pinned version of the instrumentations, with the pinned SDK."""
+    version = pinned(CONTRIB)
+    packages = [f"{instrumentation}=={version}" for instrumentation in instrumentations]
+    return _prepare(version, packages, (f"{SDK}=={pinned(SDK)}", *CONTRIB_TEST_TOOLS))
+
+
+def _prepare(version: str, packages: list[str], tools: tuple[str, ...]) -> Environment:
+    """The packages are those whose tests are run."""
     # The SOABI distinguishes Pythons whose extension modules are incompatible.
     environment = Environment(version, CACHE / sysconfig.get_config_var("SOABI") / version)
     stamp = environment.folder / ".made-of"
-    made_of = json.dumps([sys.version, sys.base_prefix, _constraints(), _requirements(version), _start_line()])
+    requirements = [*packages, *tools, BUILD_TOOL]
+    made_of = json.dumps([sys.version, sys.base_prefix, _constraints(tools), requirements, _start_line()])
     if stamp.exists() and stamp.read_text() == made_of:
         return environment
-    print(f"preparing opentelemetry-sdk {version} in {environment.folder.relative_to(ROOT)}", flush=True)
+    print(f"preparing {packages[0].replace('==', ' ')} in {environment.folder.relative_to(ROOT)}", flush=True)
     shutil.rmtree(environment.folder, ignore_errors=True)
     environment.folder.mkdir(parents=True)
-    for requirement in _packages(version):
-        package, _, _ = requirement.partition("==")
-        _unpack(source_distribution(requirement), environment.source(package))
-    _make_virtual_environment(environment)
+    _make_virtual_environment(environment, requirements, _constraints(tools))
+    for package, archive in _source_distributions(environment, packages).items():
+        _unpack(archive, environment.source(package))
     stamp.write_text(made_of)
     return environment
 
 
-def _make_virtual_environment(environment: Environment) -> None:
-    constraints = environment.folder / "constraints.txt"
-    constraints.write_text("\n".join(_constraints()) + "\n")
+def _make_virtual_environment(environment: Environment, requirements: list[str], constraints: list[str]) -> None:
+    file = environment.folder / "constraints.txt"
+    file.write_text("\n".join(constraints) + "\n")
     _run(sys.executable, "-m", "venv", str(environment.folder / "venv"))
     pip = (str(environment.python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
-    _run(*pip, "--constraint", str(constraints), *_requirements(environment.version))
+    _run(*pip, "--constraint", str(file), *requirements)
     # It requires the SDK of its own version, and does not exist for every version of the SDK.
     _run(*pip, "--no-deps", f"{TEST_UTILS}=={pinned(TEST_UTILS)}")
     # The last step: from now on every start of this Python calls `install`, also in subprocesses.
@@ -95,22 +132,11 @@ def _make_virtual_environment(environment: Environment) -> None:
     (site_packages / "otel_rs.pth").write_text(_start_line())
 
 
-def _requirements(version: str) -> list[str]:
-    return [*_packages(version), *TEST_TOOLS]
-
-
-def _packages(version: str) -> list[str]:
-    """Those whose tests are run. The configuration's versions are those of packages that are not stable: the first with
-    1.0 of the SDK was 0.21b0."""
-    _, minor, patch = version.split(".")
-    stable = [f"{package}=={version}" for package in (API, SDK, *EXPORTERS, ENCODERS)]
-    return [*stable, f"{CONFIGURATION}==0.{int(minor) + 21}b{patch}"]
-
-
-def _constraints() -> list[str]:
-    """The development set, without the packages whose version follows the SDK's."""
+def _constraints(tools: tuple[str, ...]) -> list[str]:
+    """The development set, without the packages whose version follows the SDK's, and those with a version here."""
+    elsewhere = tuple(f"{tool.partition('==')[0]}==" for tool in tools if "==" in tool)
     lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
-    return [line for line in lines if line and not line.startswith(("#", "opentelemetry-"))]
+    return [line for line in lines if line and not line.startswith(("#", "opentelemetry-", *elsewhere))]
 
 
 def _start_line() -> str:
@@ -146,7 +172,7 @@ def latest() -> str:
     else:
         known = None
     try:
-        version = _version_of(source_distribution(_declared()))
+        version = _version_of(_latest_source_distribution(_declared()))
     except subprocess.CalledProcessError:
         if known is None:
             raise
@@ -165,18 +191,27 @@ def _declared() -> str:
 # --- Source distributions ---------------------------------------------------------------------------------------------
 
 
-def source_distribution(requirement: str) -> Path:
-    """Downloads the archive for a requirement from the index."""
-    folder = CACHE / "archives" / hashlib.sha256(requirement.encode()).hexdigest()[:16]
-    package = re.match(r"[\w-]+", requirement)[0]
-    exact = "==" in requirement
-    if not (exact and any(folder.glob("*.tar.gz"))):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+def _source_distributions(environment: Environment, requirements: list[str]) -> dict[str, Path]:
+    """The archives, by the package's name. The environment has the build tool: making one for each takes seconds."""
+    folder = environment.folder / "archives"
+    pip = (str(environment.python), "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
+    how = ("--no-deps", "--no-build-isolation", "--no-binary", ":all:", "--dest", str(folder))
+    _run(*pip, *how, *requirements)
+    archives = {_package_of(archive): archive for archive in folder.glob("*.tar.gz")}
+    return {package: archives[package] for package in (requirement.partition("==")[0] for requirement in requirements)}
+
+
+def _latest_source_distribution(requirement: str) -> Path:
+    with tempfile.TemporaryDirectory() as folder:
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
-        _run(*pip, "--no-deps", "--no-binary", package, "--dest", str(folder), requirement)
-    (archive,) = folder.glob("*.tar.gz")
+        package = re.match(r"[\w-]+", requirement)[0]
+        _run(*pip, "--no-deps", "--no-binary", package, "--dest", folder, requirement)
+        (archive,) = Path(folder).glob("*.tar.gz")
     return archive
+
+
+def _package_of(archive: Path) -> str:
+    return archive.name.rpartition("-")[0].replace("_", "-")
 
 
 def _version_of(archive: Path) -> str:

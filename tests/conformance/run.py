@@ -1,9 +1,8 @@
 """Runs upstream's own tests with otel-rs installed over the SDK: `make conformance`.
 
 The SDK's tests run against the release that the development set pins, the oldest and the latest that pyproject.toml
-allows, and so do the API's tests of propagation, and those of the OTLP exporters, of their encoders and of
-configuration files. Tests of internals are
-listed in `excluded*.txt`.
+allows, and so do those of the API's propagation, of the OTLP exporters, of their encoders and of configuration files.
+Those of instrumentations run against the pinned release. Tests of internals are listed in `excluded*.txt`.
 """
 
 from __future__ import annotations
@@ -15,90 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import environments
-from environments import API, CONFIGURATION, ENCODERS, EXPORTERS, ROOT, SDK, Environment
+from environments import ROOT, SDK, Environment
+from suites import CONTRIB_SUITES, SUITES, Suite
 
 HERE = Path(__file__).parent
 PLUGINS = HERE / "plugins"
 sys.path.insert(0, str(PLUGINS))
 
 from conformance_exclusions import read as read_exclusions  # noqa: E402
-
-
-@dataclass(frozen=True)
-class Suite:
-    package: str
-    # Files and folders in alphabetical order, as upstream collects them: some tests depend on the state that an earlier
-    # test leaves.
-    tests: tuple[str, ...]
-    excluded: Path
-    # A fraction of the suite's spans: enough to show that its spans are native.
-    least_native_spans: int
-    # The largest share of tests that may be excluded.
-    most_excluded: float
-    plugins: tuple[str, ...] = ()
-
-
-GRPC, HTTP = EXPORTERS
-SUITES = (
-    Suite(
-        SDK,
-        (
-            "tests/context",
-            "tests/metrics",
-            "tests/resources",
-            "tests/shared_internal",
-            "tests/test_configurator.py",
-            "tests/trace",
-        ),
-        HERE / "excluded.txt",
-        least_native_spans=150,
-        most_excluded=1 / 8,
-    ),
-    Suite(
-        API,
-        ("tests/baggage", "tests/propagators", "tests/trace/propagation"),
-        HERE / "excluded_api.txt",
-        # Contexts are extracted and injected; hardly a span is started.
-        least_native_spans=0,
-        most_excluded=1 / 8,
-    ),
-    Suite(
-        GRPC,
-        ("tests",),
-        HERE / "excluded_grpc_exporter.txt",
-        # The tests create spans of upstream's class, which the exporter accepts, too.
-        least_native_spans=0,
-        most_excluded=3 / 5,
-        plugins=("native_mixin_exporter",),
-    ),
-    Suite(
-        HTTP,
-        ("tests",),
-        HERE / "excluded_http_exporter.txt",
-        least_native_spans=20,
-        most_excluded=1 / 4,
-    ),
-    Suite(
-        ENCODERS,
-        ("tests",),
-        HERE / "excluded_encoders.txt",
-        least_native_spans=0,
-        most_excluded=1 / 8,
-        plugins=("native_encoders",),
-    ),
-    Suite(
-        CONFIGURATION,
-        ("tests",),
-        HERE / "excluded_configuration.txt",
-        # The tests look at the providers that are made, and end no spans.
-        least_native_spans=0,
-        most_excluded=0,
-    ),
-)
 
 
 @dataclass
@@ -118,7 +47,8 @@ class Outcome:
         return f"{self.suite.package} {self.version}: {counts or 'nothing ran'} in {self.seconds:.0f} s{faults}"
 
 
-def run(suite: Suite, environment: Environment, arguments: list[str]) -> Outcome:
+def run(suite: Suite, environment: Environment, arguments: list[str], at_once: bool = False) -> Outcome:
+    """`at_once`: print what it prints when it ends."""
     source = environment.source(suite.package)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -130,17 +60,22 @@ def run(suite: Suite, environment: Environment, arguments: list[str]) -> Outcome
             # Not the project's own configuration, because upstream's tests treat warnings differently.
             f"--rootdir={source}",
             "--config-file=/dev/null",
-            f"--exclusions={suite.excluded}",
+            *((f"--exclusions={suite.excluded}",) if suite.excluded else ()),
             f"--conformance-report={report}",
             f"--least-native-spans={suite.least_native_spans}",
+            f"--least-native-meters={suite.least_native_meters}",
+            *suite.more_arguments,
             *suite.tests,
             *arguments,
         ]
         began = time.monotonic()
-        status = subprocess.run(command, cwd=source, env=_variables(environment)).returncode
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if at_once else {}
+        ended = subprocess.run(command, cwd=source, env=_variables(suite, environment), text=True, **streams)
         seconds = time.monotonic() - began
         found = json.loads(report.read_text()) if report.exists() else {"collected": 0, "excluded": [], "outcomes": {}}
-    return Outcome(suite, environment.version, seconds, found, faults(suite, status, found))
+    if at_once:
+        print(f"\n--- {suite.package} {environment.version}\n{ended.stdout}", flush=True)
+    return Outcome(suite, environment.version, seconds, found, faults(suite, ended.returncode, found))
 
 
 def faults(suite: Suite, status: int, report: dict) -> list[str]:
@@ -156,15 +91,16 @@ def faults(suite: Suite, status: int, report: dict) -> list[str]:
     return found
 
 
-def _variables(environment: Environment) -> dict[str, str]:
+def _variables(suite: Suite, environment: Environment) -> dict[str, str]:
     """The environment variables: no outside telemetry configuration, no proxy for local servers, our `python` first."""
+    modules = (PLUGINS, suite.stand_ins) if suite.stand_ins else (PLUGINS,)
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTEST_", "PYTHON"))
     }
     return {
         **variables,
         "PATH": os.pathsep.join((str(environment.python.parent), variables.get("PATH", ""))),
-        "PYTHONPATH": str(PLUGINS),
+        "PYTHONPATH": os.pathsep.join(map(str, modules)),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
@@ -176,25 +112,40 @@ def unknown_exclusions(outcomes: list[Outcome]) -> list[str]:
     return [
         f"{suite.excluded.relative_to(ROOT)}: there is no {test}"
         for suite in {outcome.suite: None for outcome in outcomes}
+        if suite.excluded
         for test in read_exclusions(suite.excluded)
         if not any(test in outcome.report["excluded"] for outcome in outcomes if outcome.suite is suite)
     ]
 
 
+def run_of_sdk(versions: list[str], arguments: list[str]) -> Iterator[Outcome]:
+    for version in dict.fromkeys(versions):
+        environment = environments.of_sdk(version)
+        for suite in SUITES:
+            print(f"\n--- {suite.package} {version}", flush=True)
+            yield run(suite, environment, arguments)
+
+
+def run_of_contrib(arguments: list[str]) -> list[Outcome]:
+    """Two at a time, because Celery's tests wait for most of the time."""
+    environment = environments.of_contrib([suite.package for suite in CONTRIB_SUITES])
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda suite: run(suite, environment, arguments, at_once=True), CONTRIB_SUITES))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pinned-only", action="store_true", help="leave out the oldest and the latest release")
+    parser.add_argument("--contrib-only", action="store_true", help="run the tests of instrumentations alone")
     parser.add_argument("pytest_arguments", nargs="*", help="more arguments for pytest, after --")
     options = parser.parse_args()
-    versions = [environments.pinned(SDK)]
-    if not options.pinned_only:
-        versions += [environments.oldest(), environments.latest()]
     outcomes = []
-    for version in dict.fromkeys(versions):
-        environment = environments.prepare(version)
-        for suite in SUITES:
-            print(f"\n--- {suite.package} {version}", flush=True)
-            outcomes.append(run(suite, environment, options.pytest_arguments))
+    if not options.contrib_only:
+        versions = [environments.pinned(SDK)]
+        if not options.pinned_only:
+            versions += [environments.oldest(), environments.latest()]
+        outcomes += run_of_sdk(versions, options.pytest_arguments)
+    outcomes += run_of_contrib(options.pytest_arguments)
     # A test may exist in only one version, and a selection of tests does not contain all of them.
     complete = not options.pinned_only and not options.pytest_arguments
     unknown = unknown_exclusions(outcomes) if complete else []

@@ -32,12 +32,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS), prepend=":")
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
 
-    def session(begin: str, suite: str, least_spans: int = 3, excluded: str = "") -> subprocess.CompletedProcess[str]:
+    def session(
+        begin: str, suite: str, least_spans: int = 3, least_meters: int = 0, excluded: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         (tmp_path / "test_suite.py").write_text(suite)
         (tmp_path / "excluded.txt").write_text(excluded)
         arguments = [
             *("--quiet", "-p", "no:cacheprovider", "-p", "conformance_guard", "-p", "conformance_exclusions"),
-            *(f"--rootdir={tmp_path}", "--config-file=/dev/null", f"--least-native-spans={least_spans}"),
+            *(f"--rootdir={tmp_path}", "--config-file=/dev/null"),
+            *(f"--least-native-spans={least_spans}", f"--least-native-meters={least_meters}"),
             *(f"--exclusions={tmp_path}/excluded.txt", f"--conformance-report={tmp_path}/report.json", "test_suite.py"),
         ]
         command = [sys.executable, "-c", f"{begin}import pytest, sys; sys.exit(pytest.main({arguments!r}))"]
@@ -75,6 +78,22 @@ def test_too_few_native_spans_fail(run: Run) -> None:
     session = run(INSTALL, SUITE, least_spans=4)
     assert session.returncode != 0
     assert "3 native spans were made, at least 4 are expected" in session.stdout
+
+
+def test_too_few_native_meters_fail(run: Run) -> None:
+    suite = """
+from opentelemetry.sdk.metrics import MeterProvider
+
+def test_two_meters():
+    provider = MeterProvider()
+    meters = [provider.get_meter(name) for name in ("one", "two", "one")]
+"""
+    session = run(INSTALL, suite, least_spans=0, least_meters=2)
+    assert session.returncode == 0, session.stdout
+    assert "2 native meters" in session.stdout
+    session = run(INSTALL, suite, least_spans=0, least_meters=3)
+    assert session.returncode != 0
+    assert "2 native meters were made, at least 3 are expected" in session.stdout
 
 
 # --- The exclusions ---------------------------------------------------------------------------------------------------

@@ -485,7 +485,7 @@ def test_the_metrics_module_is_not_imported_when_metrics_are_off(monkeypatch: An
         "BatchSpanProcessor(OTLPSpanExporter()).shutdown()\n"
         "print([name for name in sys.modules if name.startswith('otel_rs') and name.endswith('_metrics')])"
     )
-    imported = {"false": [], "true": ["otel_rs.exporter.otlp._exporter_metrics", "otel_rs.trace.export._metrics"]}
+    imported = {"false": [], "true": ["otel_rs.exporter.otlp._exporter_metrics", "otel_rs.batching._metrics"]}
     for enabled, expected in imported.items():
         monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", enabled)
         ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)

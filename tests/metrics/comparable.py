@@ -110,9 +110,13 @@ class Compared:
 
 
 class Comparison:
-    """Of one SDK: knows the times of earlier collections of each reader."""
+    """Of one SDK: knows the times of earlier collections of each reader.
 
-    def __init__(self) -> None:
+    `in_order`: the order of metrics in a request counts.
+    """
+
+    def __init__(self, in_order: bool = True) -> None:
+        self._in_order = in_order
         self._times: dict[int, list[int]] = {}
         self._rules = Rules()
 
@@ -139,10 +143,7 @@ class Comparison:
         if data is None:
             return Compared("None")
         cleaned, exemplars = self._cleaned(reader, data, keep=True)
-        compared = self._of_cleaned_request(encode(cleaned))
-        for in_request, of_data in zip(compared.exemplars, exemplars, strict=True):
-            in_request.size = of_data.size
-        return compared
+        return self._of_cleaned_request(encode(cleaned), [of_point.size for of_point in exemplars])
 
     def _cleaned(self, reader: int, data: Any, keep: bool) -> tuple[Any, list[Exemplars]]:
         exemplars: list[Exemplars] = []
@@ -202,13 +203,23 @@ class Comparison:
                     exemplar.trace_id = exemplar.span_id = b""
         return self._of_cleaned_request(request)
 
-    @staticmethod
-    def _of_cleaned_request(request: Any) -> Compared:
-        exemplars = []
-        for point in points_of(request):
-            exemplars.append(Exemplars([str(exemplar) for exemplar in point.exemplars]))
-            del point.exemplars[:]
-        return Compared(str(request), exemplars)
+    def _of_cleaned_request(self, request: Any, reservoir_sizes: list[int | None] | None = None) -> Compared:
+        sizes = iter(reservoir_sizes or [None] * len(points_of(request)))
+        (resource_metrics,) = request.resource_metrics
+        metrics = []
+        for scope_metrics in resource_metrics.scope_metrics:
+            scope = f"{scope_metrics.scope}{scope_metrics.schema_url}"
+            for metric in scope_metrics.metrics:
+                exemplars = []
+                for point in _points_of_metric(metric):
+                    exemplars.append(Exemplars([str(exemplar) for exemplar in point.exemplars], next(sizes)))
+                    del point.exemplars[:]
+                metrics.append((scope, str(metric), exemplars))
+        if not self._in_order:
+            metrics.sort(key=lambda shown: shown[:2])
+        envelope = f"{resource_metrics.resource}{resource_metrics.schema_url}{len(resource_metrics.scope_metrics)}"
+        shown = [envelope, *(f"{scope}\n{metric}" for scope, metric, _ in metrics)]
+        return Compared("\n".join(shown), [of_point for *_, exemplars in metrics for of_point in exemplars])
 
 
 def _plain(value: Any) -> Any:
@@ -229,5 +240,9 @@ def points_of(request: Any) -> list[Any]:
         for resource_metrics in request.resource_metrics
         for scope_metrics in resource_metrics.scope_metrics
         for metric in scope_metrics.metrics
-        for point in getattr(metric, metric.WhichOneof("data")).data_points
+        for point in _points_of_metric(metric)
     ]
+
+
+def _points_of_metric(metric: Any) -> list[Any]:
+    return list(getattr(metric, metric.WhichOneof("data")).data_points)

@@ -6,20 +6,18 @@ import contextlib
 import difflib
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.sdk import metrics as sdk
-from opentelemetry.sdk.metrics.export import (
-    MetricExporter,
-    MetricExportResult,
-    MetricReader,
-    PeriodicExportingMetricReader,
-)
+from opentelemetry.sdk.metrics import export as sdk_export
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation
 
 from otel_rs.exporter.otlp.http import OTLPMetricExporter
 from otel_rs.metrics import MeterProvider
+from otel_rs.metrics import export as native_export
 
 from ..support.receiver import HttpReceiver
 from .comparable import Comparison, keeping_all_offers, without_ids_of_others
@@ -55,8 +53,8 @@ class Kept(MetricExporter):
 
 
 def periodic(exporter: MetricExporter) -> MetricReader:
-    """It exports when it is told to collect."""
-    return PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
+    """The stock SDK's. It exports when it is told to collect."""
+    return sdk_export.PeriodicExportingMetricReader(exporter, export_interval_millis=math.inf)
 
 
 def exported(reader: Any) -> Any:
@@ -113,14 +111,14 @@ def read(program: Program, receiver: HttpReceiver) -> int:
     return len(expected)
 
 
-def sent(program: Program, receiver: HttpReceiver) -> int:
+def sent_by(periodic_of: Callable[..., MetricReader], program: Program, receiver: HttpReceiver) -> int:
     """A collector gets a request."""
 
     def reader_of(temporality: Any, aggregation: Any) -> MetricReader:
         exporter = OTLPMetricExporter(
             receiver.endpoint_of("metrics"), preferred_temporality=temporality, preferred_aggregation=aggregation
         )
-        return periodic(exporter)
+        return periodic_of(exporter, export_interval_millis=math.inf)
 
     def arrived(reader: Any) -> Any:
         reader.collect()
@@ -131,7 +129,9 @@ def sent(program: Program, receiver: HttpReceiver) -> int:
 
     expected = stock(program, lambda *preferences: periodic(Kept(*preferences)), exported)
     got = native(program, reader_of, arrived, len(expected))
-    of_stock, of_native = Comparison(), Comparison()
+    # A native reader's request begins with what Python collected.
+    in_order = periodic_of is not native_export.PeriodicExportingMetricReader
+    of_stock, of_native = Comparison(in_order), Comparison(in_order)
     for (number, data), (_, request) in zip(expected, got, strict=True):
         left, right = of_stock.encoded(number, data, encode_metrics), of_native.of_request(number, request)
         same(left.shown(), right.shown())
@@ -140,4 +140,8 @@ def sent(program: Program, receiver: HttpReceiver) -> int:
 
 
 Path = Callable[[Program, HttpReceiver], int]
-PATHS: dict[str, Path] = {"read": read, "sent": sent}
+PATHS: dict[str, Path] = {
+    "read": read,
+    "collected by Python, sent": partial(sent_by, sdk_export.PeriodicExportingMetricReader),
+    "collected natively, sent": partial(sent_by, native_export.PeriodicExportingMetricReader),
+}

@@ -14,6 +14,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from .conftest import Metering
 
+pytestmark = pytest.mark.sanitize
+
 Make = Callable[..., Metering]
 
 

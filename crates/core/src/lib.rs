@@ -6,5 +6,6 @@ pub mod client;
 pub mod export;
 pub mod metrics;
 pub mod otlp;
+pub mod periodic_reader;
 pub mod process;
 pub mod propagate;

@@ -56,8 +56,15 @@ models! {
     shutdown_delivers_and_ends_the_worker
     abandoning_ends_every_wait
     a_forgotten_processor_delivers
+    a_flush_exports_what_was_measured_before_it
+    a_reader_is_shut_down_while_others_measure_and_flush
+    a_forgotten_reader_delivers
     readers_see_what_was_published
     threads_agree_on_the_value_of_a_process
+    every_measurement_is_in_one_collection
+    a_cumulative_sum_never_loses
+    threads_that_measure_first_share_a_series
+    series_stay_within_the_budget
 }
 
 #[test]
@@ -78,4 +85,14 @@ fn two_workers_are_found() {
 #[test]
 fn two_values_of_one_process_are_found() {
     finds("threads_agree_on_the_value_of_a_process", "ExchangeInTwo", "assertion");
+}
+
+#[test]
+fn series_that_nobody_collects_are_found() {
+    finds("every_measurement_is_in_one_collection", "ExchangeInTwo", "assertion");
+}
+
+#[test]
+fn memory_that_is_given_twice_is_found() {
+    finds("series_stay_within_the_budget", "UpdateInTwo", "assertion");
 }

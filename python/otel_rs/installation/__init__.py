@@ -99,9 +99,19 @@ def _put_in_imported(exchange: Exchange) -> None:
 
 
 def _put(module: ModuleType) -> None:
-    """By the installation of now: a module may outlast the one that it was imported under."""
-    if (exchange := _exchange) is not None:
-        exchange.put(module)
+    """By the installation of now: a module may outlast the one that it was imported under.
+
+    A module that its package imports has to wait for the rest of that, which the native classes need.
+    """
+    if (exchange := _exchange) is None:
+        return
+    package = module.__name__.rpartition(".")[0]
+    if package in exchange.wanted and getattr(sys.modules[package].__spec__, "_initializing", False):
+        return
+    exchange.put(module)
+    for name in exchange.wanted:
+        if name.rpartition(".")[0] == module.__name__ and (submodule := sys.modules.get(name)) is not None:
+            exchange.put(submodule)
 
 
 def _taken_earlier(exchange: Exchange) -> list[str]:

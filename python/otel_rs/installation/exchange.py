@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from otel_rs._imported import call_when_imported
 from otel_rs.installation.on_demand import is_the_programs, is_waiting
 from otel_rs.installation.replacements import LazyClass, Replacement
 
@@ -54,9 +56,10 @@ class Exchange:
         What the program has put into such a place stays there, as the program asks for.
         """
         for replacement in self.wanted[module.__name__].values():
-            if isinstance(replacement, LazyClass):
-                # Not under the lock: an import waits for other threads, and they may come here.
-                replacement.native()
+            # Not under the lock: an import waits for other threads, and they may come here.
+            if isinstance(replacement, LazyClass) and not replacement.is_there_for(module.__name__):
+                call_when_imported(replacement.module, partial(self.put, module))
+                return
         with self._lock:
             if self._ended:
                 return

@@ -41,12 +41,21 @@ def _otlp_modules() -> dict[str, dict[str, Replacement]]:
 class LazyClass:
     """A native class that is imported when its place is: metrics and logs cost a program that has none nothing."""
 
-    def __init__(self, module: str, name: str) -> None:
-        self._module = module
+    def __init__(self, module: str, name: str, upstreams: str | None = None) -> None:
+        """``upstreams``: the module of upstream's that must be complete before, where the place is in another."""
+        self.module = module
         self._name = name
+        self._upstreams = upstreams
+
+    def is_there_for(self, place: str) -> bool:
+        """Imports it. False if this thread is in the midst of importing its module, or upstream's."""
+        # Upstream's public modules have `__all__` last.
+        if self._upstreams not in (None, place) and not hasattr(import_module(self._upstreams), "__all__"):
+            return False
+        return hasattr(import_module(self.module), self._name)
 
     def native(self) -> Any:
-        return getattr(import_module(self._module), self._name)
+        return getattr(import_module(self.module), self._name)
 
     def __call__(self, _original: Any) -> Any:
         return self.native()
@@ -73,8 +82,19 @@ def replacements() -> dict[str, dict[str, Replacement]]:
 
     provider = {"TracerProvider": _always(trace.TracerProvider)}
     meters = {"MeterProvider": LazyClass("otel_rs.metrics", "MeterProvider")}
+    log_classes: dict[str, Replacement] = {
+        name: LazyClass("otel_rs.logs", name, "opentelemetry.sdk._logs")
+        for name in ("LoggerProvider", "Logger", "LoggingHandler", "SynchronousMultiLogRecordProcessor")
+    }
+    log_processors: dict[str, Replacement] = {
+        name: LazyClass("otel_rs.logs.export", name, "opentelemetry.sdk._logs.export")
+        for name in ("BatchLogRecordProcessor", "SimpleLogRecordProcessor")
+    }
     batch = {"BatchSpanProcessor": _always(export.BatchSpanProcessor)}
     simple = {"SimpleSpanProcessor": _always(export.SimpleSpanProcessor)}
+    periodic: dict[str, Replacement] = {
+        "PeriodicExportingMetricReader": LazyClass("otel_rs.metrics.export", "PeriodicExportingMetricReader")
+    }
     return {
         "opentelemetry.sdk.trace": {
             **provider,
@@ -84,10 +104,22 @@ def replacements() -> dict[str, dict[str, Replacement]]:
         },
         "opentelemetry.sdk.trace.export": {**batch, **simple},
         "opentelemetry.sdk.metrics": {**meters, "Meter": LazyClass("otel_rs.metrics", "Meter")},
+        "opentelemetry.sdk._logs": log_classes,
+        "opentelemetry.sdk._logs._internal": log_classes,
+        "opentelemetry.sdk._logs.export": log_processors,
+        "opentelemetry.sdk._logs._internal.export": log_processors,
+        "opentelemetry.instrumentation.logging.handler": {
+            "LoggingHandler": LazyClass("otel_rs.logs.instrumentation", "LoggingHandler")
+        },
+        "opentelemetry.sdk.metrics.export": periodic,
         "opentelemetry.sdk._configuration": {
             **provider,
             **meters,
+            **periodic,
             **batch,
+            "BatchLogRecordProcessor": log_processors["BatchLogRecordProcessor"],
+            "LoggerProvider": log_classes["LoggerProvider"],
+            "LoggingHandler": log_classes["LoggingHandler"],
             "_import_config_components": _import_config_components,
             "_initialize_components": _initialize_components,
             "_EXPORTER_BY_OTLP_PROTOCOL": lambda names: {**names, "http/json": "otlp_proto_http"},
@@ -98,8 +130,12 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **simple,
             **_file_factories("span"),
         },
-        "opentelemetry.configuration._meter_provider": {**meters, **_file_factories("metric")},
-        "opentelemetry.configuration._logger_provider": _file_factories("log"),
+        "opentelemetry.configuration._meter_provider": {**meters, **periodic, **_file_factories("metric")},
+        "opentelemetry.configuration._logger_provider": {
+            "LoggerProvider": log_classes["LoggerProvider"],
+            **log_processors,
+            **_file_factories("log"),
+        },
         **propagation(),
         **_otlp_modules(),
     }

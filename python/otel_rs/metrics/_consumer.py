@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import weakref
 from collections.abc import Iterable
-from threading import Lock, RLock
+from threading import TIMEOUT_MAX, Lock, RLock
 from time import time_ns
 from typing import Any
 
 from opentelemetry.context import get_current
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
+from opentelemetry.sdk.metrics._internal.export import PeriodicExportingMetricReader as StockReader
 from opentelemetry.sdk.metrics._internal.instrument import _Asynchronous
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader
 
-from otel_rs import _native
+from otel_rs import _native, forks
 from otel_rs.metrics._match import NativeMatch
+from otel_rs.metrics._reader import PeriodicExportingMetricReader
 from otel_rs.metrics._storage import ReaderStorage
 
 _logger = logging.getLogger(__name__)
@@ -42,14 +42,13 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         self._lock = Lock()
         # Not `_lock`, which whoever makes an instrument or adds a reader takes: a callback may do that.
         self._collecting = RLock()
+        self._observing = False
         self._sdk_config = sdk_config
         self._max_series = max_series
         self._async_instruments = []
         self._reader_storages = {reader: self._storage_of(reader) for reader in metric_readers}
-        # Its own hook: instruments may outlive the provider.
-        if hasattr(os, "register_at_fork"):
-            handle_fork = weakref.WeakMethod(self._handle_fork)
-            os.register_at_fork(after_in_child=lambda: (handle := handle_fork()) and handle())
+        # Its own: instruments may outlive the provider.
+        forks.call_in_children(self._handle_fork)
 
     def _storage_of(self, reader: MetricReader) -> ReaderStorage:
         return ReaderStorage(self._sdk_config, reader, self, self._max_series)
@@ -64,15 +63,32 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
     def collect(self, metric_reader: MetricReader, timeout_millis: float = 10_000) -> Any:
         """MetricsData, or a native Collection where nobody but a native exporter sees it; None if there is nothing."""
-        with self._collecting:
+        # A child that is forked meanwhile, in a callback or a signal's handler, goes on with the one it holds.
+        collecting = self._collecting
+        if not collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
+            raise MetricsTimeoutError("Timed out while another collection was under way")
+        try:
             storage = self._reader_storages[metric_reader]
-            self._observe(storage, timeout_millis)
+            # A callback may flush: what it observes goes with the collection that called it.
+            if not self._observing:
+                self._observe(storage, timeout_millis)
+            if storage.native is not None:
+                return storage.collect_stock()
             if _exports_natively(metric_reader):
                 return storage.collect_natively()
             return storage.collect()
+        finally:
+            collecting.release()
 
     def _observe(self, storage: ReaderStorage, timeout_millis: float) -> None:
         """Calls the callbacks of observable instruments."""
+        self._observing = True
+        try:
+            self._call_callbacks(storage, timeout_millis)
+        finally:
+            self._observing = False
+
+    def _call_callbacks(self, storage: ReaderStorage, timeout_millis: float) -> None:
         options = CallbackOptions()
         deadline = time_ns() + timeout_millis * 1e6
         for instrument in list(self._async_instruments):
@@ -121,13 +137,25 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         )
         return sampled
 
+    def register_asynchronous_instrument(self, instrument: Any) -> None:
+        super().register_asynchronous_instrument(instrument)
+        for reader in self._reader_storages:
+            if isinstance(reader, PeriodicExportingMetricReader):
+                reader.collect_in_python()
+
+    def resource_changed(self) -> None:
+        for storage in self._reader_storages.values():
+            storage.register_streams()
+
     def _handle_fork(self) -> None:
         """In a forked child, where another thread of the parent may have held a lock."""
-        self._lock, self._collecting = Lock(), RLock()
+        self._lock, self._collecting, self._observing = Lock(), RLock(), False
         for storage in self._reader_storages.values():
             storage.handle_fork()
 
     def add_metric_reader(self, metric_reader: MetricReader) -> None:
+        if self._async_instruments and isinstance(metric_reader, PeriodicExportingMetricReader):
+            metric_reader.collect_in_python()
         with self._lock:
             self._reader_storages = {**self._reader_storages, metric_reader: self._storage_of(metric_reader)}
         self._readers_changed()
@@ -139,7 +167,7 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
 def _exports_natively(reader: MetricReader) -> bool:
     """Whether nobody but a native exporter sees what the reader collects."""
-    if type(reader) is not PeriodicExportingMetricReader:
+    if type(reader) is not StockReader:
         return False
     from otel_rs.exporter.otlp._metrics import takes_collections
 

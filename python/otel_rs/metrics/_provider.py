@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
-import weakref
 from atexit import register
 from collections.abc import Sequence
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import ExemplarFilter
 from opentelemetry.sdk.metrics import _internal as upstream
+from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
 from opentelemetry.sdk.metrics._internal.sdk_configuration import SdkConfiguration
 from opentelemetry.sdk.metrics.export import MetricReader
@@ -22,7 +22,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util._once import Once
 from opentelemetry.util.types import Attributes
 
-from otel_rs import exit
+from otel_rs import endings, exit, forks
 from otel_rs._reload import keep_modules
 from otel_rs.metrics._consumer import MeasurementConsumer
 from otel_rs.metrics._meter import Meter
@@ -75,6 +75,8 @@ class MeterProvider(upstream.MeterProvider):
         )
         self._metric_readers = metric_readers
         self._measurement_consumer: Any = _consumer(self._sdk_config, metric_readers)
+        # After the consumer, which makes its locks anew.
+        forks.call_in_children(self._handle_fork)
         self._disabled = read(SDK_DISABLED).value
         if shutdown_on_exit:
             self._atexit_handler = register(self.shutdown)
@@ -84,9 +86,12 @@ class MeterProvider(upstream.MeterProvider):
         self._meter_configurator = _meter_configurator or upstream._default_meter_configurator
         for reader in metric_readers:
             self._register(reader)
-        if hasattr(os, "register_at_fork"):
-            handle_fork = weakref.WeakMethod(self._handle_fork)
-            os.register_at_fork(after_in_child=lambda: (handle := handle_fork()) and handle())
+        endings.shut_down_at_end(self)
+
+    def _update_resource(self, resource: Resource) -> None:
+        super()._update_resource(resource)
+        if isinstance(self._measurement_consumer, MeasurementConsumer):
+            self._measurement_consumer.resource_changed()
 
     def _register(self, reader: MetricReader) -> None:
         with self._all_metric_readers_lock:
@@ -115,6 +120,29 @@ class MeterProvider(upstream.MeterProvider):
                 config = self._apply_meter_configurator(scope)
                 meter = self._meters[scope] = Meter(scope, self._measurement_consumer, _meter_config=config)
         return meter
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Has every reader collect and export now, within ``timeout_millis`` in all.
+
+        Returns:
+            False if a reader could not export in time.
+
+        Raises:
+            Exception: A reader could not collect; the others have been flushed.
+        """
+        deadline = monotonic() + timeout_millis / 1e3
+        in_time, problems = True, []
+        for reader in list(self._metric_readers):
+            left = (deadline - monotonic()) * 1e3
+            try:
+                if left <= 0:
+                    raise MetricsTimeoutError("No time was left for this reader")
+                in_time = reader.force_flush(timeout_millis=left) is not False and in_time
+            except Exception as problem:
+                problems.append(f"{type(reader).__name__}: {problem!r}")
+        if problems:
+            raise Exception("Metric readers could not be flushed: " + "; ".join(problems))
+        return in_time
 
 
 def _consumer(sdk_config: Any, metric_readers: Sequence[MetricReader]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from threading import RLock
 from time import time_ns
 from typing import Any
@@ -15,6 +16,7 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, Exponential
 from otel_rs import _native
 from otel_rs.metrics._instruments import is_synchronous, upstream_class
 from otel_rs.metrics._match import NativeMatch
+from otel_rs.metrics._reader import PeriodicExportingMetricReader
 
 _logger = logging.getLogger(__name__)
 
@@ -45,10 +47,45 @@ class ReaderStorage(MetricReaderStorage):
         # SDKs before 1.45.2 have no limits.
         self._limits: dict[type, int] | None = getattr(reader, "_instrument_class_cardinality_limit", None)
         self._consumer = consumer
+        self._reader = reader
         self._max_series = max_series
+
+    @property
+    def native(self) -> _native.PeriodicReader | None:
+        """What collects the native streams, if that is not Python."""
+        return self._reader.native if isinstance(self._reader, PeriodicExportingMetricReader) else None
 
     def handle_fork(self) -> None:
         self._lock = RLock()
+        of_instruments: list[Any] = list(self._instrument_view_instrument_matches.values())
+        for match in (match for matches in of_instruments for match in matches):
+            match.handle_fork()
+        self.register_streams()
+
+    def register_streams(self) -> None:
+        """Those there are, with the resource as it is now, for the native reader."""
+        if (native := self.native) is None:
+            return
+        with self._lock:
+            snapshot: list[tuple[Any, Any]] = list(self._instrument_view_instrument_matches.items())
+            native.replace(
+                self._sdk_config.resource,
+                [
+                    (instrument.instrumentation_scope, match.stream)
+                    for instrument, matches in snapshot
+                    for match in matches
+                    if match.stream is not None
+                ],
+            )
+
+    def _register(self, instrument: Any, matches: list[Any]) -> None:
+        if (native := self.native) is None:
+            return
+        for match in matches:
+            if match.stream is not None:
+                native.add(self._sdk_config.resource, instrument.instrumentation_scope, match.stream)
+            elif _kind_of(match._aggregation) is not None:
+                self._reader.collect_in_python()
 
     def matches_of(self, instrument: Any) -> list[NativeMatch]:
         """One for each view of the instrument, or for the default one."""
@@ -64,6 +101,7 @@ class ReaderStorage(MetricReaderStorage):
                 matches: list[Any] = []
                 self._handle_view_instrument_match(instrument, matches)
                 known[instrument] = matches or [*self._matches_of_view(_DEFAULT_VIEW, instrument)]
+                self._register(instrument, known[instrument])
             return known[instrument]
 
     def _handle_view_instrument_match(self, instrument: Any, view_instrument_matches: list[Any]) -> None:
@@ -104,24 +142,39 @@ class ReaderStorage(MetricReaderStorage):
             if limit is not None and not resets:
                 max_series = limit + 1
         return NativeMatch(
-            view, instrument, self._instrument_class_aggregation, temporality, self._consumer, max_series, arguments
+            view,
+            instrument,
+            self._instrument_class_aggregation,
+            temporality,
+            self._consumer,
+            max_series,
+            self.native,
+            arguments,
         )
 
     def collect_natively(self) -> _native.Collection | None:
         """What `collect` finds, for a native exporter. None if there is nothing."""
-        collection = _native.Collection(self._sdk_config.resource)
+        collection = self._collection(lambda match: True)
+        return collection if collection else None
+
+    def collect_stock(self) -> _native.Collection:
+        """What the native reader does not collect."""
+        return self._collection(lambda match: match.stream is None)
+
+    def _collection(self, is_wanted: Callable[[NativeMatch], bool]) -> _native.Collection:
         now = time_ns()
+        collection = _native.Collection(self._sdk_config.resource)
         with self._lock:
             snapshot: list[tuple[Any, Any]] = list(self._instrument_view_instrument_matches.items())
             for instrument, matches in snapshot:
-                for match in matches:
+                for match in filter(is_wanted, matches):
                     if match.stream is not None:
                         match.stream.collect_into(collection, instrument.instrumentation_scope, now)
                     else:
                         metric = self._stock_metric(instrument, match, now)
                         if metric is not None:
                             collection.add_metric(instrument.instrumentation_scope, metric)
-        return collection if collection else None
+        return collection
 
     def _stock_metric(self, instrument: Any, match: NativeMatch, now: int) -> Metric | None:
         """The metric of a stream that is not native, as upstream's `collect` makes it."""

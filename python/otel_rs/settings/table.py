@@ -220,7 +220,8 @@ BSP_MAX_CONCURRENT_EXPORTS = Setting(
 MAX_REQUEST_BYTES = Setting(
     "OTEL_RS_EXPORTER_MAX_REQUEST_BYTES",
     _BYTES,
-    "Bytes of one request of spans before compression; gRPC servers refuse more than 4 MiB if nobody configures them.",
+    "Bytes of one request of spans or log records before compression; gRPC servers refuse more than 4 MiB if nobody "
+    "configures them.",
     3584 * 1024,
 )
 
@@ -248,7 +249,7 @@ METRIC_EXPORT_INTERVAL = Setting(
 METRIC_EXPORT_TIMEOUT = Setting(
     "OTEL_METRIC_EXPORT_TIMEOUT",
     Number(unit="milliseconds", minimum=0, above_minimum=True, maximum=MAX_MILLIS, whole=False, infinite=True),
-    "Longest time for one collection of metrics.",
+    "Longest time for one collection of metrics, and for one request with a native exporter.",
     30000.0,
 )
 METRICS_EXEMPLAR_FILTER = Setting(
@@ -273,14 +274,32 @@ METRICS_HISTOGRAMS = Setting(
 # --- Log records -----------------------------------------------------------------------------------------------------
 
 BLRP_MAX_QUEUE_SIZE = Setting(
-    "OTEL_BLRP_MAX_QUEUE_SIZE", _RECORDS, "Log records that may wait for their export; more are dropped.", 2048
+    "OTEL_BLRP_MAX_QUEUE_SIZE",
+    _RECORDS,
+    "Log records that may wait for their export; more are dropped and counted.",
+    2048,
 )
 BLRP_MAX_EXPORT_BATCH_SIZE = Setting(
     "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", _RECORDS, "Log records of one export, no more than the queue takes.", 512
 )
 BLRP_SCHEDULE_DELAY = Setting("OTEL_BLRP_SCHEDULE_DELAY", _MILLIS, "Longest time between two exports.", 1000)
 BLRP_EXPORT_TIMEOUT = Setting(
-    "OTEL_BLRP_EXPORT_TIMEOUT", _MILLIS_OR_NO_LIMIT, "Read by the stock processor, without an effect.", 30000
+    "OTEL_BLRP_EXPORT_TIMEOUT",
+    _MILLIS_OR_NO_LIMIT,
+    "Longest time for one export, with this package's exporters; 0 is no limit.",
+    30000,
+)
+BLRP_MAX_QUEUE_BYTES = Setting(
+    "OTEL_RS_BLRP_MAX_QUEUE_BYTES",
+    _BYTES,
+    "Bytes that waiting log records may take, with this package's exporters.",
+    64 * 1024 * 1024,
+)
+BLRP_MAX_CONCURRENT_EXPORTS = Setting(
+    "OTEL_RS_BLRP_MAX_CONCURRENT_EXPORTS",
+    Number(unit="exports"),
+    "Exports under way at a time, with this package's exporters.",
+    2,
 )
 LOGRECORD_ATTRIBUTE_COUNT_LIMIT = Setting(
     "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
@@ -514,6 +533,8 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         BLRP_MAX_EXPORT_BATCH_SIZE,
         BLRP_SCHEDULE_DELAY,
         BLRP_EXPORT_TIMEOUT,
+        BLRP_MAX_QUEUE_BYTES,
+        BLRP_MAX_CONCURRENT_EXPORTS,
     ),
     "The end of the process": (EXIT_TIMEOUT,),
 }

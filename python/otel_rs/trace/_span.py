@@ -17,8 +17,8 @@ from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.trace.sampling import Sampler
 
 from otel_rs import _native
+from otel_rs._methods import LendableMethods, WithReplaceableMethods
 from otel_rs.trace import _stock
-from otel_rs.trace._methods import LendableMethods, WithReplaceableMethods
 from otel_rs.trace._span_dict import SpanDict, own_dict
 
 _logger = logging.getLogger(__name__)

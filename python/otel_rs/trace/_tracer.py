@@ -14,11 +14,11 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 
 from otel_rs import _native
+from otel_rs._methods import LendableMethods, WithReplaceableMethods
+from otel_rs.batching.steps import native_processors
 from otel_rs.settings import read
 from otel_rs.settings.table import INTERNAL_METRICS
 from otel_rs.trace import _stock
-from otel_rs.trace._methods import LendableMethods, WithReplaceableMethods
-from otel_rs.trace._processors import native_processors
 
 _NO_METRICS = NoOpTracerMetrics()
 

@@ -195,7 +195,8 @@ impl Span {
         let py = slf.py();
         let record = || {
             let not_escaped = PyBool::new(py, false).to_owned().into_any();
-            let event = exception_attributes(exception, escaped.unwrap_or(&not_escaped))?;
+            let event = exception_attributes(exception)?;
+            event.set_item(intern!(py, "exception.escaped"), escaped.unwrap_or(&not_escaped).str()?)?;
             if let Some(attributes) = not_none(attributes)
                 && let Err(error) = event.call_method1(intern!(py, "update"), (attributes,))
             {

@@ -16,7 +16,7 @@ GRAVITY = ("passed", "skipped", "excluded", "failed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--exclusions", type=Path, required=True, metavar="FILE")
+    parser.addoption("--exclusions", type=Path, metavar="FILE")
     parser.addoption("--conformance-report", type=Path, required=True, metavar="FILE")
 
 
@@ -42,8 +42,8 @@ def read(path: Path) -> dict[str, str]:
 
 
 class Exclusions:
-    def __init__(self, path: Path, report: Path) -> None:
-        self._reasons = read(path)
+    def __init__(self, path: Path | None, report: Path) -> None:
+        self._reasons = read(path) if path else {}
         self._report = report
         self._collected: list[str] = []
         self._outcomes: dict[str, str] = {}
@@ -62,6 +62,8 @@ class Exclusions:
         return report
 
     def pytest_runtest_logreport(self, report: Any) -> None:
+        if report.outcome == "rerun":
+            return
         outcome = "excluded" if hasattr(report, "wasxfail") else report.outcome
         known = self._outcomes.get(report.nodeid, "passed")
         # A test has a report for each phase and subtest; the worst one counts.

@@ -1,6 +1,6 @@
 """A pytest plugin: the session fails unless it tests the native classes from its start to its end.
 
-``--least-native-spans`` is the minimum number of native spans that the session must create.
+``--least-native-spans`` and ``--least-native-meters`` are the minimum numbers that the session must create.
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ NATIVE = {
     TRACE: ("TracerProvider", "Tracer", "Span", "SynchronousMultiSpanProcessor"),
     f"{TRACE}.export": ("BatchSpanProcessor", "SimpleSpanProcessor"),
     "opentelemetry.sdk.metrics": ("MeterProvider", "Meter"),
-    "opentelemetry.sdk._configuration": ("TracerProvider", "BatchSpanProcessor", "MeterProvider"),
+    "opentelemetry.sdk._logs": ("LoggerProvider", "Logger", "LoggingHandler", "SynchronousMultiLogRecordProcessor"),
+    "opentelemetry.sdk._logs.export": ("BatchLogRecordProcessor", "SimpleLogRecordProcessor"),
+    "opentelemetry.sdk._configuration": (
+        "TracerProvider",
+        "BatchSpanProcessor",
+        "MeterProvider",
+        "LoggerProvider",
+        "BatchLogRecordProcessor",
+        "LoggingHandler",
+    ),
     "opentelemetry.exporter.otlp.proto.grpc.trace_exporter": ("OTLPSpanExporter",),
     "opentelemetry.exporter.otlp.proto.grpc.metric_exporter": ("OTLPMetricExporter",),
     "opentelemetry.exporter.otlp.proto.grpc._log_exporter": ("OTLPLogExporter",),
@@ -38,23 +47,26 @@ NATIVE_METHODS = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--least-native-spans", type=int, required=True, metavar="NUMBER")
+    for things in ("spans", "meters"):
+        parser.addoption(f"--least-native-{things}", type=int, default=0, metavar="NUMBER")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Guard(config.getoption("least_native_spans")), "conformance-guard")
+    least = {things: config.getoption(f"least_native_{things}") for things in ("spans", "meters")}
+    config.pluginmanager.register(Guard(least), "conformance-guard")
 
 
 class Guard:
-    def __init__(self, least_spans: int) -> None:
-        self._least_spans = least_spans
-        self._spans = NativeSpanCount()
+    def __init__(self, least: dict[str, int]) -> None:
+        self._least = least
+        self._counts: dict[str, NativeCount] = {}
+        self._made: dict[str, int] = {}
         self._modules: set[Any] = set()
 
     def pytest_sessionstart(self) -> None:
         if faults := stock_names() + stock_methods():
             pytest.exit("not under test: " + "; ".join(faults), returncode=pytest.ExitCode.USAGE_ERROR)
-        self._spans.start()
+        self._counts = {"spans": count_spans(), "meters": count_meters()}
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         self._modules.add(item.getparent(pytest.Module).obj)
@@ -63,9 +75,10 @@ class Guard:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._faults = stock_names() + stock_methods() + stock_imports(self._modules)
-        self._made = self._spans.total()
-        if self._made < self._least_spans:
-            self._faults.append(f"{self._made} native spans were made, at least {self._least_spans} are expected")
+        self._made = {things: count.total() for things, count in self._counts.items()}
+        for things, made in self._made.items():
+            if made < self._least[things]:
+                self._faults.append(f"{made} native {things} were made, at least {self._least[things]} are expected")
         if self._faults:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -73,34 +86,41 @@ class Guard:
         for fault in self._faults:
             terminalreporter.write_line(f"not under test: {fault}", red=True)
         native = sys.modules["otel_rs._native"]
-        terminalreporter.write_line(
-            f"under test: {self._made} native spans of {native.__file__}, over opentelemetry-sdk {_sdk_version()}"
-        )
+        made = ", ".join(f"{number} native {things}" for things, number in self._made.items())
+        terminalreporter.write_line(f"under test: {made} of {native.__file__}, over opentelemetry-sdk {_sdk_version()}")
 
 
-class NativeSpanCount:
-    """Counts the native spans of this process: the destroyed ones by a finalizer on their class, and the living ones.
-    It wraps no call of a test, and cannot count a stock span by mistake, because that has another class."""
+class NativeCount:
+    """Counts the objects of a native class of this process: the destroyed ones by a finalizer on their class, and the
+    living ones. It wraps no call of a test, and cannot count a stock object by mistake, because that has another
+    class."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type, native: type) -> None:
+        if not issubclass(kind, native):
+            raise TypeError(f"{kind} is not native")
+        self._kind = kind
         self._gone = 0
-
-    def start(self) -> None:
-        from otel_rs import _native, trace
-
-        if not issubclass(trace.Span, _native.Span):
-            raise TypeError("otel_rs.trace.Span is not native")
         numbers = itertools.count(1)
 
-        def finalize(_span: Any) -> None:
+        def finalize(_object: Any) -> None:
             self._gone = next(numbers)
 
-        trace.Span.__del__ = finalize
+        kind.__del__ = finalize
 
     def total(self) -> int:
-        from otel_rs import trace
+        return self._gone + sum(type(thing) is self._kind for thing in gc.get_objects())
 
-        return self._gone + sum(type(thing) is trace.Span for thing in gc.get_objects())
+
+def count_spans() -> NativeCount:
+    from otel_rs import _native, trace
+
+    return NativeCount(trace.Span, _native.Span)
+
+
+def count_meters() -> NativeCount:
+    from otel_rs import metrics
+
+    return NativeCount(metrics.Meter, metrics.Meter)
 
 
 def stock_names() -> list[str]:

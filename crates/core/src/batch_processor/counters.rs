@@ -1,11 +1,12 @@
-//! Where every span went. At any time created = exported + rejected + failed + dropped + pending.
+//! Where every span or log record, here an item, went. At any time created = exported + rejected + failed + dropped +
+//! pending.
 
 use crate::export::counters::{Counters as ExportCounters, Exports};
 use crate::process::sync::{AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(super) struct Counters {
-    /// Of the spans that were handed to the exporter.
+    /// Of the items that were handed to the exporter.
     pub exports: ExportCounters,
     queue_full: AtomicU64,
     after_shutdown: AtomicU64,
@@ -13,10 +14,10 @@ pub(super) struct Counters {
     no_memory: AtomicU64,
 }
 
-/// A reading of a batch processor's counters, in spans.
+/// A reading of a batch processor's counters, in items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Ended spans that reached the batch processor.
+    /// Ended spans, or emitted log records, that reached the batch processor.
     pub created: u64,
     /// Accepted by the receiver.
     pub exported: u64,
@@ -32,7 +33,7 @@ pub struct Counts {
     pub in_flight: u64,
 }
 
-/// What a processor's metrics show, in spans.
+/// What a processor's metrics show, in items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Processed {
     /// Handed to the exporter.
@@ -57,8 +58,8 @@ impl Counters {
         self.no_memory.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub fn given_up(&self, spans: u64) {
-        self.given_up.fetch_add(spans, Ordering::Relaxed);
+    pub fn given_up(&self, items: u64) {
+        self.given_up.fetch_add(items, Ordering::Relaxed);
     }
 
     fn dropped_unexported(&self) -> [u64; 4] {
@@ -70,7 +71,7 @@ impl Counters {
         let Exports { exported, rejected, failed, dropped, in_flight, .. } = self.exports.read();
         let dropped = dropped + self.dropped_unexported().iter().sum::<u64>();
         let done = exported + rejected + failed + dropped;
-        // The counters are read one after the other while spans end: spans counted after `created` was read are not
+        // The counters are read one after the other while items come: items counted after `created` was read are not
         // pending, and have been created too.
         let created = created.max(done);
         let pending = created - done;

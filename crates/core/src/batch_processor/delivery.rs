@@ -32,7 +32,10 @@ impl Delivery for BatchProcessorState {
         if !self.wait(ticket, until) {
             let left = self.abandon();
             report(Level::Warning, Kind::AfterShutdown, self.exporter.source(), || {
-                format!("{left} spans of a processor that was forgotten, not shut down, could not be exported in time")
+                let items = self.exporter.noun();
+                format!(
+                    "{left} {items} of a processor that was forgotten, not shut down, could not be exported in time"
+                )
             });
         }
     }

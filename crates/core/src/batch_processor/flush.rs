@@ -13,7 +13,7 @@ use crate::process::runtime::{self, Running};
 use crate::process::sync::Ordering;
 
 impl BatchProcessorState {
-    /// Starts the worker if it is not there. Without it, or a thread for it, spans wait in their bounds; the next batch
+    /// Starts the worker if it is not there. Without it, or a thread for it, items wait in their bounds; the next batch
     /// tries again.
     pub fn start(self: &Arc<Self>) {
         if self.started.load(Ordering::Acquire) && !runtime::lacks_thread() {
@@ -32,7 +32,10 @@ impl BatchProcessorState {
         };
         if let Some(error) = problem {
             report(Level::Error, Kind::NoThread, self.exporter.source(), || {
-                format!("The export thread can't be started, spans wait in the queue for a flush: {error}")
+                format!(
+                    "The export thread can't be started, {} wait in the queue for a flush: {error}",
+                    self.exporter.noun()
+                )
             });
         }
     }

@@ -1,4 +1,4 @@
-//! From ended spans to exports: bounded batches, a worker, exact counts.
+//! From ended spans and emitted log records to exports: bounded batches, a worker, exact counts.
 
 mod config;
 mod counters;

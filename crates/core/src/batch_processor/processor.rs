@@ -14,7 +14,7 @@ use crate::process::fork::PerProcess;
 use crate::process::report::{Kind, Level, report};
 use crate::process::sync::{AtomicBool, Ordering};
 
-/// Takes framed spans from any thread and exports them on the runtime's thread.
+/// Takes framed spans or log records from any thread and exports them on the runtime's thread.
 pub struct BatchProcessor {
     config: BatchProcessorConfig,
     pub(super) exporter: Arc<Exporter>,
@@ -35,8 +35,8 @@ impl BatchProcessor {
         })
     }
 
-    /// Takes one span, framed by `otlp::span::Span::frame`. Never blocks: where there is no room the span is dropped
-    /// and counted.
+    /// Takes one item, framed as the field of a batch. Never blocks: where there is no room the item is dropped and
+    /// counted.
     pub fn push(&self, scope: &Arc<Scope>, framed: &[u8]) {
         let state = self.state();
         match state.queue.push(scope, framed) {
@@ -50,8 +50,10 @@ impl BatchProcessor {
                 let dropped = state.counters.queue_full();
                 report(Level::Warning, Kind::QueueFull, self.exporter.source(), || {
                     let BatchProcessorConfig { max_queue_size, max_queue_bytes, .. } = self.config;
+                    let items = self.exporter.noun();
                     format!(
-                        "Queue full ({max_queue_size} spans or {max_queue_bytes} bytes), dropping spans: {dropped} so far"
+                        "Queue full ({max_queue_size} {items} or {max_queue_bytes} bytes), dropping {items}: {dropped} \
+                         so far"
                     )
                 });
             }
@@ -59,13 +61,13 @@ impl BatchProcessor {
             Pushed::Closed => {
                 state.counters.after_shutdown();
                 report(Level::Warning, Kind::AfterShutdown, self.exporter.source(), || {
-                    "BatchSpanProcessor is already shut down, dropping spans".into()
+                    format!("{} is already shut down, dropping {}", self.exporter.processor(), self.exporter.noun())
                 });
             }
         }
     }
 
-    /// Counts a span that there was no memory to frame.
+    /// Counts an item that there was no memory to frame.
     pub fn drop_unframed(&self) {
         self.state().queue.count_created();
         self.drop_for_memory();
@@ -75,7 +77,7 @@ impl BatchProcessor {
     fn drop_for_memory(&self) {
         let dropped = self.state().counters.no_memory();
         report(Level::Warning, Kind::NoMemory, self.exporter.source(), || {
-            format!("Not enough memory, dropping spans: {dropped} so far")
+            format!("Not enough memory, dropping {}: {dropped} so far", self.exporter.noun())
         });
     }
 
@@ -90,7 +92,7 @@ impl BatchProcessor {
         self.state().start_shutdown()
     }
 
-    /// Waits until all spans of the ticket have been tried, or the time is up. Blocks this thread.
+    /// Waits until all items of the ticket have been tried, or the time is up. Blocks this thread.
     pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
         self.state().wait(ticket, until)
     }

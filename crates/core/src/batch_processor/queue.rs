@@ -1,4 +1,4 @@
-//! Batches that wait for export, bounded by spans and by bytes.
+//! Batches that wait for export, bounded by items and by bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::process::sync::{Condvar, Mutex, MutexGuard};
 /// refuses below that is split after the refusal.
 const MIN_LEARNED_REQUEST_BYTES: usize = 64 * 1024;
 
-/// What a flush waits for: all spans taken before it.
+/// What a flush waits for: all items taken before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket {
     taken: u64,
@@ -22,7 +22,7 @@ pub struct Ticket {
 }
 
 pub(super) struct Queue {
-    max_spans: usize,
+    max_items: usize,
     max_bytes: usize,
     batch_size: usize,
     inner: Mutex<Inner>,
@@ -31,24 +31,24 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct Inner {
-    /// Spans go in here until it has `batch_size` of them, or as many bytes as a request may have.
+    /// Items go in here until it has `batch_size` of them, or as many bytes as a request may have.
     open: Batch,
     sealed: VecDeque<Batch>,
     max_request_bytes: usize,
-    /// Spans and bytes in `open` and `sealed`.
-    spans: usize,
+    /// Items and bytes in `open` and `sealed`.
+    items: usize,
     bytes: usize,
-    /// Spans offered, and taken. A span's number is how many were taken before it.
+    /// Items offered, and taken. An item's number is how many were taken before it.
     created: u64,
     taken: u64,
-    /// Batches handed out, in the order of their spans, until all before them are done as well.
+    /// Batches handed out, in the order of their items, until all before them are done as well.
     handed_out: VecDeque<(End, bool)>,
-    /// All spans below this number are done.
+    /// All items below this number are done.
     done: u64,
     closed: bool,
 }
 
-/// The number after a batch's last span. It names the batch: they follow one another without a gap.
+/// The number after a batch's last item. It names the batch: they follow one another without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct End(u64);
 
@@ -65,7 +65,7 @@ pub(super) enum Pushed {
 impl Queue {
     pub fn new(config: &BatchProcessorConfig, closed: bool) -> Self {
         Self {
-            max_spans: config.max_queue_size,
+            max_items: config.max_queue_size,
             max_bytes: config.max_queue_bytes,
             batch_size: config.max_export_batch_size,
             inner: Mutex::new(Inner { closed, max_request_bytes: config.max_request_bytes, ..Inner::default() }),
@@ -84,12 +84,12 @@ impl Queue {
         if inner.closed {
             return Pushed::Closed;
         }
-        if inner.spans >= self.max_spans || inner.bytes + framed.len() > self.max_bytes {
+        if inner.items >= self.max_items || inner.bytes + framed.len() > self.max_bytes {
             return Pushed::Full;
         }
         let inner = &mut *inner;
         let Ok(fits) = inner.add(scope, framed) else { return Pushed::NoMemory };
-        inner.spans += 1;
+        inner.items += 1;
         inner.bytes += framed.len();
         inner.taken += 1;
         if !fits && inner.open.len() < self.batch_size {
@@ -113,9 +113,9 @@ impl Queue {
             inner.seal();
         }
         let batch = inner.sealed.pop_front()?;
-        inner.spans -= batch.len();
+        inner.items -= batch.len();
         inner.bytes -= batch.bytes();
-        let end = End(inner.taken - inner.spans as u64);
+        let end = End(inner.taken - inner.items as u64);
         inner.handed_out.push_back((end, false));
         Some((batch, end))
     }
@@ -131,7 +131,7 @@ impl Queue {
         self.progress.notify_all();
     }
 
-    /// Closes the open batch, so that later spans neither delay the earlier ones nor are waited for.
+    /// Closes the open batch, so that later items neither delay the earlier ones nor are waited for.
     pub fn request_flush(&self) -> Ticket {
         let mut inner = self.lock();
         inner.seal();
@@ -145,7 +145,7 @@ impl Queue {
         inner.max_request_bytes = inner.max_request_bytes.min(learned);
     }
 
-    /// Blocks until all spans of the ticket are done; false if the time is up before.
+    /// Blocks until all items of the ticket are done; false if the time is up before.
     pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
         let mut inner = self.lock();
         while inner.done < ticket.taken {
@@ -169,7 +169,7 @@ impl Queue {
 
     /// Nothing waits to be handed out.
     pub fn is_empty(&self) -> bool {
-        self.lock().spans == 0
+        self.lock().items == 0
     }
 
     /// Nothing waits, and nothing is under way.
@@ -181,13 +181,13 @@ impl Queue {
     /// Closed, and nothing left to hand out.
     pub fn is_finished(&self) -> bool {
         let inner = self.lock();
-        inner.closed && inner.spans == 0
+        inner.closed && inner.items == 0
     }
 
-    /// Discards what waits, and returns how many spans that was.
+    /// Discards what waits, and returns how many items that was.
     pub fn clear(&self) -> usize {
         let mut inner = self.lock();
-        let spans = std::mem::take(&mut inner.spans);
+        let items = std::mem::take(&mut inner.items);
         inner.bytes = 0;
         let end = End(inner.taken);
         inner.handed_out.push_back((end, true));
@@ -196,10 +196,10 @@ impl Queue {
         drop(inner);
         drop(discarded);
         self.progress.notify_all();
-        spans
+        items
     }
 
-    /// Counts a span that is not even offered.
+    /// Counts an item that is not even offered.
     pub fn count_created(&self) {
         self.lock().created += 1;
     }
@@ -208,15 +208,15 @@ impl Queue {
         self.lock().created
     }
 
-    /// Spans offered, and those that wait to be handed out.
+    /// Items offered, and those that wait to be handed out.
     pub fn created_and_waiting(&self) -> (u64, u64) {
         let inner = self.lock();
-        (inner.created, inner.spans as u64)
+        (inner.created, inner.items as u64)
     }
 }
 
 impl Inner {
-    /// Adds a span to the open batch; false if its request would become too long, so that the span starts another.
+    /// Adds an item to the open batch; false if its request would become too long, so that the item starts another.
     #[inline]
     fn add(&mut self, scope: &Arc<Scope>, framed: &[u8]) -> Result<bool, OutOfMemory> {
         match self.open.push_within(self.max_request_bytes, scope, framed)? {
@@ -358,7 +358,7 @@ mod tests {
             }
             let inner = queue.lock();
             let sealed: usize = inner.sealed.iter().map(Batch::len).sum();
-            assert_eq!(inner.spans, sealed + inner.open.len());
+            assert_eq!(inner.items, sealed + inner.open.len());
             assert_eq!(inner.bytes, inner.sealed.iter().map(Batch::bytes).sum::<usize>() + inner.open.bytes());
         }
     }

@@ -36,7 +36,7 @@ impl BatchProcessorState {
         }
     }
 
-    /// Returns how many spans never were in an export.
+    /// Returns how many items never were in an export.
     pub fn abandon(&self) -> usize {
         let left = self.queue.clear();
         self.counters.given_up(left as u64);

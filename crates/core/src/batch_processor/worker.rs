@@ -40,19 +40,19 @@ pub(super) async fn run(state: Arc<BatchProcessorState>) {
 }
 
 async fn export(state: Arc<BatchProcessorState>, batch: Batch, end: End) {
-    // Dropped last, even by a panic, so that whoever waits for the spans finds them counted.
+    // Dropped last, even by a panic, so that whoever waits for the items finds them counted.
     let _done = Done { state: &state, end };
     let limits = Limits {
         timeout: state.config.export_timeout,
         no_retry: state.draining.subscribe(),
         broken_off: state.abandoned.subscribe(),
     };
-    let spans = batch.len() as u64;
+    let items = batch.len() as u64;
     let request = match batch.into_request() {
         Ok(request) => request,
-        Err(error) => return state.exporter.fail_unsent(spans, &error.to_string(), &state.counters.exports),
+        Err(error) => return state.exporter.fail_unsent(items, &error.to_string(), &state.counters.exports),
     };
-    let exported = state.exporter.export_within(request, spans, &limits, &state.counters.exports).await;
+    let exported = state.exporter.export_within(request, items, &limits, &state.counters.exports).await;
     if let Some(bytes) = exported.refused_bytes {
         state.queue.learn_refused(bytes);
     }
@@ -72,7 +72,7 @@ impl Drop for Done<'_> {
 fn say_if_panicked(exporter: &Exporter, ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         report(Level::Error, Kind::ExportFailed, exporter.source(), || {
-            format!("Failed to export spans: the export panicked: {error}")
+            format!("Failed to export {}: the export panicked: {error}", exporter.noun())
         });
     }
 }

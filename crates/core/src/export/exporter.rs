@@ -329,11 +329,20 @@ impl Exporter {
         format!("Dropping the {noun}{name} of {} bytes, which is too large for the receiver: {reason}", item.len())
     }
 
-    fn noun(&self) -> &'static str {
+    /// What it exports, in words.
+    pub(crate) fn noun(&self) -> &'static str {
         match self.config.signal {
             Signal::Traces => "spans",
             Signal::Metrics => "metrics",
             Signal::Logs => "log records",
+        }
+    }
+
+    /// The class of a batch processor in front of it.
+    pub(crate) fn processor(&self) -> &'static str {
+        match self.config.signal {
+            Signal::Traces | Signal::Metrics => "BatchSpanProcessor",
+            Signal::Logs => "BatchLogRecordProcessor",
         }
     }
 

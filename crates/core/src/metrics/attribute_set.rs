@@ -90,6 +90,7 @@ pub fn hash_of(items: &[Item<'_>]) -> u64 {
 }
 
 /// The attributes of a series: encoded once, for every point of it.
+#[derive(Default)]
 pub struct AttributeSet {
     hash: u64,
     /// `KeyValue` messages, framed as the field of the points that they will be in.
@@ -167,6 +168,14 @@ impl AttributeSet {
     #[inline]
     fn part(&self, range: &Range<u32>) -> &[u8] {
         &self.wire[range.start as usize..range.end as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     /// Whether the set has this key.

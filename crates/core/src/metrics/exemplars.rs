@@ -1,14 +1,12 @@
 //! Measurements that are kept beside a point as examples of it.
 
 use crate::metrics::attribute_set::{AttributeSet, Item};
-use crate::metrics::explicit_histogram::bucket_of;
 use crate::otlp::Number;
 
 /// A measurement in a context that an exemplar filter let through.
 #[derive(Clone, Copy)]
 pub struct Offer<'a> {
     pub value: Number,
-    pub time_unix_nano: u64,
     pub trace_and_span: Option<(u128, u64)>,
     /// All attributes of the measurement.
     pub attributes: &'a [Item<'a>],
@@ -26,17 +24,20 @@ pub struct Exemplar {
 const ATTRIBUTES: u8 = crate::otlp::EXEMPLAR_ATTRIBUTES;
 
 impl Exemplar {
-    fn new(offer: &Offer<'_>, point: &AttributeSet) -> Self {
-        let filtered: Vec<Item<'_>> = offer.attributes.iter().filter(|item| !point.has(item.key)).copied().collect();
-        let attributes = !offer.attributes.is_empty();
-        Self {
-            value: offer.value,
-            time_unix_nano: offer.time_unix_nano,
-            trace_and_span: offer.trace_and_span,
-            // Nobody looks for it by its hash.
-            filtered_attributes: attributes.then(|| AttributeSet::new(&filtered, 0, ATTRIBUTES)),
-        }
+    #[inline]
+    fn new(offer: &Offer<'_>, time_unix_nano: u64, lacking: Option<&AttributeSet>) -> Self {
+        let Offer { value, trace_and_span, attributes } = *offer;
+        let filtered = || lacking.map_or_else(AttributeSet::default, |point| filtered(attributes, point));
+        let filtered_attributes = (!attributes.is_empty()).then(filtered);
+        Self { value, time_unix_nano, trace_and_span, filtered_attributes }
     }
+}
+
+#[cold]
+fn filtered(attributes: &[Item<'_>], point: &AttributeSet) -> AttributeSet {
+    let filtered: Vec<Item<'_>> = attributes.iter().filter(|item| !point.has(item.key)).copied().collect();
+    // Nobody looks for it by its hash.
+    AttributeSet::new(&filtered, 0, ATTRIBUTES)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,22 +61,31 @@ impl Reservoir {
         Self { kind, kept: Vec::new(), seen: 0, random: seed }
     }
 
-    pub fn offer(&mut self, offer: &Offer<'_>, point: &AttributeSet, bounds: &[Number]) {
-        let (place, size) = match self.kind {
-            ReservoirKind::AlignedWithBuckets => (bucket_of(bounds, offer.value), bounds.len() + 1),
+    /// `bucket` is that of the value, in a histogram that has buckets; `now` is called if the measurement is kept;
+    /// `lacking` is the point's attributes if it lacks some of the measurement's, and None if it has them all.
+    #[inline]
+    pub fn offer(
+        &mut self,
+        offer: &Offer<'_>,
+        bucket: usize,
+        lacking: Option<&AttributeSet>,
+        now: impl FnOnce() -> u64,
+    ) {
+        let place = match self.kind {
+            ReservoirKind::AlignedWithBuckets => bucket,
             ReservoirKind::FixedSize(size) => {
                 self.seen += 1;
                 let place = if self.seen <= size as u64 { self.seen - 1 } else { self.random_below(self.seen) };
-                (place as usize, size)
+                if place >= size as u64 {
+                    return;
+                }
+                place as usize
             }
         };
-        if place >= size {
-            return;
+        if self.kept.len() <= place {
+            self.kept.resize_with(place + 1, || None);
         }
-        if self.kept.len() < size {
-            self.kept.resize_with(size, || None);
-        }
-        self.kept[place] = Some(Exemplar::new(offer, point));
+        self.kept[place] = Some(Exemplar::new(offer, now(), lacking));
     }
 
     pub fn collect(&mut self) -> Vec<Exemplar> {
@@ -99,23 +109,18 @@ mod tests {
     use crate::metrics::attribute_set::Scalar;
 
     fn offer(value: i64) -> Offer<'static> {
-        Offer { value: Number::Int(value), time_unix_nano: 1, trace_and_span: Some((1, 2)), attributes: &[] }
+        Offer { value: Number::Int(value), trace_and_span: Some((1, 2)), attributes: &[] }
     }
 
     fn values(exemplars: &[Exemplar]) -> Vec<Number> {
         exemplars.iter().map(|exemplar| exemplar.value).collect()
     }
 
-    fn none() -> AttributeSet {
-        AttributeSet::new(&[], 0, 7)
-    }
-
     #[test]
     fn the_last_of_each_bucket_is_kept_until_the_collection() {
-        let bounds = [Number::Double(1.0), Number::Double(10.0)];
         let mut reservoir = Reservoir::new(ReservoirKind::AlignedWithBuckets, 1);
-        for value in [0, 5, 1, 10, 11] {
-            reservoir.offer(&offer(value), &none(), &bounds);
+        for (value, bucket) in [(0, 0), (5, 1), (1, 0), (11, 2), (10, 1)] {
+            reservoir.offer(&offer(value), bucket, None, || 1);
         }
         assert_eq!(values(&reservoir.collect()), [1, 10, 11].map(Number::Int));
         assert!(reservoir.collect().is_empty());
@@ -126,7 +131,7 @@ mod tests {
         let mut kept = [0u32; 10];
         let mut reservoir = Reservoir::new(ReservoirKind::FixedSize(2), 7);
         for _ in 0..5000 {
-            (0..10).for_each(|value| reservoir.offer(&offer(value), &none(), &[]));
+            (0..10).for_each(|value| reservoir.offer(&offer(value), 0, None, || 1));
             for value in values(&reservoir.collect()) {
                 let Number::Int(value) = value else { panic!("an integer was measured") };
                 kept[value as usize] += 1;
@@ -139,8 +144,12 @@ mod tests {
     fn attributes_of_the_point_are_left_out() {
         let items = [Item { key: "a", value: Scalar::Int(1) }, Item { key: "b", value: Scalar::Int(2) }];
         let point = AttributeSet::new(&items[..1], 0, 7);
-        let exemplar = Exemplar::new(&Offer { attributes: &items, ..offer(1) }, &point);
-        let filtered = exemplar.filtered_attributes.unwrap();
-        assert!(filtered.has("b") && !filtered.has("a"));
+        let filtered = |attributes, lacking| {
+            let exemplar = Exemplar::new(&Offer { attributes, ..offer(1) }, 1, lacking);
+            exemplar.filtered_attributes.map(|set| ["a", "b"].map(|key| set.has(key)))
+        };
+        assert_eq!(filtered(&items, Some(&point)), Some([false, true]));
+        assert_eq!(filtered(&items, None), Some([false, false]));
+        assert_eq!(filtered(&[], None), None);
     }
 }

@@ -21,7 +21,6 @@ pub struct ExplicitHistogram {
 
 pub struct ExplicitPoint {
     pub start_time_unix_nano: u64,
-    pub bounds: Arc<[Number]>,
     pub bucket_counts: Box<[u64]>,
     pub summary: Summary,
 }
@@ -29,7 +28,15 @@ pub struct ExplicitPoint {
 /// The first bucket whose bound is not below the value.
 #[inline]
 pub fn bucket_of(bounds: &[Number], value: Number) -> usize {
-    bounds.partition_point(|bound| bound.compare(value) == Ordering::Less)
+    let is_below = |bound: Number| bound.compare(value) == Ordering::Less;
+    match value {
+        // Next to always both are doubles: then a search is a few instructions.
+        Number::Double(double) => bounds.partition_point(|bound| match *bound {
+            Number::Double(bound) => bound < double,
+            bound => is_below(bound),
+        }),
+        Number::Int(_) => bounds.partition_point(|bound| is_below(*bound)),
+    }
 }
 
 impl ExplicitHistogram {
@@ -46,27 +53,29 @@ impl ExplicitHistogram {
         }
     }
 
+    /// Returns the value's bucket.
     #[inline]
-    pub fn add(&mut self, value: Number) {
+    pub fn add(&mut self, value: Number) -> usize {
         let buckets = self.bounds.len() + 1;
         let counts = self.counts.get_or_insert_with(|| vec![0; buckets].into());
-        counts[bucket_of(&self.bounds, value)] += 1;
+        let bucket = bucket_of(&self.bounds, value);
+        counts[bucket] += 1;
         self.summary.add(value, self.record_min_max);
+        bucket
     }
 
     pub fn collect(&mut self, temporality: Temporality, now: u64) -> Option<ExplicitPoint> {
         let counts = self.counts.take();
         let summary = std::mem::replace(&mut self.summary, Summary::EMPTY);
         let start_time_unix_nano = self.interval.start(temporality, now);
-        let bounds = Arc::clone(&self.bounds);
         if temporality == Temporality::Delta {
-            return Some(ExplicitPoint { start_time_unix_nano, bounds, bucket_counts: counts?, summary });
+            return Some(ExplicitPoint { start_time_unix_nano, bucket_counts: counts?, summary });
         }
         if let Some(counts) = counts {
             std::iter::zip(&mut self.previous_counts, &counts).for_each(|(sum, count)| *sum += count);
         }
         self.previous.merge(&summary);
         let bucket_counts = self.previous_counts.clone();
-        Some(ExplicitPoint { start_time_unix_nano, bounds, bucket_counts, summary: self.previous })
+        Some(ExplicitPoint { start_time_unix_nano, bucket_counts, summary: self.previous })
     }
 }

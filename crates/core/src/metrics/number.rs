@@ -54,6 +54,12 @@ fn compare(a: i64, b: f64) -> Ordering {
     if (-EXACT..=EXACT).contains(&a) {
         return (a as f64).partial_cmp(&b).unwrap_or(Ordering::Equal);
     }
+    compare_large(a, b)
+}
+
+/// For an integer beyond those that are doubles, too. Apart, so that no loop makes an i128 of `b` in advance.
+#[cold]
+fn compare_large(a: i64, b: f64) -> Ordering {
     // A double near `a` has no fraction, and one far away saturates beyond every i64.
     i128::from(a).cmp(&(b as i128))
 }

@@ -1,8 +1,9 @@
 //! The series of a stream, found by their attributes without a lock.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 
 use crate::metrics::attribute_set::{AttributeSet, Item};
+use crate::process::sync::{Mutex, OnceLock};
 
 /// What is measured with one set of attributes.
 pub struct Series<T> {
@@ -65,6 +66,10 @@ impl<T> SeriesMap<T> {
             bits >>= 2;
         }
         Some(&place.get_or_init(|| Box::new(Node { series, branches: Default::default() })).series)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.root.get().is_none()
     }
 
     /// All series so far, in the order in which they were added.

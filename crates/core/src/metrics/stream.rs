@@ -1,8 +1,7 @@
 //! One metric of one reader: the series of an instrument as a view shapes them.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Weak};
 
 use crate::metrics::attribute_set::{AttributeSet, Item, Scalar, hash_of};
 use crate::metrics::exemplars::{Exemplar, Offer, Reservoir, ReservoirKind};
@@ -11,9 +10,10 @@ use crate::metrics::exponential_histogram::{ExponentialHistogram, ExponentialPoi
 use crate::metrics::series_map::{Series, SeriesMap};
 use crate::metrics::sum::{LastValue, Sum};
 use crate::metrics::temporality::Temporality;
-use crate::otlp::Number;
+use crate::otlp::{Metric, Number};
 use crate::process::PerProcess;
 use crate::process::report::{Kind, Level, Source, report};
+use crate::process::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 #[derive(Clone)]
 pub enum Aggregation {
@@ -30,13 +30,6 @@ impl Aggregation {
             Self::Sum { .. } | Self::LastValue => 7,
             Self::Explicit { .. } => 9,
             Self::Exponential(_) => 1,
-        }
-    }
-
-    fn bounds(&self) -> &[Number] {
-        match self {
-            Self::Explicit { bounds, .. } => bounds,
-            _ => &[],
         }
     }
 
@@ -63,8 +56,9 @@ impl Aggregation {
 }
 
 pub struct Shape {
-    /// The metric's, for messages.
     pub name: String,
+    pub description: String,
+    pub unit: String,
     pub aggregation: Aggregation,
     pub temporality: Temporality,
     pub is_synchronous: bool,
@@ -114,9 +108,16 @@ impl Budget {
     }
 }
 
+/// Told of each new series, by which a process begins to have something to collect.
+pub trait Reader: Send + Sync {
+    fn has_something(&self);
+}
+
 pub struct Stream {
     shape: Shape,
+    head: Arc<[u8]>,
     budget: Arc<Budget>,
+    reader: Option<Weak<dyn Reader>>,
     /// A forked child starts with none.
     series: PerProcess<SeriesMap<Mutex<Cell>>>,
 }
@@ -163,8 +164,9 @@ impl<T: Send + Sync> HasAttributes for Series<T> {
 const OVERFLOW: [Item<'static>; 1] = [Item { key: "otel.metric.overflow", value: Scalar::Bool(true) }];
 
 impl Stream {
-    pub fn new(shape: Shape, budget: Arc<Budget>) -> Self {
-        Self { shape, budget, series: PerProcess::new() }
+    pub fn new(shape: Shape, budget: Arc<Budget>, reader: Option<Weak<dyn Reader>>) -> Self {
+        let head = Metric::head(&shape.name, &shape.description, &shape.unit);
+        Self { shape, head, budget, reader, series: PerProcess::new() }
     }
 
     pub fn shape(&self) -> &Shape {
@@ -200,39 +202,37 @@ impl Stream {
         now: impl Fn() -> u64,
     ) {
         let all = self.series.get_or_make(SeriesMap::default);
-        let series = match all.find(items, hash) {
-            Some(series) => series,
-            None => match self.add(all, items, hash, now) {
-                Some(series) => series,
+        let (series, overflows) = match all.find(items, hash) {
+            Some(series) => (series, false),
+            None => match self.add(all, items, hash, &now) {
+                Some(added) => added,
                 None => return,
             },
         };
         let mut cell = lock(&series.value);
-        let may_be_exemplar = match &mut cell.state {
+        // The bucket, if there are buckets; None if the measurement cannot be an exemplar.
+        let bucket = match &mut cell.state {
             State::Sum(sum) => {
                 sum.add(value);
-                true
+                Some(0)
             }
             State::LastValue(last) => {
                 last.set(value);
-                true
+                Some(0)
             }
-            State::Explicit(histogram) => {
-                histogram.add(value);
-                true
-            }
-            State::Exponential(histogram) => histogram.add(value),
+            State::Explicit(histogram) => Some(histogram.add(value)),
+            State::Exponential(histogram) => histogram.add(value).then_some(0),
         };
-        if let Some(offer) = offer
-            && may_be_exemplar
-        {
-            let reservoir = cell
-                .exemplars
-                .get_or_insert_with(|| Box::new(Reservoir::new(self.shape.reservoir, hash ^ offer.time_unix_nano)));
-            reservoir.offer(offer, &series.attributes, self.shape.aggregation.bounds());
+        if let (Some(offer), Some(bucket)) = (offer, bucket) {
+            let make = || Box::new(Reservoir::new(self.shape.reservoir, hash ^ now()));
+            let reservoir = cell.exemplars.get_or_insert_with(make);
+            // Else the series has these items, which are all.
+            let lacks_some = overflows || items.len() != offer.attributes.len();
+            reservoir.offer(offer, bucket, lacks_some.then_some(&series.attributes), &now);
         }
     }
 
+    /// The new series of these attributes; or the one of all that is too many, and true.
     #[cold]
     fn add<'a>(
         &self,
@@ -240,7 +240,7 @@ impl Stream {
         items: &[Item<'_>],
         hash: u64,
         now: impl Fn() -> u64,
-    ) -> Option<&'a Series<Mutex<Cell>>> {
+    ) -> Option<(&'a Series<Mutex<Cell>>, bool)> {
         let Shape { aggregation, is_synchronous, max_series, .. } = &self.shape;
         let make = |items: &[Item<'_>], hash| {
             let attributes = AttributeSet::new(items, hash, aggregation.attributes_field());
@@ -248,21 +248,37 @@ impl Stream {
             Series { attributes, value: Mutex::new(Cell { state, exemplars: None }) }
         };
         let within_bounds = |count| {
+            if count >= max_series.saturating_sub(1) {
+                return None;
+            }
             let series = make(items, hash);
             let size = series.attributes.size() + aggregation.size();
-            (count < max_series.saturating_sub(1) && self.budget.take(size)).then_some(series)
+            self.budget.take(size).then_some(series)
         };
-        all.find_or_add(items, hash, within_bounds).or_else(|| {
+        let added = all.find_or_add(items, hash, within_bounds).map(|series| (series, false)).or_else(|| {
             self.budget.count_overflow(&self.shape.name);
             let hash = hash_of(&OVERFLOW);
-            all.find_or_add(&OVERFLOW, hash, |_| Some(make(&OVERFLOW, hash)))
-        })
+            Some((all.find_or_add(&OVERFLOW, hash, |_| Some(make(&OVERFLOW, hash)))?, true))
+        });
+        if let Some(reader) = self.reader.as_ref().and_then(Weak::upgrade) {
+            reader.has_something();
+        }
+        added
+    }
+
+    pub fn has_series(&self) -> bool {
+        self.series.get().is_some_and(|series| !series.is_empty())
+    }
+
+    /// The metric's fields besides its points.
+    pub fn head(&self) -> &Arc<[u8]> {
+        &self.head
     }
 
     /// The points since the last collection, in the order in which their series were first measured.
-    pub fn collect(&self, now: u64) -> Vec<Collected> {
+    pub fn collect(&self, now: u64) -> impl Iterator<Item = Collected> {
         let all = self.series.get_or_make(SeriesMap::default).all();
-        all.into_iter().filter_map(|series| self.collect_series(series, now)).collect()
+        all.into_iter().filter_map(move |series| self.collect_series(series, now))
     }
 
     fn collect_series(&self, series: Arc<Series<Mutex<Cell>>>, now: u64) -> Option<Collected> {
@@ -297,6 +313,8 @@ mod tests {
     fn stream(aggregation: Aggregation, max_series: usize, max_bytes: usize) -> Stream {
         let shape = Shape {
             name: "metric".into(),
+            description: String::new(),
+            unit: String::new(),
             aggregation,
             temporality: Temporality::Cumulative,
             is_synchronous: true,
@@ -304,7 +322,7 @@ mod tests {
             reservoir: ReservoirKind::FixedSize(1),
             max_series,
         };
-        Stream::new(shape, Arc::new(Budget::new(max_bytes)))
+        Stream::new(shape, Arc::new(Budget::new(max_bytes)), None)
     }
 
     fn count(stream: &Stream, key: i64, value: i64) {
@@ -313,7 +331,7 @@ mod tests {
     }
 
     fn values(stream: &Stream) -> Vec<Number> {
-        let points = stream.collect(2).into_iter();
+        let points = stream.collect(2);
         points
             .map(|collected| match collected.point {
                 Point::Number { value, .. } => value,
@@ -322,7 +340,33 @@ mod tests {
             .collect()
     }
 
+    /// Of one measurement, as an exemplar: its filtered attributes that have these keys.
+    fn filtered(stream: &Stream, items: &[Item<'_>], keys: [&str; 3]) -> [bool; 3] {
+        let offer = Offer { value: Number::Int(1), trace_and_span: None, attributes: items };
+        stream.measure(items, hash_of(items), offer.value, Some(&offer), || 1);
+        let exemplar = stream.collect(2).flat_map(|collected| collected.exemplars).next().unwrap();
+        let filtered = exemplar.filtered_attributes.unwrap();
+        keys.map(|key| filtered.has(key))
+    }
+
     const SUM: Aggregation = Aggregation::Sum { is_monotonic: true };
+
+    #[test]
+    fn an_exemplar_has_what_its_point_lacks() {
+        let items = ["a", "b", "c"].map(|key| Item { key, value: Scalar::Int(1) });
+        let whole = stream(SUM, 2000, usize::MAX);
+        assert_eq!(filtered(&whole, &items, ["a", "b", "c"]), [false; 3]);
+        let mut parts = stream(SUM, 2000, usize::MAX);
+        parts.shape.attribute_keys = Some(["b".to_owned(), "d".to_owned()].into());
+        assert_eq!(filtered(&parts, &items, ["a", "b", "c"]), [true, false, true]);
+        // Also with as many attributes as the series of what is too many has.
+        let none = stream(SUM, 1, usize::MAX);
+        for number in 1..=3 {
+            let keys = ["a", "b", "otel.metric.overflow"];
+            assert_eq!(filtered(&none, &items[..number], keys), [true, number > 1, false]);
+        }
+        assert_eq!(filtered(&none, &OVERFLOW, ["a", "b", "otel.metric.overflow"]), [false; 3]);
+    }
 
     #[test]
     fn threads_lose_nothing() {
@@ -342,7 +386,7 @@ mod tests {
             let all = values(&stream);
             assert!(all.len() < 10, "{all:?}");
             assert_eq!(all.iter().fold(Number::ZERO, |sum, value| sum.plus(*value)), Number::Int(100));
-            let overflow = stream.collect(3).pop().unwrap();
+            let overflow = stream.collect(3).last().unwrap();
             assert!(overflow.series.attributes().has("otel.metric.overflow"));
             assert_eq!(stream.budget.overflowed() as usize, 100 - (all.len() - 1));
         }

@@ -1,4 +1,4 @@
-//! Framed spans, grouped by who made them, and the request they become.
+//! Framed spans or log records, here items, grouped by who made them, and the request they become.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub struct Resource {
     pub schema_url: String,
 }
 
-/// Which library made the spans: an encoded `InstrumentationScope` message and the URL of its schema.
+/// Which library made the items: an encoded `InstrumentationScope` message and the URL of its schema.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scope {
     pub resource: Arc<Resource>,
@@ -23,7 +23,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// What a request grows by for this scope, apart from its spans: at most, where the resource is in there already.
+    /// What a request grows by for this scope, apart from its items: at most, where the resource is in there already.
     fn envelope_len(&self) -> usize {
         // Tags and lengths of both messages and of their four fields.
         const HEADS: usize = 64;
@@ -32,13 +32,13 @@ impl Scope {
     }
 }
 
-/// Spans that will go out in one request.
+/// Items that will go out in one request.
 #[derive(Default)]
 pub struct Batch {
     groups: Vec<Group>,
-    spans: usize,
+    items: usize,
     bytes: usize,
-    /// Envelopes of the groups that have spans, at most.
+    /// Envelopes of the groups that have items, at most.
     envelopes: usize,
 }
 
@@ -51,13 +51,13 @@ struct Group {
 }
 
 impl Batch {
-    /// Adds one span, framed by `otlp::span::Span::frame`.
+    /// Adds one item, framed as field 2 of its scope's message.
     pub fn push(&mut self, scope: &Arc<Scope>, framed: &[u8]) -> Result<(), OutOfMemory> {
         self.push_within(usize::MAX, scope, framed).map(drop)
     }
 
-    /// Adds one span and returns true, unless the request could become longer than `max_request_bytes`. The first span
-    /// goes in whatever its length. Without memory for the span the batch stays as it is.
+    /// Adds one item and returns true, unless the request could become longer than `max_request_bytes`. The first item
+    /// goes in whatever its length. Without memory for the item the batch stays as it is.
     #[inline]
     pub fn push_within(
         &mut self,
@@ -66,7 +66,7 @@ impl Batch {
         framed: &[u8],
     ) -> Result<bool, OutOfMemory> {
         let bytes = self.bytes + framed.len();
-        // Newest first: spans of one library tend to come one after the other.
+        // Newest first: items of one library tend to come one after the other.
         let of_scope = |group: &&mut Group| Arc::ptr_eq(&group.scope, scope) && !group.framed.is_empty();
         let Some(group) = self.groups.iter_mut().rev().find(of_scope) else {
             return self.push_first_of(max_request_bytes, scope, framed);
@@ -76,12 +76,12 @@ impl Batch {
         }
         make_room(&mut group.framed, framed.len())?;
         self.bytes = bytes;
-        self.spans += 1;
+        self.items += 1;
         group.framed.extend_from_slice(framed);
         Ok(true)
     }
 
-    /// A scope's first span, for which its envelope comes in as well.
+    /// A scope's first item, for which its envelope comes in as well.
     #[cold]
     fn push_first_of(
         &mut self,
@@ -90,7 +90,7 @@ impl Batch {
         framed: &[u8],
     ) -> Result<bool, OutOfMemory> {
         let (bytes, envelopes) = (self.bytes + framed.len(), self.envelopes + scope.envelope_len());
-        if bytes + envelopes > max_request_bytes && self.spans > 0 {
+        if bytes + envelopes > max_request_bytes && self.items > 0 {
             return Ok(false);
         }
         let at = match self.groups.iter().position(|group| Arc::ptr_eq(&group.scope, scope)) {
@@ -104,12 +104,12 @@ impl Batch {
         make_room(&mut group.framed, framed.len())?;
         group.framed.extend_from_slice(framed);
         (self.bytes, self.envelopes) = (bytes, envelopes);
-        self.spans += 1;
+        self.items += 1;
         Ok(true)
     }
 
-    /// Takes the batch and leaves an empty one that has room for as much again, so that a steady stream of spans does
-    /// not grow its buffers anew for every batch. Libraries that made no span this time are left out.
+    /// Takes the batch and leaves an empty one that has room for as much again, so that a steady stream of items does
+    /// not grow its buffers anew for every batch. Libraries that made no item this time are left out.
     pub fn take_leaving_room(&mut self) -> Self {
         self.groups.retain(|group| !group.framed.is_empty());
         let empty = |group: &Group| {
@@ -118,24 +118,24 @@ impl Batch {
             let _ = framed.try_reserve_exact(group.framed.len().min(MAX_ROOM_LEFT));
             Group { scope: Arc::clone(&group.scope), framed }
         };
-        let next = Self { groups: self.groups.iter().map(empty).collect(), spans: 0, bytes: 0, envelopes: 0 };
+        let next = Self { groups: self.groups.iter().map(empty).collect(), items: 0, bytes: 0, envelopes: 0 };
         std::mem::replace(self, next)
     }
 
     pub fn len(&self) -> usize {
-        self.spans
+        self.items
     }
 
     pub fn is_empty(&self) -> bool {
-        self.spans == 0
+        self.items == 0
     }
 
-    /// Bytes of the framed spans, envelopes not counted.
+    /// Bytes of the framed items, envelopes not counted.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The `ExportTraceServiceRequest`.
+    /// The `ExportTraceServiceRequest` or `ExportLogsServiceRequest`, which have the same fields.
     pub fn into_request(mut self) -> Result<Bytes, OutOfMemory> {
         let mut out = Vec::new();
         out.try_reserve_exact(self.bytes + self.envelopes)?;
@@ -145,14 +145,14 @@ impl Batch {
                 |group: &Group| Arc::ptr_eq(&group.scope.resource, &resource) || group.scope.resource == resource;
             let (of_resource, others) = std::mem::take(&mut self.groups).into_iter().partition(same);
             self.groups = others;
-            put_resource_spans(&mut out, &resource, of_resource);
+            put_resource(&mut out, &resource, of_resource);
         }
         Ok(out.into())
     }
 }
 
-fn put_resource_spans(out: &mut Vec<u8>, resource: &Resource, groups: Vec<Group>) {
-    let bodies: Vec<usize> = groups.iter().map(scope_spans_len).collect();
+fn put_resource(out: &mut Vec<u8>, resource: &Resource, groups: Vec<Group>) {
+    let bodies: Vec<usize> = groups.iter().map(scope_len).collect();
     let mut len = bytes_len(resource.message.len()) + text_len(&resource.schema_url);
     len += bodies.iter().map(|body| bytes_len(*body)).sum::<usize>();
     out.push(len_tag(1));
@@ -168,7 +168,7 @@ fn put_resource_spans(out: &mut Vec<u8>, resource: &Resource, groups: Vec<Group>
     put_text(out, &resource.schema_url);
 }
 
-fn scope_spans_len(group: &Group) -> usize {
+fn scope_len(group: &Group) -> usize {
     bytes_len(group.scope.message.len()) + group.framed.len() + text_len(&group.scope.schema_url)
 }
 

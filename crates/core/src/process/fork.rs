@@ -110,18 +110,22 @@ impl<T: Send + Sync> Default for PerProcess<T> {
     }
 }
 
+impl<T> PerProcess<T> {
+    /// This process's value, if it has been made.
+    #[allow(unsafe_code)]
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        // SAFETY: exclusive access, and a non-null pointer came from Box::into_raw.
+        let made = unsafe { self.current.get_mut().as_mut() }?;
+        (made.generation == generation()).then_some(&mut made.value)
+    }
+}
+
 impl<T> Drop for PerProcess<T> {
     #[allow(unsafe_code)]
     fn drop(&mut self) {
-        let current = *self.current.get_mut();
-        if current.is_null() {
-            return;
-        }
-        // SAFETY: exclusive access, and the pointer came from Box::into_raw.
-        unsafe {
-            if (*current).generation == generation() {
-                drop(Box::from_raw(current));
-            }
+        if self.get_mut().is_some() {
+            // SAFETY: as in `get_mut`, and nobody uses it after this.
+            drop(unsafe { Box::from_raw(*self.current.get_mut()) });
         }
     }
 }

@@ -5,6 +5,12 @@
 #[allow(dead_code, unused_imports)]
 mod batch_processor;
 mod hand_over;
+mod measurements;
+mod metrics;
+#[path = "../../src/periodic_reader/mod.rs"]
+#[allow(dead_code, unused_imports)]
+mod periodic_reader;
+mod rounds;
 mod slots;
 
 mod export {
@@ -36,6 +42,8 @@ mod process {
     pub mod runtime;
     pub mod sync;
 
+    pub use fork::PerProcess;
+
     /// Nothing forks here.
     mod descriptors {
         pub fn close_inherited() {}
@@ -55,8 +63,15 @@ const MODELS: &[(&str, fn())] = &[
     ("shutdown_delivers_and_ends_the_worker", hand_over::shutdown),
     ("abandoning_ends_every_wait", hand_over::abandon),
     ("a_forgotten_processor_delivers", hand_over::forgotten),
+    ("a_flush_exports_what_was_measured_before_it", rounds::flush),
+    ("a_reader_is_shut_down_while_others_measure_and_flush", rounds::shutdown),
+    ("a_forgotten_reader_delivers", rounds::forgotten),
     ("readers_see_what_was_published", slots::published),
     ("threads_agree_on_the_value_of_a_process", slots::per_process),
+    ("every_measurement_is_in_one_collection", measurements::one_collection),
+    ("a_cumulative_sum_never_loses", measurements::cumulative),
+    ("threads_that_measure_first_share_a_series", measurements::one_series),
+    ("series_stay_within_the_budget", measurements::budget),
 ];
 
 fn main() {

@@ -13,7 +13,7 @@ from otel_rs._reload import keep_modules
 from otel_rs.exporter.otlp._config import BeyondNative, Prepared, make_native
 from otel_rs.exporter.otlp._stock import StockMissingError, distribution, stock_class
 from otel_rs.exporter.otlp._stock_names import has_overridden_name
-from otel_rs.exporter.otlp._twin import Twin
+from otel_rs.exporter.otlp._twin import Follower, Twin
 from otel_rs.settings import corrected_environment, read
 from otel_rs.settings.reading import arguments_raise, report_bad
 from otel_rs.settings.table import INTERNAL_METRICS, Signal
@@ -198,3 +198,22 @@ class NativeExporter:
         elif not first:
             self._shutdown_logger.warning("Exporter already shutdown, ignoring call")
         self._record_metrics()
+
+
+def follow_exporter(exporter: object, follower: Follower) -> None:
+    """The follower, to which nothing here keeps a strong reference, is told when the exporter leaves the native way, or
+    that it did."""
+    if isinstance(exporter, NativeExporter):
+        exporter._twin.followers.add(follower)
+        if exporter._twin.in_charge:
+            follower.exporter_left_native()
+
+
+def native_part(exporter: object, base: type[Any]) -> _native.OtlpExporter | None:
+    """The native part that a processor may use in the place of an exporter of the base class, unless a subclass has its
+    own ``export`` or the stock exporter exports."""
+    if not isinstance(exporter, NativeExporter) or not isinstance(exporter, base):
+        return None
+    if type(exporter).export is not base.export or "export" in vars(exporter):  # type: ignore[attr-defined]
+        return None
+    return None if exporter._stock_exports() else exporter._native

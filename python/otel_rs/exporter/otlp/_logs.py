@@ -9,12 +9,10 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExporter, LogRecordExportResult
 
-from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+from otel_rs import _native
+from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter, native_part
+from otel_rs.exporter.otlp._feedback import LOG_EXPORT_LOGGER
 from otel_rs.exporter.otlp._stock import stock_class_for
-
-# Where failed exports of logs are reported, by the native part too. Records of this logger are not exported: each would
-# make the next one.
-LOG_EXPORT_LOGGER = "otel_rs.export.logs"
 
 
 class NativeLogExporter(NativeExporter, LogRecordExporter):
@@ -53,6 +51,11 @@ class NativeLogExporter(NativeExporter, LogRecordExporter):
     def force_flush(self, timeout_millis: int = 10_000) -> bool:
         """Nothing is kept here: True."""
         return True
+
+
+def native_exporter(exporter: object) -> _native.OtlpExporter | None:
+    """The native part that a processor may use in the exporter's place, unless Python has to be called."""
+    return native_part(exporter, NativeLogExporter)
 
 
 def _is_of_log_export(record: ReadableLogRecord) -> bool:

@@ -28,6 +28,7 @@ from opentelemetry.sdk.metrics.view import (
 from otel_rs.exporter.otlp._config import max_data_points
 from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
 from otel_rs.exporter.otlp._stock import stock_class_for
+from otel_rs.exporter.otlp._twin import Follower
 from otel_rs.settings import read
 from otel_rs.settings.table import METRICS_HISTOGRAMS, METRICS_TEMPORALITY
 
@@ -137,6 +138,11 @@ def _temporalities() -> Temporalities:
 
 def _aggregations() -> Aggregations:
     return {Histogram: _HISTOGRAMS[read(METRICS_HISTOGRAMS).value]()}
+
+
+def follow_exporter(exporter: Any, follower: Follower) -> None:
+    """The follower, to which nothing here keeps a strong reference, is told when the exporter leaves the native way."""
+    exporter._twin.followers.add(follower)
 
 
 def takes_collections(exporter: Any) -> bool:

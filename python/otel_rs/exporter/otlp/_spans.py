@@ -9,9 +9,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_rs import _native
-from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter
+from otel_rs.exporter.otlp._exporter import Arguments, NativeExporter, native_part
 from otel_rs.exporter.otlp._stock import stock_class_for
-from otel_rs.exporter.otlp._twin import Follower
 
 
 class NativeSpanExporter(NativeExporter, SpanExporter):
@@ -46,20 +45,6 @@ class NativeSpanExporter(NativeExporter, SpanExporter):
         return True
 
 
-def follow_exporter(exporter: object, follower: Follower) -> None:
-    """The follower, to which nothing here keeps a strong reference, is told when the exporter leaves the native way, or
-    that it did."""
-    if isinstance(exporter, NativeSpanExporter):
-        exporter._twin.followers.add(follower)
-        if exporter._twin.in_charge:
-            follower.exporter_left_native()
-
-
 def native_exporter(exporter: object) -> _native.OtlpExporter | None:
-    """The native part that a processor may use in the exporter's place, unless a subclass has its own ``export`` or the
-    stock exporter exports."""
-    if not isinstance(exporter, NativeSpanExporter):
-        return None
-    if type(exporter).export is not NativeSpanExporter.export or "export" in vars(exporter):
-        return None
-    return None if exporter._stock_exports() else exporter._native
+    """The native part that a processor may use in the exporter's place, unless Python has to be called."""
+    return native_part(exporter, NativeSpanExporter)

@@ -1,11 +1,10 @@
-//! `src/sync.rs` for the models: locks and atomics at which the checker may switch to another thread, and a waiting
+//! `src/process/sync.rs` for the models: locks and atomics at which the checker may switch to another thread, and a waiting
 //! that never ends by itself, so that a wake-up that is lost is a deadlock.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::LockResult;
-use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -30,12 +29,15 @@ pub enum Fault {
     SwapInTwo,
     /// `AtomicPtr::compare_exchange` is a load and a store.
     ExchangeInTwo,
+    /// `AtomicUsize::fetch_update` is a load and a store.
+    UpdateInTwo,
 }
 
-static FAULT: AtomicUsize = AtomicUsize::new(Fault::None as usize);
+static FAULT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(Fault::None as usize);
 
 impl Fault {
-    pub const ALL: [Self; 4] = [Self::NobodyWoken, Self::ForgottenIfNobodyWaits, Self::SwapInTwo, Self::ExchangeInTwo];
+    pub const ALL: [Self; 5] =
+        [Self::NobodyWoken, Self::ForgottenIfNobodyWaits, Self::SwapInTwo, Self::ExchangeInTwo, Self::UpdateInTwo];
 
     pub fn seed(self) {
         FAULT.store(self as usize, Ordering::Relaxed);
@@ -120,6 +122,57 @@ impl<T> AtomicPtr<T> {
 
     pub fn get_mut(&mut self) -> &mut *mut T {
         self.0.get_mut()
+    }
+}
+
+pub struct AtomicUsize(std::sync::atomic::AtomicUsize);
+
+impl AtomicUsize {
+    pub const fn new(value: usize) -> Self {
+        Self(std::sync::atomic::AtomicUsize::new(value))
+    }
+
+    pub fn fetch_update(
+        &self,
+        set_order: Ordering,
+        fetch_order: Ordering,
+        update: impl FnMut(usize) -> Option<usize>,
+    ) -> Result<usize, usize> {
+        step();
+        if !Fault::UpdateInTwo.is_seeded() {
+            return self.0.fetch_update(set_order, fetch_order, update);
+        }
+        let mut update = update;
+        let old = self.0.load(Ordering::SeqCst);
+        let new = update(old).ok_or(old)?;
+        step();
+        self.0.store(new, Ordering::SeqCst);
+        Ok(old)
+    }
+}
+
+pub struct OnceLock<T>(std::sync::OnceLock<T>);
+
+impl<T> Default for OnceLock<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> OnceLock<T> {
+    pub const fn new() -> Self {
+        Self(std::sync::OnceLock::new())
+    }
+
+    pub fn get(&self) -> Option<&T> {
+        step();
+        self.0.get()
+    }
+
+    /// `make` must not come to a step: the standard library's would wait for it, and the checker would not know.
+    pub fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        step();
+        self.0.get_or_init(make)
     }
 }
 

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from otel_rs import _native
 
 if TYPE_CHECKING:
-    from otel_rs.trace.export._metrics import BatchProcessorMetrics
+    from otel_rs.batching._metrics import BatchProcessorMetrics
 
 
 class NativeBatchProcessor:
     def __init__(
         self,
-        exporter: SpanExporter,
+        exporter: Any,
         native: _native.BatchProcessor,
+        push: Callable[[_native.BatchProcessor, Any], None],
         metrics: BatchProcessorMetrics | None,
     ) -> None:
         self._exporter = exporter
         self._native_processor = native
+        self._push = push
         self._metrics = metrics
         self._is_shut_down = False
 
-    def emit(self, data: ReadableSpan) -> None:
-        self._native_processor.push_span(data)
+    def emit(self, data: Any) -> None:
+        self._push(self._native_processor, data)
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
         # Whoever calls it again waits too: a signal or another thread may have begun it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from typing import Literal
 
 from opentelemetry.metrics import MeterProvider, get_meter_provider
 from opentelemetry.sdk._shared_internal._processor_metrics import ProcessorMetrics
@@ -13,14 +14,20 @@ from otel_rs.exporter.otlp._exporter_metrics import METER, CounterChanges, recor
 
 
 class BatchProcessorMetrics:
-    """``otel.sdk.processor.span.*`` of a batch processor."""
+    """``otel.sdk.processor.span.*`` or ``.log.*`` of a batch processor."""
 
-    def __init__(self, native: _native.BatchProcessor, meter_provider: MeterProvider | None, capacity: int) -> None:
+    def __init__(
+        self,
+        signal: Literal["traces", "logs"],
+        component: OtelComponentTypeValues,
+        native: _native.BatchProcessor,
+        meter_provider: MeterProvider | None,
+        capacity: int,
+    ) -> None:
         self._native_processor = native
         self._changes = CounterChanges(native.processed()[:3])
         provider = meter_provider or get_meter_provider()
-        component = OtelComponentTypeValues.BATCHING_SPAN_PROCESSOR
-        self._metrics = ProcessorMetrics("traces", component, provider, capacity=capacity)
+        self._metrics = ProcessorMetrics(signal, component, provider, capacity=capacity)
         this = weakref.ref(self)
         self._metrics.register_queue_size(lambda: native.processed()[3] if (native := _native_of(this)) else 0)
         name = self._metrics._standard_attrs[OTEL_COMPONENT_NAME]

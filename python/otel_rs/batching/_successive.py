@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from opentelemetry.sdk.trace import ReadableSpan
-
-from otel_rs.trace.export._native_worker import NativeBatchProcessor
-from otel_rs.trace.export._python_worker import PythonBatchProcessor
+from otel_rs.batching._native_worker import NativeBatchProcessor
+from otel_rs.batching._python_worker import PythonBatchProcessor
 
 
 class SuccessiveProcessors:
@@ -21,7 +20,7 @@ class SuccessiveProcessors:
     def _exporter(self) -> object:
         return self._now._exporter
 
-    def emit(self, data: ReadableSpan) -> None:
+    def emit(self, data: Any) -> None:
         self._now.emit(data)
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:

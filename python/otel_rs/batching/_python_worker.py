@@ -6,25 +6,24 @@ import threading
 from typing import Any
 
 from opentelemetry.sdk._shared_internal import BatchExportStrategy, BatchProcessor
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_rs import _native
 
 
 class _CountedExporter:
-    """An exporter, and what became of the spans that it got. One thread at a time exports."""
+    """An exporter, and what became of what it got. One thread at a time exports."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: Any, failure: object) -> None:
         self._exporter = exporter
+        self._failure = failure
         self.exported = self.failed = self.in_flight = 0
 
-    def export(self, batch: list[ReadableSpan]) -> None:
+    def export(self, batch: list[Any]) -> None:
         self.in_flight = len(batch)
         delivered = False
         try:
             # Some return nothing.
-            delivered = self._exporter.export(batch) is not SpanExportResult.FAILURE
+            delivered = self._exporter.export(batch) is not self._failure
         finally:
             if delivered:
                 self.exported += len(batch)
@@ -33,9 +32,10 @@ class _CountedExporter:
             self.in_flight = 0
 
 
-class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
-    def __init__(self, exporter: SpanExporter, *args: Any) -> None:
-        self._counted = _CountedExporter(exporter)
+class PythonBatchProcessor(BatchProcessor[Any]):
+    def __init__(self, failure: object, exporter: Any, *args: Any) -> None:
+        self._failure = failure
+        self._counted = _CountedExporter(exporter, failure)
         self._dropped = 0
         self._flushing = threading.Lock()
         self._this_thread = threading.local()
@@ -52,11 +52,11 @@ class PythonBatchProcessor(BatchProcessor[ReadableSpan]):
 
     def _at_fork_reinit(self) -> None:
         self._flushing = threading.Lock()
-        self._counted = _CountedExporter(self._given_exporter)
+        self._counted = _CountedExporter(self._given_exporter, self._failure)
         self._dropped = 0
         super()._at_fork_reinit()
 
-    def emit(self, data: ReadableSpan) -> None:
+    def emit(self, data: Any) -> None:
         # Upstream logs the drop, once a period, and drops the oldest.
         if self._shutdown or len(self._queue) >= self._max_queue_size:
             self._dropped += 1
