@@ -102,6 +102,23 @@ def exporting(signal: str, protocol: str) -> Callable[[Receiver, str], float]:
     return sample
 
 
+def logging(row: str) -> Callable[[Receiver, str], float]:
+    """The fastest loop of a process that logs."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        arguments = ["--sdk", sdk, "--row", row, "--endpoint", receiver.endpoint("grpc")]
+        return min(child(receiver, sdk, "log.py", *arguments)["per_item"])
+
+    return sample
+
+
+def logging_cpu(receiver: Receiver, sdk: str) -> float:
+    """The CPU of a process minus the CPU of the same process when it logs nothing."""
+    arguments = ["--sdk", sdk, "--row", "handler", "--endpoint", receiver.endpoint("grpc"), "--cpu"]
+    cpu = [child(receiver, sdk, "log.py", *arguments, "--records", str(records))["cpu"] for records in (CPU_SPANS, 0)]
+    return (cpu[0] - cpu[1]) / CPU_SPANS
+
+
 def measuring(row: str, threads: int = 1) -> Callable[[Receiver, str], float]:
     """The fastest loop of a process that measures."""
 
@@ -153,6 +170,10 @@ ROWS = {
     "http-cpu-http": Row("HTTP span, all CPU until it is received, HTTP", 30, all_cpu("http")),
     "unsampled": Row("unsampled span (`ALWAYS_OFF`)", 20, app_thread("unsampled", BUSY)),
     "unsampled-parent": Row("unsampled span (parent not sampled)", 20, app_thread("unsampled-parent", BUSY)),
+    "log": Row("a line of `logging`, the handler's `emit`, in a span", 15, logging("handler")),
+    "log-cpu": Row("a line of `logging`, all CPU until it is received, gRPC", 20, logging_cpu),
+    "log-no-processor": Row("a line of `logging`, no exporter", 30, logging("no-processor")),
+    "logger": Row("`logger.emit`, a text and 2 attributes, in a span", None, logging("logger")),
     "logs-cpu-grpc": Row("log record, all CPU of its export, gRPC", None, exporting("logs", "grpc")),
     "logs-cpu-http": Row("log record, all CPU of its export, HTTP", None, exporting("logs", "http")),
     "metrics-cpu-grpc": Row("data point, all CPU of its export, gRPC", None, exporting("metrics", "grpc")),
@@ -160,9 +181,13 @@ ROWS = {
     "histogram": Row("`histogram.record`, 7 attributes in a fresh dict, in a span", 15, measuring("histogram")),
     "histogram-same": Row("the same, the same dict", 30, measuring("histogram-same")),
     "histogram-4": Row("`histogram.record`, fresh dict, 4 threads", None, measuring("histogram", threads=4)),
+    "histogram-same-4": Row("the same, the same dict, 4 threads", None, measuring("histogram-same", threads=4)),
     "up-down-counter": Row("`up_down_counter.add`, 5 attributes in a fresh dict", 15, measuring("up-down-counter")),
+    "up-down-counter-4": Row("`up_down_counter.add`, 4 threads", None, measuring("up-down-counter", threads=4)),
     "counter-in-span": Row("`counter.add`, no attributes, in a span", 25, measuring("counter-in-span")),
     "counter": Row("`counter.add`, no attributes, no span", 25, measuring("counter")),
+    "counter-in-span-4": Row("`counter.add`, in a span, 4 threads", None, measuring("counter-in-span", threads=4)),
+    "counter-4": Row("`counter.add`, no span, 4 threads", None, measuring("counter", threads=4)),
     "no-reader": Row("`histogram.record`, fresh dict, nobody reads", 10, measuring("no-reader")),
     "collect": Row("a point of 10,000 series, all CPU of its collection and export, gRPC", 20, collecting),
     "configure": Row("import and configure, OTLP/gRPC, elapsed", 2, configuring("wall"), effort=2),

@@ -25,7 +25,7 @@ mod _native {
     #[pymodule_export]
     use crate::metrics::consumer::{MeasurementConsumer, MeterSwitch};
     #[pymodule_export]
-    use crate::metrics::instrument::Instrument;
+    use crate::metrics::instrument::{Counter, Gauge, Histogram, Instrument, UpDownCounter};
     #[pymodule_export]
     use crate::metrics::periodic_reader::PeriodicReader;
     #[pymodule_export]

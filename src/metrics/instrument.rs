@@ -5,7 +5,6 @@ use std::sync::Arc;
 use otel_rs_core::metrics::{Offer, hash_of};
 use otel_rs_core::otlp::Number;
 use otel_rs_core::process::Published;
-use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -23,7 +22,7 @@ use crate::py::text::utf8;
 use crate::py::upstream::upstream;
 use crate::py::{context, exception, log};
 
-/// `otel_rs.metrics`' instruments derive from it, each with `measure` under the name of its own method.
+/// What the kinds of instruments have in common. `otel_rs.metrics`' instruments derive from them.
 #[pyclass(frozen, subclass, module = "otel_rs._native")]
 pub struct Instrument {
     kind: Kind,
@@ -41,8 +40,6 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Counter, Self::UpDownCounter, Self::Histogram, Self::Gauge];
-
     fn name(self) -> &'static str {
         match self {
             Self::Counter => "Counter",
@@ -88,6 +85,28 @@ struct Measurement<'a, 'py> {
 }
 
 impl Instrument {
+    fn new(kind: Kind, consumer: Py<MeasurementConsumer>, switch: Py<MeterSwitch>) -> Self {
+        let streams = Published::new(Streams { version: 0, native: Vec::new(), stock: Vec::new() });
+        Self { kind, consumer, switch, streams }
+    }
+
+    /// There is one copy of it for the methods of all kinds.
+    #[inline(never)]
+    fn measure(
+        slf: &Bound<'_, Self>,
+        amount: &Bound<'_, PyAny>,
+        attributes: Option<&Bound<'_, PyAny>>,
+        context: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let measure = || {
+            if let Err(error) = Self::measure_now(slf, amount, attributes, context) {
+                log::measuring(|| exception::swallow(slf.py(), NOT_TAKEN, error));
+            }
+            Ok(())
+        };
+        contained(slf.py(), "measure", measure, || Ok(()))
+    }
+
     #[inline]
     fn measure_now(
         slf: &Bound<'_, Self>,
@@ -239,33 +258,43 @@ fn measure_natively(
 
 #[pymethods]
 impl Instrument {
-    #[new]
-    fn new(kind: &str, consumer: Py<MeasurementConsumer>, switch: Py<MeterSwitch>) -> PyResult<Self> {
-        let known = Kind::ALL.into_iter().find(|known| known.name() == kind);
-        let kind = known.ok_or_else(|| PyValueError::new_err(format!("no instrument is a {kind}")))?;
-        let streams = Published::new(Streams { version: 0, native: Vec::new(), stock: Vec::new() });
-        Ok(Self { kind, consumer, switch, streams })
-    }
-
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.consumer)?;
         visit.call(&self.switch)?;
         self.streams.try_for_each(|streams| streams.stock.iter().try_for_each(|stream| visit.call(stream)))
     }
-
-    #[pyo3(signature = (amount, attributes=None, context=None))]
-    fn _measure(
-        slf: &Bound<'_, Self>,
-        amount: &Bound<'_, PyAny>,
-        attributes: Option<&Bound<'_, PyAny>>,
-        context: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        let measure = || {
-            if let Err(error) = Self::measure_now(slf, amount, attributes, context) {
-                log::measuring(|| exception::swallow(slf.py(), NOT_TAKEN, error));
-            }
-            Ok(())
-        };
-        contained(slf.py(), "measure", measure, || Ok(()))
-    }
 }
+
+/// One kind of instrument, with the method that it measures by: the others' must not be found on it.
+macro_rules! instrument {
+    ($kind:ident, $method:ident, $does:literal) => {
+        #[pyclass(frozen, subclass, extends = Instrument, module = "otel_rs._native")]
+        pub struct $kind;
+
+        #[pymethods]
+        impl $kind {
+            #[new]
+            fn new(consumer: Py<MeasurementConsumer>, switch: Py<MeterSwitch>) -> PyClassInitializer<Self> {
+                PyClassInitializer::from(Instrument::new(Kind::$kind, consumer, switch)).add_subclass(Self)
+            }
+
+            #[doc = $does]
+            ///
+            /// Without a context, it is measured in the current one.
+            #[pyo3(signature = (amount, attributes=None, context=None))]
+            fn $method(
+                slf: &Bound<'_, Self>,
+                amount: &Bound<'_, PyAny>,
+                attributes: Option<&Bound<'_, PyAny>>,
+                context: Option<&Bound<'_, PyAny>>,
+            ) -> PyResult<()> {
+                Instrument::measure(slf.as_super(), amount, attributes, context)
+            }
+        }
+    };
+}
+
+instrument!(Counter, add, "Adds the amount, which must not be negative, to the series of the attributes.");
+instrument!(UpDownCounter, add, "Adds the amount to the series of the attributes.");
+instrument!(Histogram, record, "Records the amount, which must not be negative, in the series of the attributes.");
+instrument!(Gauge, set, "Sets the series of the attributes to the amount.");

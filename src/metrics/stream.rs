@@ -149,7 +149,7 @@ impl Stream {
 
     /// A tuple for each point, of what upstream's class for it has besides the time.
     fn collect<'py>(&self, py: Python<'py>, time_unix_nano: u64) -> PyResult<Bound<'py, PyList>> {
-        let points = py.detach(|| self.inner.collect(time_unix_nano));
+        let points: Vec<Collected> = py.detach(|| self.inner.collect(time_unix_nano).collect());
         let points = points.into_iter().map(|collected| point(py, &collected));
         PyList::new(py, points.collect::<PyResult<Vec<_>>>()?)
     }

@@ -1,4 +1,4 @@
-"""An application that creates spans for several destinations in turn and measures itself, in its own process.
+"""An application that makes and counts spans for several destinations in turn, and measures itself, in its own process.
 
 It reads its `Settings` as JSON from standard input, and writes its report as JSON to standard output.
 """
@@ -15,13 +15,21 @@ import threading
 import time
 from typing import Any
 
+from opentelemetry.sdk.metrics import Counter, Histogram
+from opentelemetry.sdk.metrics.export import AggregationTemporality
 from opentelemetry.sdk.resources import Resource
 
 from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.grpc import OTLPMetricExporter as GrpcMetricExporter
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
+from otel_rs.exporter.otlp.http import OTLPMetricExporter as HttpMetricExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
+from otel_rs.metrics import MeterProvider
+from otel_rs.metrics.export import PeriodicExportingMetricReader
 
 EXPORTERS: dict[str, Any] = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}
+METRIC_EXPORTERS: dict[str, Any] = {"http": HttpMetricExporter, "grpc": GrpcMetricExporter}
+RESOURCE = Resource({"service.name": "application"})
 
 # The number of latencies kept for each thread and destination (the latest); their memory is allocated at the start.
 KEPT = 50_000
@@ -39,15 +47,53 @@ class Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
+class Metrics:
+    """What counts the spans of a destination, and sends the counts there."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        arguments = {**settings["exporter"], "endpoint": settings["exporter"]["endpoint"].replace("traces", "metrics")}
+        temporality = AggregationTemporality[settings["metrics"].upper()]
+        self.exporter = METRIC_EXPORTERS[settings["protocol"]](
+            preferred_temporality={Counter: temporality, Histogram: temporality}, **arguments
+        )
+        self._reader = PeriodicExportingMetricReader(
+            self.exporter, settings["processor"]["schedule_delay_millis"], 1e3 * arguments.get("timeout", 10)
+        )
+        self._provider = MeterProvider([self._reader], RESOURCE, shutdown_on_exit=False)
+        meter = self._provider.get_meter("application")
+        self._spans, self._sizes = meter.create_counter("spans"), meter.create_histogram("sizes")
+        # Whether it was done, how long it took, and how many points had failed by then.
+        self.flushed: tuple[bool, float, int] = (False, 0, 0)
+        self.shutdown_seconds = 0.0
+
+    def measure(self, attributes: dict[str, Any]) -> None:
+        self._spans.add(1, attributes)
+        self._sizes.record(3, attributes)
+
+    def flush(self, millis: float) -> None:
+        begun = time.monotonic()
+        done = self._reader.force_flush(millis)
+        self.flushed = (done, time.monotonic() - begun, self.exporter.counts()["failed"])
+
+    def shutdown(self, millis: float) -> None:
+        begun = time.monotonic()
+        self._provider.shutdown(millis)
+        self.shutdown_seconds = time.monotonic() - begun
+
+    def report(self) -> dict[str, Any]:
+        return {"counts": self.exporter.counts(), "flushed": self.flushed, "shutdown": self.shutdown_seconds}
+
+
 class Destination:
     def __init__(self, settings: dict[str, Any], threads: int) -> None:
-        self.provider = TracerProvider(shutdown_on_exit=False, resource=Resource({"service.name": "application"}))
+        self.provider = TracerProvider(shutdown_on_exit=False, resource=RESOURCE)
         self.processor: BatchSpanProcessor | None = None
         if settings["protocol"] != "none":
             exporter = EXPORTERS[settings["protocol"]](**settings["exporter"])
             self.processor = BatchSpanProcessor(exporter, **settings["processor"])
             self.provider.add_span_processor(self.processor)
         self.tracer = self.provider.get_tracer("application")
+        self.metrics = Metrics(settings) if "metrics" in settings else None
         # This destination gets one span for every `every` spans of the others.
         self.every = settings.get("every", 1)
         self._flush_millis = settings.get("flush_millis")
@@ -80,12 +126,17 @@ class Destination:
             begun = time.monotonic()
             done = self.processor.force_flush(self._flush_millis or millis)
             self.flushes.append((done, time.monotonic() - begun))
+        if self.metrics:
+            self.metrics.flush(self._flush_millis or millis)
 
     def shutdown(self, millis: float) -> float:
         begun = time.monotonic()
         if self.processor:
             self.processor.shutdown(millis)
-        return time.monotonic() - begun
+        took = time.monotonic() - begun
+        if self.metrics:
+            self.metrics.shutdown(millis)
+        return took
 
     def settled(self) -> dict[str, int]:
         """Waits until no export runs; returns the counts."""
@@ -122,16 +173,18 @@ def resources() -> dict[str, float]:
     }
 
 
-def whole_operation(tracer: Any, number: int, attributes: dict[str, Any]) -> int:
+def whole_operation(destination: Destination, number: int, attributes: dict[str, Any]) -> int:
     begun = time.perf_counter_ns()
-    with tracer.start_as_current_span("operation", attributes=attributes) as span:
+    with destination.tracer.start_as_current_span("operation", attributes=attributes) as span:
         span.set_attribute("number", number)
         span.add_event("event")
+    if destination.metrics:
+        destination.metrics.measure(attributes)
     return time.perf_counter_ns() - begun
 
 
-def end_alone(tracer: Any, number: int, attributes: dict[str, Any]) -> int:
-    span = tracer.start_span("operation", attributes=attributes)
+def end_alone(destination: Destination, number: int, attributes: dict[str, Any]) -> int:
+    span = destination.tracer.start_span("operation", attributes=attributes)
     begun = time.perf_counter_ns()
     span.end()
     return time.perf_counter_ns() - begun
@@ -151,7 +204,7 @@ def work(thread: int, destinations: list[Destination], settings: dict[str, Any],
             for destination in rows[number % len(rows)]:
                 if number % destination.every:
                     continue
-                took = timed(destination.tracer, number, attributes)
+                took = timed(destination, number, attributes)
                 destination.times[thread][destination.ended[thread] % KEPT] = took
                 destination.ended[thread] += 1
         if pause:
@@ -168,6 +221,8 @@ def main() -> None:
         for _ in range(settings["ballast"]):
             destination.tracer.start_span("ballast", attributes={"text": "x" * BALLAST_BYTES}).end()
             destination.ended[0] += 1
+            if destination.metrics:
+                destination.metrics.measure({})
     stopping = threading.Event()
     arguments = (list(destinations.values()), settings, stopping)
     workers = [threading.Thread(target=work, args=(number, *arguments)) for number in range(threads)]
@@ -201,6 +256,7 @@ def main() -> None:
             "latencies": each.latencies(),
             "flushes": each.flushes,
             "shutdown": shutdowns[name],
+            "metrics": each.metrics.report() if each.metrics else None,
         }
         for name, each in destinations.items()
     }

@@ -1,4 +1,4 @@
-"""Programs that run in their own process, with a native batch processor and exporter to the test's receiver."""
+"""Programs that run in their own process, with native processors, readers and exporters to the test's receiver."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ import ctypes, json, logging, os, resource, socket, sys, threading, time
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
 from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.metrics import MeterProvider
+from otel_rs.metrics.export import PeriodicExportingMetricReader
+from otel_rs.exporter.otlp.grpc import OTLPMetricExporter as GrpcMetricExporter
+from otel_rs.exporter.otlp.http import OTLPMetricExporter as HttpMetricExporter
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
@@ -46,6 +50,12 @@ def make(endpoint=endpoint, exporter={}, protocol=protocol, shutdown_on_exit=Fal
     provider = TracerProvider(shutdown_on_exit=shutdown_on_exit, resource=Resource({}))
     provider.add_span_processor(processor)
     return provider.get_tracer("test"), processor
+
+def make_counter(endpoint=endpoint):
+    exporter = {"http": HttpMetricExporter, "grpc": GrpcMetricExporter}[protocol](endpoint.replace("traces", "metrics"))
+    reader = PeriodicExportingMetricReader(exporter, 3_600_000)
+    provider = MeterProvider([reader], Resource({}), shutdown_on_exit=False)
+    return provider.get_meter("test").create_counter("counter"), provider
 
 def end_spans(tracer, count=100, **attributes):
     for _ in range(count):

@@ -17,13 +17,41 @@ ROOT = Path(__file__).parent.parent.parent
 SPARE_SECONDS = 60
 
 
+# By protocol.
+TEMPORALITIES = {"http": "delta", "grpc": "cumulative"}
+
+
 def destination_for(
-    receiver: Any, *, port: int | None = None, processor: dict[str, Any] | None = None, **exporter: Any
+    receiver: Any,
+    *,
+    port: int | None = None,
+    processor: dict[str, Any] | None = None,
+    metrics: bool = False,
+    **exporter: Any,
 ) -> Any:
-    """A destination for `application.py`: the receiver, or a gate in front of it at another port."""
+    """A destination for `application.py`: the receiver, or a gate in front of it at another port.
+
+    With `metrics` it also gets a count of its spans.
+    """
     endpoint = receiver.endpoint if port is None else receiver.endpoint.replace(str(receiver.port), str(port))
     settings = {"max_queue_size": 200_000, "schedule_delay_millis": 50, **(processor or {})}
-    return {"protocol": receiver.protocol, "exporter": {"endpoint": endpoint, **exporter}, "processor": settings}
+    destination = {"protocol": receiver.protocol, "exporter": {"endpoint": endpoint, **exporter}, "processor": settings}
+    return {**destination, "metrics": TEMPORALITIES[receiver.protocol]} if metrics else destination
+
+
+def counted(receiver: Any) -> set[int]:
+    """How many spans the application counted, by each of its metrics. A request that is sent again counts once."""
+    points: dict[str, dict[Any, int]] = {}
+    for metric in receiver.metrics():
+        of_metric = points.setdefault(metric.name, {})
+        kind = metric.WhichOneof("data")
+        for point in getattr(metric, kind).data_points:
+            # A cumulative point takes the place of the one before.
+            interval = point.time_unix_nano if TEMPORALITIES[receiver.protocol] == "delta" else 0
+            key = (str(point.attributes), point.start_time_unix_nano, interval)
+            count = point.as_int if kind == "sum" else point.count
+            of_metric[key] = max(of_metric.get(key, 0), count)
+    return {sum(of_metric.values()) for of_metric in points.values()}
 
 
 NOWHERE = {"protocol": "none"}

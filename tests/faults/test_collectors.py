@@ -1,4 +1,4 @@
-"""Whatever the collector does, the application's latency does not change, and every span is counted."""
+"""Whatever the collector does, the application's latency does not change, and every span and data point is counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .gate import (
     reset_at_once,
     swallow,
 )
-from .running import Settings, application, destination_for
+from .running import Settings, application, counted, destination_for
 
 RECEIVERS: dict[str, type[Any]] = {"http": HttpReceiver, "grpc": GrpcReceiver}
 FAULTY = seconds(1, nightly=60)
@@ -88,11 +88,13 @@ def settings(
     processor = {"export_timeout_millis": 1e3 * timeout}
     ports = {protocol: gate.port for protocol, gate in (gates or {}).items()}
     faulty = {
-        f"faulty {protocol}": destination_for(receiver, port=ports.get(protocol), timeout=timeout, processor=processor)
+        f"faulty {protocol}": destination_for(
+            receiver, port=ports.get(protocol), timeout=timeout, processor=processor, metrics=True
+        )
         for protocol, receiver in collectors.faulty.items()
     }
     healthy = {
-        f"healthy {protocol}": {**destination_for(receiver), "flush_millis": HEALTHY_FLUSH_MILLIS}
+        f"healthy {protocol}": {**destination_for(receiver, metrics=True), "flush_millis": HEALTHY_FLUSH_MILLIS}
         for protocol, receiver in collectors.healthy.items()
     }
     return Settings(
@@ -122,8 +124,13 @@ def run(collectors: Collectors, settings: Settings, inject_fault: Callable[[], N
             ((_, flush_seconds),) = each["flushes"]
             assert flush_seconds < flush_millis / 1e3 + LATE_SECONDS
             assert each["shutdown"] < SHUTDOWN_MILLIS / 1e3 + LATE_SECONDS
+            metrics = each["metrics"]
+            assert metrics["flushed"][1] < flush_millis / 1e3 + LATE_SECONDS
+            assert metrics["shutdown"] < SHUTDOWN_MILLIS / 1e3 + LATE_SECONDS
+            assert metrics["counts"]["in_flight"] == 0
         # Other destinations are not affected.
         assert healthy["counts"]["exported"] == healthy["ended"] == len(receiver.spans())
+        assert counted(receiver) == {healthy["ended"]}
     return {protocol: destinations[f"faulty {protocol}"] for protocol in RECEIVERS}
 
 
@@ -146,6 +153,10 @@ def check_all_arrived(collectors: Collectors, destinations: dict[str, Any]) -> N
         assert flushed
         assert each["counts"]["exported"] == each["ended"]
         assert len({span.span_id for span in collectors.faulty[protocol].spans()}) == each["ended"]
+        # The shutdown collects once more, and tries that once.
+        flushed, _, failed = each["metrics"]["flushed"]
+        assert (flushed, failed) == (True, 0)
+        assert counted(collectors.faulty[protocol]) == {each["ended"]}
 
 
 def check_none_arrived(collectors: Collectors, destinations: dict[str, Any]) -> None:
@@ -155,6 +166,11 @@ def check_none_arrived(collectors: Collectors, destinations: dict[str, Any]) -> 
         assert took >= FLUSH_MILLIS / 1e3
         assert each["counts"]["exported"] == 0
         assert collectors.faulty[protocol].spans() == []
+        metrics = each["metrics"]
+        assert not metrics["flushed"][0]
+        assert metrics["counts"]["exported"] == 0
+        assert metrics["counts"]["failed"] > 0
+        assert collectors.faulty[protocol].metrics() == []
 
 
 def test_a_collector_that_is_down_at_start_gets_all_when_it_comes_up(collectors: Collectors) -> None:

@@ -195,6 +195,10 @@ print(json.dumps([checked_counts(processor), connected, waited]))
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1101
 
 
+def last_sum(receiver: Receiver) -> int:
+    return int(receiver.metrics()[-1].sum.data_points[0].as_int)
+
+
 # --- Threads ---------------------------------------------------------------------------------------------------------
 
 
@@ -202,13 +206,17 @@ def test_spans_wait_until_a_thread_can_be_started(program: Program, receiver: Re
     counts, flushing, refused = program(
         """
 tracer, processor = make()
+counter, meters = make_counter()
 shim("refuse_threads").value = 1
 assert_spans_stay_fast(tracer)
+counter.add(1)
 _, flushing = timed(processor.force_flush, 300)
 checked_counts(processor)
 shim("refuse_threads").value = 0
 end_spans(tracer)
+counter.add(2)
 assert processor.force_flush()
+assert meters.force_flush()
 print(json.dumps([checked_counts(processor), flushing, shim("refused_threads").value]))
 """,
         **shim,
@@ -216,6 +224,7 @@ print(json.dumps([checked_counts(processor), flushing, shim("refused_threads").v
     assert refused
     assert flushing < 3
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 1100
+    assert last_sum(receiver) == 3
 
 
 @pytest.mark.parametrize("ending", ["force_flush", "shutdown"])
@@ -236,6 +245,9 @@ shim("names").value = LOOPBACK
 shim("refuse_threads").value = 1
 end_spans(tracer)
 ended = timed(processor.{ending}, 20_000)
+counter, meters = make_counter(endpoint.replace("127.0.0.1", "{host}"))
+counter.add(3)
+assert meters.{ending}(20_000) in (True, None)
 print(json.dumps([checked_counts(processor), ended, shim("refused_threads").value]))
 """,
         **shim,
@@ -243,6 +255,7 @@ print(json.dumps([checked_counts(processor), ended, shim("refused_threads").valu
     assert refused
     assert flushed in (True, None)
     assert counts["exported"] == counts["created"] == len(receiver.spans()) == 100
+    assert last_sum(receiver) == 3
 
 
 def test_long_requests_are_compressed_when_no_thread_can_be_started(

@@ -1,4 +1,4 @@
-"""Spans without a pause, with restarts, refusals, resets and flushes: the process's resources do not grow."""
+"""Spans and measurements without a pause, with restarts, refusals, resets and flushes: resources do not grow."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Any
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver
+from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, message_at
 from .durations import seconds
 from .gate import Gate, forward, reset_at_once
-from .running import Settings, application, destination_for
+from .running import TEMPORALITIES, Settings, application, destination_for
 
 SOAK = seconds(20, nightly=1800)
 MIB = 1024 * 1024
@@ -25,10 +26,12 @@ MOST_GROWTH = 2 * MIB
 
 
 class Forgetful(Receiver):
-    """Only counts spans, so that the test's own process does not grow."""
+    """Only counts spans and what was measured, so that the test's own process does not grow."""
 
     def __init__(self) -> None:
         self.taken = 0
+        # The sum of all deltas, or the last cumulative sum.
+        self.measured = 0
         super().__init__()
 
     def _take(self, body: bytes, headers: dict[str, str], path: str, encoded_size: int) -> Answer | None:
@@ -36,11 +39,24 @@ class Forgetful(Receiver):
         with self._lock:
             self.requests.clear()
             if answer is None:
-                request = ExportTraceServiceRequest.FromString(body)
-                self.taken += sum(
-                    len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans
-                )
+                request: Any = message_at(path).FromString(body)
+                if isinstance(request, ExportTraceServiceRequest):
+                    self.taken += sum(
+                        len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans
+                    )
+                else:
+                    self._add(request)
         return answer
+
+    def _add(self, request: ExportMetricsServiceRequest) -> None:
+        for resource in request.resource_metrics:
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    for point in metric.sum.data_points if metric.name == "spans" else ():
+                        if TEMPORALITIES[self.protocol] == "delta":
+                            self.measured += point.as_int
+                        else:
+                            self.measured = max(self.measured, point.as_int)
 
 
 class ForgetfulHttp(Forgetful, HttpReceiver):
@@ -106,6 +122,7 @@ def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -
                 port=gates[receiver.protocol].port if name.startswith("faulty") else None,
                 timeout=5,
                 processor=processor,
+                metrics=True,
             )
             for name, receiver in receivers.items()
         }
@@ -126,7 +143,7 @@ def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -
         assert counts["pending"] == 0
         assert counts["exported"] > each["ended"] / 20
         if name.startswith("healthy"):
-            assert counts["exported"] == each["ended"] == receivers[name].taken
+            assert counts["exported"] == each["ended"] == receivers[name].taken == receivers[name].measured
         else:
             assert counts["failed"] > 0
             # Requests that were answered too late were sent again.

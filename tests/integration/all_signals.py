@@ -5,6 +5,7 @@ from opentelemetry._logs import SeverityNumber, get_logger
 
 meter = metrics.get_meter("all_signals", "1.0", schema_url="https://example.com/schema")
 logger = get_logger("all_signals", "1.0", schema_url="https://example.com/schema")
+meter.create_observable_counter("observed", [lambda _: [metrics.Observation(number)]])
 
 with trace.get_tracer("all_signals").start_as_current_span("span"):
     for number in range(10):

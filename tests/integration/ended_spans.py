@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .measured import assert_measured
 from .otelcol import Collector, attributes_of
 from .program import RUN_ATTRIBUTE, Program, wait_until
 
@@ -28,6 +29,7 @@ class EndedSpans:
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
             "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
             "OTEL_BSP_SCHEDULE_DELAY": "1",
+            "OTEL_METRIC_EXPORT_INTERVAL": "20",
             # One export at a time, so that HTTP uses one connection, too.
             "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS": "1",
             "ENDED_SPANS": str(self.path),
@@ -39,6 +41,14 @@ class EndedSpans:
 
     def processes(self) -> set[int]:
         return {line["pid"] for line in self.lines_of("span")}
+
+    def assert_measured(
+        self, collector: Collector, program: Program, temporality: str, observed: frozenset[int] = frozenset()
+    ) -> None:
+        """Asserts that the programs' metrics agree with their spans to the unit."""
+        ended = Counter((span["pid"], span["name"]) for span in self.lines_of("span"))
+        received = collector.received(program.run, "resourceMetrics")
+        assert_measured(received, "programs", ended, temporality, observed)
 
     def assert_received_once(self, collector: Collector, program: Program) -> None:
         """Asserts that each span arrived once, from the process that ended it and with unique ids, and nothing else."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .measured import assert_measured
 from .otelcol import Collector, attributes_of
 from .program import Program, accepts_connections, free_port, wait_until
 
@@ -24,6 +25,10 @@ CLIENTS = 4
 
 # SOON: a span is exported soon after its end, while others are created. AT_THE_END: it waits until its process exits.
 SOON, AT_THE_END = "10", "3600000"
+
+# For the environment: deltas instead of cumulative sums, and an observable instrument.
+DELTA = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
+OBSERVES = {"OBSERVES": "1"}
 
 # A server exits within these seconds after its signal, whatever the Collector does. The servers themselves take up to
 # 1.5 s, and an answered or refused export takes milliseconds; the rest is for a busy machine.
@@ -36,8 +41,8 @@ QUIET_SECONDS = 3.0
 class Server:
     """A running server: its process, its port, and the spans that its own threads ended outside of requests."""
 
-    def __init__(self, program: Program, port: int, busy: Path) -> None:
-        self.program, self.port, self._busy = program, port, busy
+    def __init__(self, program: Program, port: int, busy: Path, environment: dict[str, str]) -> None:
+        self.program, self.port, self._busy, self.environment = program, port, busy, environment
 
     def wait_for(self, condition: Callable[[], Any], what: str = "") -> None:
         wait_until(condition, lambda: f"{what}\n{self.program.output()}")
@@ -71,12 +76,13 @@ def serving(
         "HOME": str(folder),  # Gunicorn keeps a socket there
         "BUSY": str(folder / "busy"),
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
-        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_METRIC_EXPORT_INTERVAL": environment.get("OTEL_BSP_SCHEDULE_DELAY", AT_THE_END),
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "cumulative",
         "OTEL_LOGS_EXPORTER": "none",
         **environment,
     }
     with start_program(*command(port), **environment) as program:
-        server = Server(program, port, folder / "busy")
+        server = Server(program, port, folder / "busy", environment)
         server.wait_for(lambda: program.process.poll() is not None or accepts_connections(port), "it does not serve")
         assert program.process.poll() is None, program.output()
         yield server
@@ -195,3 +201,25 @@ def assert_each_span_was_received_once(collector: Collector, server: Server, loa
     assert not wrong, f"the Resource of another process: (sent, true): spans {wrong}"
     instances = {answer["instance"] for answer in answers}
     assert len(instances) == len({answer["pid"] for answer in answers}), "processes share a service.instance.id"
+
+
+def assert_measured_to_the_unit(collector: Collector, server: Server, ends_in_c: bool = False) -> None:
+    """Asserts of a server that has ended that every process' metrics agree with its spans.
+
+    A process that `ends_in_c` does not come to Python's callbacks.
+    """
+    collector.write_all()
+    ended = Counter(
+        (attributes_of(item["resource"])["process.pid"], span["name"])
+        for item in collector.resource_spans(server.program.run)
+        for scope in item["scopeSpans"]
+        for span in scope["spans"]
+        if scope["scope"]["name"] == "work"
+    )
+    received = collector.received(server.program.run, "resourceMetrics")
+    temporality = server.environment["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]
+    observed = frozenset(pid for pid, _ in ended) if "OBSERVES" in server.environment and not ends_in_c else frozenset()
+    try:
+        assert_measured(received, "work", ended, temporality, observed)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{server.program.output()}") from error

@@ -1,4 +1,4 @@
-"""Celery's prefork workers with a real Redis: the spans of a task arrive before its worker ends, without any hook.
+"""Celery's prefork workers with a real Redis: what a task records arrives before its worker ends, without any hook.
 
 Celery's workers end with os._exit inside their loop, so no exit hook runs in them.
 """
@@ -21,27 +21,31 @@ TASKS = 6
 
 
 @pytest.mark.parametrize(
-    ("configured", "protocol", "tasks_per_child", "load"),
+    ("configured", "protocol", "tasks_per_child", "load", "temporality"),
     [
-        ("import", "grpc", 1, True),
-        ("worker_process_init", "http/protobuf", 1, True),
-        ("worker_process_init", "grpc", None, False),
-        ("instrumentor", "grpc", None, False),
-        ("instrumentor", "http/protobuf", 1, False),
+        ("import", "grpc", 1, True, "cumulative"),
+        ("worker_process_init", "http/protobuf", 1, True, "delta"),
+        ("worker_process_init", "grpc", None, False, "cumulative"),
+        ("instrumentor", "grpc", None, False, "delta"),
+        ("instrumentor", "http/protobuf", 1, False, "cumulative"),
     ],
 )
-def test_spans_of_tasks_arrive_once(
-    collector, start_program, redis, tmp_path, configured, protocol, tasks_per_child, load
+def test_spans_and_measurements_of_tasks_arrive_once(
+    collector, start_program, redis, tmp_path, configured, protocol, tasks_per_child, load, temporality
 ):
     ended = EndedSpans(tmp_path)
     with ExitStack() as stack:
         port = stack.enter_context(slow_relay(collector.ports[protocol]))
         environment = {**ended.environment(protocol, port), "REDIS": redis, "CONFIGURED": configured}
+        environment["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] = temporality
         if load:
             environment["LOAD"] = "1"
         else:
-            # Spans wait in the queues of the workers until the workers exit.
-            environment["OTEL_BSP_SCHEDULE_DELAY"] = "3600000"
+            # Spans and measurements wait in the workers until the workers exit.
+            environment |= {"OTEL_BSP_SCHEDULE_DELAY": "3600000", "OTEL_METRIC_EXPORT_INTERVAL": "3600000"}
+        observes = configured != "import"
+        if observes:
+            environment["OBSERVES"] = "1"
         command = [sys.executable, "-m", "celery", "--workdir", PROGRAMS, "-A", "celery_app", "worker"]
         options = ["--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
         if tasks_per_child:
@@ -59,6 +63,8 @@ def test_spans_of_tasks_arrive_once(
         assert worker.process.wait(timeout=60) == 0, worker.output()
         ended.assert_received_once(collector, worker)
         received = everything_received(collector, worker)
+    observed = frozenset(ended.processes() if observes else ())
+    ended.assert_measured(collector, worker, temporality, observed)
 
     children = ended.processes() - {worker.process.pid, calls.process.pid}
     assert len(children) >= (TASKS if tasks_per_child else 1)

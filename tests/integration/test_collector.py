@@ -6,17 +6,28 @@ from pathlib import Path
 
 import pytest
 
+from .measured import points_of, totals
+
 PROGRAM = Path(__file__).with_name("thousand_spans.py")
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 @pytest.mark.parametrize("implementation", ["stock", "otel_rs"])
-def test_all_spans_of_a_program_arrive_when_it_ends(collector, start_program, implementation, protocol):
-    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint(protocol), "OTEL_SERVICE_NAME": "thousand"}
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_what_a_program_records_arrives_when_it_ends(collector, start_program, implementation, protocol, temporality):
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint(protocol),
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality,
+        "OTEL_METRIC_EXPORT_INTERVAL": "5",
+        "OTEL_SERVICE_NAME": "thousand",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
+    }
 
     with start_program(sys.executable, PROGRAM, implementation, protocol, **environment) as program:
         assert program.process.wait(timeout=60) == 0, program.output()
         received = collector.wait_for_spans(program.run, 1000, program)
+        collector.write_all()
+        metrics = collector.received(program.run, "resourceMetrics")
         program.assert_ran_on(implementation)
 
     spans = [span for item in received for scope_spans in item["scopeSpans"] for span in scope_spans["spans"]]
@@ -34,6 +45,14 @@ def test_all_spans_of_a_program_arrive_when_it_ends(collector, start_program, im
         assert {span["parentSpanId"] for span in children} == {parent["spanId"]}
         numbers = [a["value"]["intValue"] for span in children for a in span["attributes"] if a["key"] == "number"]
         assert sorted(map(int, numbers)) == list(range(99))
+    measured = totals(list(points_of(metrics, "thousand_spans")))
+    assert {(metric, *attributes): value for (_, metric, attributes), value in measured.items()} == {
+        ("spans", ("name", "parent")): (10,),
+        ("spans", ("name", "child")): (990,),
+        ("level",): (10,),
+        ("traces",): (10, 45),
+        ("observed",): (9,),
+    }
 
 
 ALL_SIGNALS = Path(__file__).with_name("all_signals.py")
@@ -43,12 +62,13 @@ INSTRUMENT = "from opentelemetry.instrumentation.auto_instrumentation import run
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf", "http/json"])
 @pytest.mark.parametrize("histograms", ["explicit_bucket_histogram", "base2_exponential_bucket_histogram"])
 def test_all_signals_of_a_program_arrive_when_it_ends(collector, start_program, protocol, histograms):
+    temporality = "delta" if histograms.startswith("explicit") else "cumulative"
     environment = {
         "OTEL_PYTHON_DISTRO": "rs",
         "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
         "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint(protocol),
-        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality,
         "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": histograms,
         "OTEL_METRICS_EXEMPLAR_FILTER": "always_on",
     }
@@ -69,12 +89,13 @@ def test_all_signals_of_a_program_arrive_when_it_ends(collector, start_program, 
     (scope,) = [scope for item in metrics for scope in item["scopeMetrics"] if scope["scope"]["name"] == "all_signals"]
     assert (scope["scope"]["version"], scope["schemaUrl"]) == ("1.0", "https://example.com/schema")
     by_name = {metric["name"]: metric for metric in scope["metrics"]}
-    assert set(by_name) == {"counter", "up_and_down", "gauge", "histogram"}
+    assert set(by_name) == {"counter", "up_and_down", "gauge", "histogram", "observed"}
     counter = by_name["counter"]["sum"]
-    assert (counter["aggregationTemporality"], counter["isMonotonic"]) == (1, True)
+    assert (counter["aggregationTemporality"], counter["isMonotonic"]) == (1 if temporality == "delta" else 2, True)
     assert sorted(int(point["asInt"]) for point in counter["dataPoints"]) == [20, 25]
     assert counter["dataPoints"][0]["exemplars"][0]["traceId"] == span["traceId"]
     assert sorted(point["asDouble"] for point in by_name["up_and_down"]["sum"]["dataPoints"]) == [-6.25, -5.0]
+    assert [int(point["asInt"]) for point in by_name["observed"]["sum"]["dataPoints"]] == [9]
     assert sorted(point["asDouble"] for point in by_name["gauge"]["gauge"]["dataPoints"]) == [4.0, 4.5]
     kind = "histogram" if histograms.startswith("explicit") else "exponentialHistogram"
     points = by_name["histogram"][kind]["dataPoints"]

@@ -1,4 +1,5 @@
-"""Under Gunicorn no span is lost, sent twice or sent with another worker's resource, wherever tracing is set up."""
+"""Under Gunicorn no span or measurement is lost, sent twice or sent with another worker's resource, wherever
+telemetry is set up."""
 
 from __future__ import annotations
 
@@ -16,10 +17,13 @@ from .servers import (
     APPS,
     AT_THE_END,
     BIN,
+    DELTA,
+    OBSERVES,
     SOON,
     Load,
     Server,
     assert_each_span_was_received_once,
+    assert_measured_to_the_unit,
     serving,
     unavailable_collector,
 )
@@ -57,11 +61,12 @@ def wait_until_no_worker_is_starting(server: Server) -> None:
     server.wait_for(settled, "workers come and go")
 
 
-MOMENTS = [
-    ("in the master", SOON),
-    ("in the master", AT_THE_END),
-    ("in the application", AT_THE_END),  # with --preload before the fork, without it after
-    ("after the fork", SOON),
+# Where telemetry is set up, when it is exported, and how metrics are.
+MOMENTS: list[tuple[str, str, dict[str, str]]] = [
+    ("in the master", SOON, {}),
+    ("in the master", AT_THE_END, DELTA | OBSERVES),
+    ("in the application", AT_THE_END, OBSERVES),  # with --preload before the fork, without it after
+    ("after the fork", SOON, DELTA),
 ]
 SOME = [((), MOMENTS[1]), ((), MOMENTS[3]), (("--preload",), MOMENTS[0]), (("--preload",), MOMENTS[2])]
 CASES = [
@@ -72,25 +77,26 @@ CASES = [
 
 
 @pytest.mark.parametrize(
-    ("worker", "preload", "moment"), CASES, ids=lambda value: value if isinstance(value, str) else "-".join(value)
+    ("worker", "preload", "moment"), CASES, ids=lambda value: value if isinstance(value, str) else "-".join(value[:2])
 )
-def test_generations_of_workers_deliver_all_spans(
+def test_generations_of_workers_deliver_everything(
     collector: Collector,
     start_program: Callable[..., Any],
     tmp_path: Path,
     worker: str,
     preload: tuple[str, ...],
-    moment: tuple[str, str],
+    moment: tuple[str, str, dict[str, str]],
 ) -> None:
     if worker == "gevent":
         pytest.importorskip("gevent")
     generations = 2 if worker == "gevent" else 3
-    configured, delay = moment
+    configured, delay, metrics = moment
     command = gunicorn(worker, *preload, "--max-requests", str(REQUESTS_OF_A_WORKER))
     environment = {
         "CONFIGURED": configured,
         "OTEL_BSP_SCHEDULE_DELAY": delay,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
+        **metrics,
     }
     with serving(start_program, tmp_path, command, **environment) as server:
         with Load(server) as load:
@@ -99,6 +105,7 @@ def test_generations_of_workers_deliver_all_spans(
         server.stop()
         assert bool(server.busy()) == (configured == "in the master")
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
@@ -109,6 +116,7 @@ def test_a_reload_and_the_stop_under_load(
         "CONFIGURED": "in the application",
         "OTEL_BSP_SCHEDULE_DELAY": AT_THE_END,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
+        **(DELTA if preload else OBSERVES),
     }
     with serving(start_program, tmp_path, gunicorn("gthread", *preload), **environment) as server:
         with Load(server) as load:
@@ -119,6 +127,7 @@ def test_a_reload_and_the_stop_under_load(
             wait_until_no_worker_is_starting(server)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
@@ -128,6 +137,7 @@ def test_opentelemetry_instrument(
     environment = {
         "OTEL_PYTHON_DISTRO": "rs",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
+        **(DELTA if preload else OBSERVES),
     }
 
     def command(port: int) -> list[Any]:
@@ -140,6 +150,7 @@ def test_opentelemetry_instrument(
         server.stop()
         server.program.assert_ran_on("otel_rs")
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("worker", ["asgi", "uvicorn.workers.UvicornWorker"])
@@ -157,6 +168,7 @@ def test_workers_for_asgi(collector: Collector, start_program: Callable[..., Any
         wait_until_no_worker_is_starting(server)
         server.stop()
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])

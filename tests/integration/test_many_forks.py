@@ -1,4 +1,5 @@
-"""500 children of a program that ends and exports spans meanwhile: none hangs, loses a span or leaks a descriptor."""
+"""500 children of a program that ends and exports spans, and counts, meanwhile: none hangs, loses anything or leaks a
+descriptor."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ PROGRAM = Path(__file__).parent / "programs" / "many_forks.py"
 def test_five_hundred_children(collector, start_program, tmp_path, protocol):
     ended = EndedSpans(tmp_path)
     environment = ended.environment(protocol, collector.ports[protocol])
+    environment["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"] = "delta"
     with start_program(sys.executable, PROGRAM, **environment) as program:
         assert program.process.wait(timeout=90) == 0, program.output()
         ended.assert_received_once(collector, program)
+    ended.assert_measured(collector, program, "delta")
 
     children = ended.lines_of("child")
     assert len({child["pid"] for child in children}) == len(children) == 500

@@ -43,7 +43,13 @@ CHILDREN = {
     "ProcessPoolExecutor, spawn": None,
 }
 CASES = [
-    (form, configured, ("grpc", "http/protobuf")[number % 2])
+    (
+        form,
+        configured,
+        ("grpc", "http/protobuf")[number % 2],
+        ("cumulative", "delta")[number // 2 % 2],
+        number // 4 % 2 == 0,
+    )
     for number, (form, configured) in enumerate(
         (form, configured)
         for configured in ("before", "after")
@@ -54,16 +60,24 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("form", "configured", "protocol"), CASES)
-def test_spans_of_every_process_arrive_once(collector, start_program, tmp_path, form, configured, protocol):
+@pytest.mark.parametrize(("form", "configured", "protocol", "temporality", "observes"), CASES)
+def test_spans_and_measurements_of_every_process_arrive_once(
+    collector, start_program, tmp_path, form, configured, protocol, temporality, observes
+):
     ended = EndedSpans(tmp_path)
-    with (
-        slow_relay(collector.ports[protocol]) as port,
-        start_program(sys.executable, FORKS, form, configured, **ended.environment(protocol, port)) as program,
-    ):
-        assert program.process.wait(timeout=60) == 0, program.output()
-        children = frozenset(ended.processes() - {program.process.pid})
-        ended.assert_received_once(collector, program)
+    with slow_relay(collector.ports[protocol]) as port:
+        environment = {
+            **ended.environment(protocol, port),
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality,
+            **({"OBSERVES": "1"} if observes else {}),
+        }
+        with start_program(sys.executable, FORKS, form, configured, **environment) as program:
+            assert program.process.wait(timeout=60) == 0, program.output()
+            children = frozenset(ended.processes() - {program.process.pid})
+            ended.assert_received_once(collector, program)
+    # A process that ends in C does not come to Python's callbacks.
+    observed = ended.processes() - (children if form == "Pool, terminated" else set())
+    ended.assert_measured(collector, program, temporality, frozenset(observed) if observes else frozenset())
 
     assert children
     assert len(children) == (CHILDREN[form] or len(children))
@@ -73,7 +87,7 @@ def test_spans_of_every_process_arrive_once(collector, start_program, tmp_path, 
     assert connections["before"]
     assert connections["after"] == connections["before"]
     generations = [line["connections"] for line in ended.lines_of("generation")]
-    assert generations == ([1] * 5 if form == "os.fork of a fork" else [])
+    assert generations == ([2] * 5 if form == "os.fork of a fork" else [])
 
 
 def test_generations_of_forks_do_not_accumulate_resources(collector, start_program, tmp_path):

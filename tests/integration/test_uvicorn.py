@@ -1,4 +1,5 @@
-"""Under uvicorn with several workers, no span is lost, sent twice or sent with another worker's resource."""
+"""Under uvicorn with several workers, no span or measurement is lost, sent twice or sent with another worker's
+resource."""
 
 from __future__ import annotations
 
@@ -13,9 +14,12 @@ from .otelcol import Collector
 from .servers import (
     AT_THE_END,
     BIN,
+    DELTA,
+    OBSERVES,
     SOON,
     Load,
     assert_each_span_was_received_once,
+    assert_measured_to_the_unit,
     assert_stop_does_not_wait,
     serving,
 )
@@ -41,11 +45,12 @@ def environment_for(collector: Collector, delay: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("configured", ["in the application", "by opentelemetry-instrument"])
 @pytest.mark.parametrize("options", [(), TWO_WORKERS], ids=["", "two workers"])
-def test_all_spans_are_delivered_while_it_runs(
+def test_everything_is_delivered_while_it_runs(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path, options: tuple[str, ...], configured: str
 ) -> None:
     instrument = [BIN / "opentelemetry-instrument"] if configured == "by opentelemetry-instrument" else []
     environment = {**environment_for(collector, SOON), "CONFIGURED": configured, "OTEL_PYTHON_DISTRO": "rs"}
+    environment |= OBSERVES if options else DELTA
 
     def command(port: int) -> list[Any]:
         return [*instrument, *uvicorn(*options)(port)]
@@ -60,6 +65,7 @@ def test_all_spans_are_delivered_while_it_runs(
             "FastAPI's instrumentation makes a span of each request",
         )
         server.stop()
+        assert_measured_to_the_unit(collector, server)
 
 
 def collector_has(collector: Collector, run: str, name: str) -> int:
@@ -77,18 +83,19 @@ def collector_has(collector: Collector, run: str, name: str) -> int:
     [((), signal.SIGINT), ((), signal.SIGTERM), (TWO_WORKERS, signal.SIGTERM)],
     ids=["SIGINT", "SIGTERM", "SIGTERM-two workers"],
 )
-def test_all_spans_are_delivered_when_it_stops(
+def test_everything_is_delivered_when_it_stops(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path, options: tuple[str, ...], number: int
 ) -> None:
-    environment = environment_for(collector, AT_THE_END)
+    environment = environment_for(collector, AT_THE_END) | OBSERVES | (DELTA if number == signal.SIGTERM else {})
     with serving(start_program, tmp_path, uvicorn(*options), **environment) as server:
         with Load(server) as load:
             load.wait_for(processes=2 if options else 1)
             server.stop(number)
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
-def test_all_spans_are_delivered_on_sigterm_when_the_application_flushes(
+def test_everything_is_delivered_on_sigterm_when_the_application_flushes(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
     environment = {**environment_for(collector, AT_THE_END), "FLUSH_AT_SHUTDOWN": "1"}
@@ -97,9 +104,10 @@ def test_all_spans_are_delivered_on_sigterm_when_the_application_flushes(
             load.wait_for(processes=2)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
-def test_all_spans_are_delivered_when_it_has_answered_its_number_of_requests(
+def test_everything_is_delivered_when_it_has_answered_its_number_of_requests(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path
 ) -> None:
     environment = environment_for(collector, AT_THE_END)
@@ -108,6 +116,7 @@ def test_all_spans_are_delivered_when_it_has_answered_its_number_of_requests(
             server.wait_for(lambda: server.program.process.poll() is not None, "it goes on")
         assert len(load.answers) >= 90, "the other requests may have met the restart"
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])

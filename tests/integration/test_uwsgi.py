@@ -1,4 +1,5 @@
-"""Under uWSGI, which forks in C and needs no option, no span is lost, sent twice or sent with a wrong resource."""
+"""Under uWSGI, which forks in C and needs no option, no span or measurement is lost, sent twice or sent with a wrong
+resource."""
 
 from __future__ import annotations
 
@@ -19,9 +20,12 @@ from .servers import (
     APPS,
     AT_THE_END,
     BIN,
+    DELTA,
+    OBSERVES,
     SOON,
     Load,
     assert_each_span_was_received_once,
+    assert_measured_to_the_unit,
     assert_stop_does_not_wait,
     serving,
 )
@@ -54,34 +58,36 @@ def environment_for(collector: Collector, delay: str = AT_THE_END, configured: s
 
 
 @pytest.mark.parametrize(
-    ("options", "configured", "delay"),
+    ("options", "configured", "delay", "metrics"),
     [
-        ((), "in the application", AT_THE_END),
-        (THREADS, "in the application", AT_THE_END),
-        (MASTER, "in the application", SOON),
-        (MASTER, "in the application", AT_THE_END),
-        (MASTER, "after the fork", SOON),
-        (MASTER + THREADS, "in the application", SOON),
-        (MASTER + THREADS, "in the application", AT_THE_END),
-        (MASTER + THREADS, "after the fork", AT_THE_END),
-        ((*MASTER, "--lazy-apps"), "in the application", SOON),
-        ((*MASTER, *THREADS, "--lazy-apps"), "in the application", AT_THE_END),
+        ((), "in the application", AT_THE_END, OBSERVES),
+        (THREADS, "in the application", AT_THE_END, DELTA),
+        (MASTER, "in the application", SOON, {}),
+        (MASTER, "in the application", AT_THE_END, DELTA | OBSERVES),
+        (MASTER, "after the fork", SOON, DELTA),
+        (MASTER + THREADS, "in the application", SOON, DELTA | OBSERVES),
+        (MASTER + THREADS, "in the application", AT_THE_END, {}),
+        (MASTER + THREADS, "after the fork", AT_THE_END, OBSERVES),
+        ((*MASTER, "--lazy-apps"), "in the application", SOON, OBSERVES),
+        ((*MASTER, *THREADS, "--lazy-apps"), "in the application", AT_THE_END, DELTA),
     ],
 )
-def test_all_spans_are_delivered(
+def test_everything_is_delivered(
     collector: Collector,
     start_program: Callable[..., Any],
     tmp_path: Path,
     options: tuple[str, ...],
     configured: str,
     delay: str,
+    metrics: dict[str, str],
 ) -> None:
-    environment = environment_for(collector, delay, configured)
+    environment = environment_for(collector, delay, configured) | metrics
     with serving(start_program, tmp_path, uwsgi(*options, *STOP_AT_ONCE), **environment) as server:
         with Load(server) as load:
             load.wait_for(processes=PROCESSES if "--master" in options else 1)
         server.stop()
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("lazy", [(), ("--lazy-apps",)], ids=["", "lazy-apps"])
@@ -94,6 +100,7 @@ def test_generations_of_workers_and_a_graceful_stop_under_load(
             load.wait_for(processes=PROCESSES * 2)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("lazy", [(), ("--lazy-apps",)], ids=["", "lazy-apps"])
@@ -111,6 +118,7 @@ def test_a_reload_under_load(
             load.wait_for(processes=PROCESSES * 2)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callable[..., Any]) -> None:
@@ -119,11 +127,14 @@ def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callabl
         assert program.process.wait(timeout=30) == 0, program.output()
 
 
-def test_a_worker_stopped_during_a_request_delivers_the_spans_ended_before(
-    collector: Collector, start_program: Callable[..., Any], tmp_path: Path
+@pytest.mark.parametrize("temporality", ["cumulative", "delta"])
+def test_a_worker_stopped_during_a_request_delivers_what_was_recorded_before(
+    collector: Collector, start_program: Callable[..., Any], tmp_path: Path, temporality: str
 ) -> None:
     command = uwsgi("--master", "--processes", "1", *STOP_AT_ONCE)
-    with serving(start_program, tmp_path, command, **environment_for(collector)) as server:
+    # An observable instrument is not read there; what is recorded arrives.
+    environment = environment_for(collector) | OBSERVES | (DELTA if temporality == "delta" else {})
+    with serving(start_program, tmp_path, command, **environment) as server:
         with Load(server) as load:
             load.wait_for(answers=20)
         with socket.create_connection(("127.0.0.1", server.port)) as connection:
@@ -131,10 +142,11 @@ def test_a_worker_stopped_during_a_request_delivers_the_spans_ended_before(
             server.wait_for(lambda: server.logged("slow request"))
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server, ends_in_c=True)
 
 
 def test_opentelemetry_instrument(collector: Collector, start_program: Callable[..., Any], tmp_path: Path) -> None:
-    environment = {"OTEL_PYTHON_DISTRO": "rs", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc")}
+    environment = {"OTEL_PYTHON_DISTRO": "rs", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"), **OBSERVES}
 
     def command(port: int) -> list[Any]:
         return [BIN / "opentelemetry-instrument", *uwsgi(*MASTER, *STOP_AT_ONCE)(port)]
@@ -145,6 +157,7 @@ def test_opentelemetry_instrument(collector: Collector, start_program: Callable[
         server.stop()
         server.program.assert_ran_on("otel_rs")
         assert_each_span_was_received_once(collector, server, load)
+        assert_measured_to_the_unit(collector, server)
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])

@@ -1,32 +1,53 @@
-"""test_collector.py runs this: it creates 1,000 spans in ten traces. Arguments: the implementation, the protocol."""
+"""test_collector.py runs this: it creates 1,000 spans in ten traces, and counts them.
+
+Arguments: the implementation, the protocol.
+"""
 
 import sys
+
+from opentelemetry.metrics import Observation
 
 implementation, protocol = sys.argv[1:]
 
 if implementation == "otel_rs":
     from otel_rs import BatchSpanProcessor, TracerProvider
+    from otel_rs.metrics import MeterProvider
+    from otel_rs.metrics.export import PeriodicExportingMetricReader
 
     if protocol == "grpc":
-        from otel_rs.exporter.otlp.grpc import OTLPSpanExporter
+        from otel_rs.exporter.otlp.grpc import OTLPMetricExporter, OTLPSpanExporter
     else:
-        from otel_rs.exporter.otlp.http import OTLPSpanExporter
+        from otel_rs.exporter.otlp.http import OTLPMetricExporter, OTLPSpanExporter
 else:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     if protocol == "grpc":
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     else:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 provider = TracerProvider()
 provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
 tracer = provider.get_tracer("thousand_spans")
+meter = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]).get_meter("thousand_spans")
+spans, traces = meter.create_counter("spans"), meter.create_histogram("traces")
+level = meter.create_up_down_counter("level")
+meter.create_observable_up_down_counter("observed", [lambda _: [Observation(trace)]])
+trace = 0
 
 for trace in range(10):
     with tracer.start_as_current_span("parent", attributes={"trace": trace}):
+        spans.add(1, {"name": "parent"})
+        level.add(100)
         for number in range(99):
             tracer.start_span("child", attributes={"trace": trace, "number": number}).end()
+            spans.add(1, {"name": "child"})
+            level.add(-1)
+    traces.record(trace)
 
 # No flush here: the exit of the program must export everything pending.

@@ -402,5 +402,27 @@ def test_dict_config(handler_class: type[Any], delivery: Delivery) -> None:
 def test_flushing_a_handler_flushes_the_provider(make_handler: MakeHandler, delivery: Delivery) -> None:
     handler = make_handler()
     handler.handle(line())
+    threads = threading.active_count()
     handler.flush()
+    assert threading.active_count() == threads
     wait_until(delivery.receiver.log_records, "the record has not arrived")
+
+
+def test_flushing_a_handler_flushes_a_python_processor(handler_class: type[Any]) -> None:
+    flushed = threading.Event()
+
+    class Flushed(sdk.LogRecordProcessor):
+        def on_emit(self, log_record: sdk.ReadWriteLogRecord) -> None:
+            pass
+
+        def shutdown(self) -> None:
+            pass
+
+        def force_flush(self, timeout_millis: int = 30000) -> bool:
+            flushed.set()
+            return True
+
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(Flushed())
+    without_deprecation(handler_class, logger_provider=provider).flush()
+    assert flushed.wait(30)

@@ -17,8 +17,8 @@ PROVIDERS = {"stock": sdk.MeterProvider, "native": MeterProvider}
 class Metering:
     """A provider with a reader in memory."""
 
-    def __init__(self, kind: type[Any], **arguments: Any) -> None:
-        self.reader = InMemoryMetricReader()
+    def __init__(self, kind: type[Any], reader: InMemoryMetricReader | None = None, **arguments: Any) -> None:
+        self.reader = reader or InMemoryMetricReader()
         self.provider = kind(metric_readers=[self.reader], shutdown_on_exit=False, **arguments)
         self.meter = self.provider.get_meter("library")
 

@@ -296,6 +296,46 @@ def test_an_exemplar_filter_that_raises_costs_the_exemplar(metering: Make, caplo
     assert meter.values() == [1]
 
 
+@pytest.mark.parametrize("boundaries", [[3, 2, 1], [1, 1], [1, float("nan")], [1, float("inf")], [1, 10**400]])
+def test_advisory_boundaries_that_cannot_be_used_are_none(
+    metering: Make, boundaries: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    meter = metering()
+    histogram = instrument(meter, "histogram", explicit_bucket_boundaries_advisory=boundaries)
+    histogram.record(7)
+    (record,) = caplog.records
+    assert "explicit_bucket_boundaries_advisory must be finite and strictly increasing" in record.getMessage()
+    (point,) = meter.points()
+    assert (point.count, point.explicit_bounds[1]) == (1, 5.0)
+
+
+# --- The methods of instruments --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_an_instrument_has_the_method_of_its_kind_alone(either: Make, kind: str) -> None:
+    made = instrument(either(), kind)
+    assert [name for name in ("add", "record", "set") if hasattr(made, name)] == [METHODS[kind]]
+    method = getattr(made, METHODS[kind])
+    assert method.__name__ == METHODS[kind]
+    assert inspect.getdoc(method)
+    assert [(parameter.name, parameter.default) for parameter in inspect.signature(method).parameters.values()] == [
+        ("amount", inspect.Parameter.empty),
+        ("attributes", None),
+        ("context", None),
+    ]
+    assert getattr(type(made), METHODS[kind]).__qualname__ == f"{kind.title().replace('_', '')}.{METHODS[kind]}"
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_an_instrument_of_the_class_of_another_measures(either: Make, kind: str) -> None:
+    metering = either()
+    other = instrument(metering, kind)
+    own = type(other)("own", other.instrumentation_scope, metering.provider._measurement_consumer)
+    getattr(own, METHODS[kind])(5)
+    assert metering.values("own") == [5]
+
+
 # --- Python code that runs within a measurement ----------------------------------------------------------------------
 
 

@@ -16,7 +16,11 @@ from opentelemetry.sdk.metrics import (
     ExemplarReservoir,
     SimpleFixedSizeExemplarReservoir,
 )
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    InMemoryMetricReader,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.metrics.view import (
     ExplicitBucketHistogramAggregation,
     ExponentialBucketHistogramAggregation,
@@ -182,6 +186,55 @@ def test_a_histogram_of_an_observable_instrument_is_refused(either: Make, caplog
     assert "will produce semantic errors" in caplog.text
 
 
+class ByAttributes(SumAggregation):
+    """An aggregation of the program's own that asks for what it measures."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def _create_aggregation(self, instrument: Any, attributes: Any, *arguments: Any) -> Any:
+        self.asked.append(attributes)
+        return super()._create_aggregation(instrument, attributes, *arguments)
+
+
+@pytest.mark.parametrize("of", ["view", "reader"])
+def test_an_aggregation_of_the_programs_own_is_asked_for_each_series(either: Make, of: str) -> None:
+    own = ByAttributes()
+    if of == "view":
+        metering = either(views=[View(instrument_name="name", aggregation=own)])
+    else:
+        metering = either(reader=InMemoryMetricReader(preferred_aggregation={sdk.Counter: own}))
+    counter = metering.meter.create_counter("name")
+    for number in range(3):
+        counter.add(1, {"number": number % 2})
+    assert metering.values() == [2, 1]
+    assert [attributes for attributes in own.asked if attributes] == [{"number": 0}, {"number": 1}]
+
+
+@pytest.mark.parametrize("scale", [21, -11, 1.5])
+def test_a_view_with_a_scale_that_there_is_not_counts_as_if_it_were_not_there(
+    metering: Make, scale: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    meter = metering(
+        views=[View(instrument_name="*", aggregation=ExponentialBucketHistogramAggregation(max_scale=scale))]
+    )
+    # Upstream's mapping of a scale raises when it is first made, and is broken from then on.
+    for name in ("first", "second"):
+        meter.meter.create_histogram(name).record(7)
+    assert [point.bucket_counts[2] for point in meter.points()] == [1, 1]
+    for name in ("first", "second"):
+        assert f"is not applied to instrument {name}" in caplog.text
+
+
+def test_a_temporality_that_is_a_plain_integer(metering: Make) -> None:
+    preferred: Any = {sdk.Counter: int(AggregationTemporality.DELTA)}
+    meter = metering(reader=InMemoryMetricReader(preferred_temporality=preferred))
+    counter = meter.meter.create_counter("name")
+    for _ in range(2):
+        counter.add(2)
+        assert meter.values() == [2]
+
+
 def test_series_beyond_the_limit_are_counted_together(metering: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_RS_METRICS_CARDINALITY_LIMIT", "10")
     meter = metering()
@@ -191,6 +244,23 @@ def test_series_beyond_the_limit_are_counted_together(metering: Make, monkeypatc
     points = meter.points()
     assert len(points) == 10
     assert [point.value for point in points if point.attributes == {"otel.metric.overflow": True}] == [91]
+
+
+def test_the_limit_holds_for_all_collections_of_deltas_together(
+    metering: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/differences.md: upstream's begins anew at each collection."""
+    monkeypatch.setenv("OTEL_RS_METRICS_CARDINALITY_LIMIT", "3")
+    preferred: Any = {sdk.Counter: AggregationTemporality.DELTA}
+    meter = metering(reader=InMemoryMetricReader(preferred_temporality=preferred))
+    counter = meter.meter.create_counter("name")
+    found = []
+    for numbers in ([1, 2, 3], [2, 3, 4]):
+        for number in numbers:
+            counter.add(number, {"number": number})
+        found.append([(point.attributes, point.value) for point in meter.points()])
+    overflow = {"otel.metric.overflow": True}
+    assert found == [[({"number": 1}, 1), ({"number": 2}, 2), (overflow, 3)], [({"number": 2}, 2), (overflow, 7)]]
 
 
 def test_series_beyond_the_bytes_are_counted_together_and_told_once(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from ..support.receiver import DEADLINE_SECONDS, Answer, HttpReceiver, Receiver, wait_until
 from ..support.traced_program import TracedProgram, run
@@ -249,6 +250,43 @@ def test_a_child_observes_for_itself(http_receiver: HttpReceiver, fork: str) -> 
             os.kill(child, signal.SIGKILL)
 
 
+RESOURCE_THAT_TAKES_ITS_TIME = """
+from opentelemetry.sdk.metrics import _internal
+parent = os.getpid()
+
+def detect_slowly():
+    time.sleep(0.5)  # ten intervals
+    return Resource({"process.pid": os.getpid()})
+
+_internal._get_process_dependent_resource = detect_slowly
+"""
+
+
+@pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS)
+def test_what_a_child_observes_has_its_own_resource(http_receiver: HttpReceiver, fork: str) -> None:
+    program = RESOURCE_THAT_TAKES_ITS_TIME + INTERVALS.format(fork=fork, instruments=OBSERVED)
+    with TracedProgram(program, **destination(http_receiver)) as running:
+        child = running.wait_for("child")
+
+        def sent_with() -> set[int]:
+            """The pids of the Resources that came with what the child observed."""
+            return {
+                attribute.value.int_value
+                for request in list(http_receiver.requests)
+                for item in request.message.resource_metrics
+                for scope in item.scope_metrics
+                for metric in scope.metrics
+                if metric.name == "observed" and metric.gauge.data_points[0].as_int == child
+                for attribute in item.resource.attributes or [KeyValue()]
+            }
+
+        try:
+            wait_until(lambda: child in sent_with(), "the child has observed")
+            assert sent_with() == {child}
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
 def test_a_callback_may_fork(http_receiver: HttpReceiver) -> None:
     program = """
 pids = []
@@ -364,21 +402,39 @@ def timed(call):
     return result, time.monotonic() - started
 
 count(1, "main")
-tell(flush=timed(lambda: provider._metric_readers[0].force_flush(300)))
+tell(flush=timed(lambda: provider._metric_readers[0].force_flush(300)), of_all=timed(lambda: provider.force_flush(300)))
 longest = max(timed(lambda: count(1, "main"))[1] for _ in range(10_000))
 tell(longest=longest, shutdown=timed(lambda: provider.shutdown(300))[1], counts=exporter.counts())
 """
     ended = run(program, **destination(receiver))
     assert ended.code == 0, ended.stderr
-    in_time, seconds = ended.fact("flush")
-    assert in_time is False
-    assert 0.3 <= seconds < 3
+    for flush in ("flush", "of_all"):
+        in_time, seconds = ended.fact(flush)
+        assert in_time is False
+        assert 0.3 <= seconds < 3
     assert ended.fact("longest") < 0.3
     assert ended.fact("shutdown") < 3
     counts = ended.fact("counts")
     assert (counts["exported"], counts["in_flight"]) == (0, 0)
-    # Two points of the flush; the shutdown's last collection had no time left, or was broken off.
-    assert counts["failed"] in (2, 4)
+    # Two points of each collection; those after the first had no time left, or were broken off.
+    assert counts["failed"] in (2, 4, 6)
+
+
+def test_an_export_ends_at_the_readers_timeout(receiver: Receiver) -> None:
+    receiver.fall_silent()
+    program = """
+count(1, "main")
+started = time.monotonic()
+flushed = provider.force_flush(9_000)
+tell(flushed=flushed, seconds=time.monotonic() - started, counts=exporter.counts())
+os._exit(0)
+"""
+    environment = destination(receiver, OTEL_METRIC_EXPORT_TIMEOUT="400", OTEL_EXPORTER_OTLP_TIMEOUT="60")
+    ended = run(program, **environment)
+    assert ended.code == 0, ended.stderr
+    assert ended.fact("flushed") is True, "what is given up is not waited for"
+    assert 0.4 <= ended.fact("seconds") < 5
+    assert ended.fact("counts")["failed"] == 2
 
 
 def test_a_callback_that_hangs_costs_itself(http_receiver: HttpReceiver, temporality: str) -> None:

@@ -12,15 +12,21 @@ import json
 import logging
 import os
 import sys
+import warnings
 from typing import Any
 
+from opentelemetry._logs import LogRecord
+from opentelemetry.sdk._logs import LogRecordLimits, LogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode, use_span
 
 from otel_rs import BatchSpanProcessor, TracerProvider
-from otel_rs.exporter.otlp.http import OTLPSpanExporter
+from otel_rs.exporter.otlp.http import OTLPLogExporter, OTLPSpanExporter
+from otel_rs.logs import LoggerProvider, LoggingHandler
+from otel_rs.logs.export import BatchLogRecordProcessor
+from otel_rs.logs.instrumentation import LoggingHandler as InstrumentationHandler
 
 from .span_programs import LOCAL, PROGRAMS, WITH_STATE, WithStr
 
@@ -146,6 +152,42 @@ def providers_round(endpoint: str, count: int) -> None:
         provider.shutdown()
 
 
+class ReadsRecord(LogRecordProcessor):
+    def on_emit(self, log_record: Any) -> None:
+        assert log_record.log_record.attributes is not None
+
+    def shutdown(self) -> None:
+        pass
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True
+
+
+def make_logger_provider(endpoint: str, **arguments: Any) -> LoggerProvider:
+    provider = LoggerProvider(shutdown_on_exit=False, resource=Resource({"service.name": "leaks"}), **arguments)
+    exporter = OTLPLogExporter(endpoint=endpoint.replace("/v1/traces", "/v1/logs"))
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter, schedule_delay_millis=3_600_000))
+    return provider
+
+
+def logs_round(provider: LoggerProvider, handlers: list[logging.Handler], count: int) -> None:
+    logger = provider.get_logger("test")
+    python_logger = logging.Logger("leaks")
+    for handler in handlers:
+        python_logger.addHandler(handler)
+    for number in range(count):
+        for name, value in VALUES.items():
+            logger.emit(body=value, attributes={name: value, "number": number}, severity_text=VALUES["text"])
+            python_logger.info("%s of %r", number, VALUES["list"], extra={"value": value})
+        logger.emit(LogRecord(body=VALUES["mapping"], exception=Error(number)))  # type: ignore[abstract]
+        logger.emit(attributes={VALUES["key"]: CYCLE, VALUES["key that is no text"]: 1}, context=VALUES["context"])
+        try:
+            raise Error(number)
+        except Error:
+            python_logger.exception("%d", "no number")
+    assert provider.force_flush()
+
+
 def resident_bytes() -> int:
     with open("/proc/self/status") as status:
         (line,) = [line for line in status if line.startswith("VmRSS")]
@@ -180,6 +222,24 @@ def main(endpoint: str, when: str, what: str, count: int) -> None:
 
         def one_round() -> None:
             spans_round(tracers, flush, count)
+    elif what == "logs":
+        logging.raiseExceptions = False
+        provider = make_logger_provider(endpoint)
+        read_too = make_logger_provider(endpoint, log_record_limits=LogRecordLimits(max_log_record_attributes=1))
+        read_too.add_log_record_processor(ReadsRecord())
+        warnings.simplefilter("ignore")  # of the SDK's handler, and of attributes beyond the limit
+        logging.disable(logging.NOTSET)
+        for name in ("otel_rs", "opentelemetry"):
+            logging.getLogger(name).disabled = True
+        logging.getLogger().addHandler(logging.NullHandler())
+        both = [
+            (each, [LoggingHandler(logger_provider=each), InstrumentationHandler(logger_provider=each)])
+            for each in (provider, read_too)
+        ]
+
+        def one_round() -> None:
+            for each, handlers in both:
+                logs_round(each, handlers, count)
     else:
         # Each of upstream's providers registers a fork hook, which the interpreter keeps.
         os.register_at_fork = lambda **hooks: None

@@ -56,6 +56,13 @@ class NativeHandler(WithReplaceableMethods, _native.LoggingHandler):
         for handler in list(_handlers):
             handler._look()
 
+    def flush(self) -> None:
+        """Has everything exported soon, and waits for nothing: without the thread that upstream's starts for it, which
+        no thread can be at the exit."""
+        provider = vars(self).get("_logger_provider")
+        if not (isinstance(provider, LoggerProvider) and provider._start_flush()):
+            super().flush()  # type: ignore[misc]  # upstream's
+
     def _emit_in_python(self, record: logging.LogRecord) -> None:
         raise NotImplementedError
 

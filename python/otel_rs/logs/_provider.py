@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk import _logs as sdk
@@ -66,6 +67,16 @@ class LoggerProvider(_stock.LoggerProvider):
         self._disabled = read(SDK_DISABLED).value
         forks.call_in_children(self._after_fork)
         endings.shut_down_at_end(self)
+
+    def _start_flush(self) -> bool:
+        """Has everything exported soon, and waits for nothing. False, with nothing done, if Python would have to."""
+        processors = getattr(self._multi_log_record_processor, "_log_record_processors", ())
+        natives: list[Any] = [getattr(processor, "_native_processor", None) for processor in processors]
+        if None in natives:
+            return False
+        for native in natives:
+            native.force_flush(0)
+        return True
 
     @property
     def _atexit_handler(self) -> object:

@@ -63,7 +63,7 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
 
     def collect(self, metric_reader: MetricReader, timeout_millis: float = 10_000) -> Any:
         """MetricsData, or a native Collection where nobody but a native exporter sees it; None if there is nothing."""
-        # A callback may fork, and has another lock when it comes back in the child.
+        # A child that is forked meanwhile, in a callback or a signal's handler, goes on with the one it holds.
         collecting = self._collecting
         if not collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
             raise MetricsTimeoutError("Timed out while another collection was under way")

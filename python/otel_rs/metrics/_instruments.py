@@ -31,10 +31,8 @@ class Switch(_native.MeterSwitch):
         self._set(config.is_enabled)
 
 
-class _Synchronous(_native.Instrument):
-    """The native part of synchronous instruments. Made by a meter, with upstream's arguments."""
-
-    _kind = ""
+class _Synchronous:
+    """What synchronous instruments have besides a native class and upstream's."""
 
     def __new__(
         cls,
@@ -42,34 +40,31 @@ class _Synchronous(_native.Instrument):
         instrumentation_scope: InstrumentationScope,
         measurement_consumer: Any,
         *args: Any,
-        _meter_config: Switch,
+        _meter_config: Switch | None = None,
         **kwargs: Any,
     ) -> Any:
-        return super().__new__(cls, cls._kind, measurement_consumer, _meter_config)
+        native: Any = super()
+        return native.__new__(cls, measurement_consumer, _meter_config or _native.MeterSwitch(True))
 
     def __copy__(self) -> Self:
         # Upstream's copies share everything with it, too.
         return self
 
 
-class _Counter(_Synchronous, upstream._Counter):
-    _kind = "Counter"
-    add = _native.Instrument._measure
+class _Counter(_Synchronous, _native.Counter, upstream._Counter):
+    pass
 
 
-class _UpDownCounter(_Synchronous, upstream._UpDownCounter):
-    _kind = "UpDownCounter"
-    add = _native.Instrument._measure
+class _UpDownCounter(_Synchronous, _native.UpDownCounter, upstream._UpDownCounter):
+    pass
 
 
-class _Histogram(_Synchronous, upstream._Histogram):
-    _kind = "Histogram"
-    record = _native.Instrument._measure
+class _Histogram(_Synchronous, _native.Histogram, upstream._Histogram):
+    pass
 
 
-class _Gauge(_Synchronous, upstream._Gauge):
-    _kind = "Gauge"
-    set = _native.Instrument._measure
+class _Gauge(_Synchronous, _native.Gauge, upstream._Gauge):
+    pass
 
 
 # Of native classes, the class of upstream's that readers know them by.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from opentelemetry.metrics import Counter, ObservableCounter
@@ -23,12 +24,32 @@ from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
     NumberDataPoint,
 )
-from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.metrics.view import (
+    DefaultAggregation,
+    DropAggregation,
+    ExplicitBucketHistogramAggregation,
+    ExponentialBucketHistogramAggregation,
+    LastValueAggregation,
+    SumAggregation,
+    View,
+)
 
 from otel_rs import _native
 from otel_rs.metrics._instruments import is_synchronous
 
 _MIN_SCALE, _MAX_SCALE = -10, 20
+
+_OF_UPSTREAM = {
+    kind._create_aggregation
+    for kind in (
+        DefaultAggregation,
+        DropAggregation,
+        ExplicitBucketHistogramAggregation,
+        ExponentialBucketHistogramAggregation,
+        LastValueAggregation,
+        SumAggregation,
+    )
+}
 
 Point = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
 
@@ -77,10 +98,20 @@ class NativeMatch(_ViewInstrumentMatch):
             self.stream = reader.stream(consumer, config) if reader else _native.Stream(consumer, config)
         self._consumer = consumer
 
+    def handle_fork(self) -> None:
+        """In a forked child, where another thread of the parent may have held the lock: no series yet, as natively."""
+        self._lock = Lock()
+        self._attributes_aggregation = {}
+        # Of SDKs since 1.45.2: where the next delta begins.
+        self._previous_collection_start_nanos = None
+
     def _config(self, temporality: AggregationTemporality, max_series: int) -> StreamConfig | None:
         """None for what only upstream's class can do."""
         instrument, view = self._instrument, self._view
         if view._exemplar_reservoir_factory is not _default_reservoir_factory:
+            return None
+        # One of the program's own may make another aggregation for each series.
+        if type(self._wanted_aggregation())._create_aggregation not in _OF_UPSTREAM:
             return None
         particular = _of_aggregation(self._aggregation)
         if particular is None:
@@ -96,11 +127,18 @@ class NativeMatch(_ViewInstrumentMatch):
             unit=instrument.unit,
             is_monotonic=isinstance(instrument, Counter | ObservableCounter),
             is_synchronous=is_synchronous(instrument),
-            temporality=temporality.value,
+            temporality=int(temporality),
             attribute_keys=None if keys is None else list(keys),
             max_series=max_series,
             **particular,
         )
+
+    def _wanted_aggregation(self) -> Any:
+        """The view's, else what the reader prefers for the kind of instrument."""
+        of_view = self._view._aggregation
+        if not isinstance(of_view, DefaultAggregation):
+            return of_view
+        return self._instrument_class_aggregation[type(self._instrument)]
 
     def consume_measurement(self, measurement: Measurement, should_sample_exemplar: bool = True) -> None:
         if self.stream is None:
@@ -179,7 +217,10 @@ def _of_aggregation(aggregation: Any) -> dict[str, Any] | None:
             "record_min_max": bool(aggregation._record_min_max),
             **_reservoir(aggregation),
         }
-    if kind is upstream._ExponentialBucketHistogramAggregation and _MIN_SCALE <= aggregation._max_scale <= _MAX_SCALE:
+    if kind is upstream._ExponentialBucketHistogramAggregation:
+        # Upstream's raises at each measurement and collection.
+        if not _MIN_SCALE <= aggregation._max_scale <= _MAX_SCALE:
+            raise ValueError(f"max_scale is from {_MIN_SCALE} to {_MAX_SCALE}, not {aggregation._max_scale}")
         return {
             "aggregation": "exponential",
             "max_size": aggregation._max_size,

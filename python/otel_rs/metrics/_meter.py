@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from opentelemetry import metrics as api
@@ -36,20 +38,23 @@ class Meter(upstream.Meter):
         if self._is_native:
             self._meter_config: Any = Switch(_meter_config or upstream._MeterConfig.default())
 
-    def create_counter(self, name: str, unit: str = "", description: str = "") -> Any:
+    def create_counter(self, name: str, unit: str = "", description: str = "") -> api.Counter:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_counter(self, name, unit, description)
-        return self._instrument(_instruments._Counter, name, unit, description)
+        made: api.Counter = self._instrument(_instruments._Counter, name, unit, description)
+        return made
 
-    def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> Any:
+    def create_up_down_counter(self, name: str, unit: str = "", description: str = "") -> api.UpDownCounter:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_up_down_counter(self, name, unit, description)
-        return self._instrument(_instruments._UpDownCounter, name, unit, description)
+        made: api.UpDownCounter = self._instrument(_instruments._UpDownCounter, name, unit, description)
+        return made
 
-    def create_gauge(self, name: str, unit: str = "", description: str = "") -> Any:
+    def create_gauge(self, name: str, unit: str = "", description: str = "") -> api._Gauge:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_gauge(self, name, unit, description)
-        return self._instrument(_instruments._Gauge, name, unit, description)
+        made: api._Gauge = self._instrument(_instruments._Gauge, name, unit, description)
+        return made
 
     def create_histogram(
         self,
@@ -58,7 +63,7 @@ class Meter(upstream.Meter):
         description: str = "",
         *,
         explicit_bucket_boundaries_advisory: Sequence[float] | None = None,
-    ) -> Any:
+    ) -> api.Histogram:
         if not isinstance(self, Meter):  # borrowed by another class
             return upstream.Meter.create_histogram(
                 self,
@@ -68,7 +73,8 @@ class Meter(upstream.Meter):
                 explicit_bucket_boundaries_advisory=explicit_bucket_boundaries_advisory,
             )
         boundaries = _checked(explicit_bucket_boundaries_advisory)
-        return self._instrument(_instruments._Histogram, name, unit, description, boundaries)
+        made: api.Histogram = self._instrument(_instruments._Histogram, name, unit, description, boundaries)
+        return made
 
     def _instrument(
         self, kind: Any, name: str, unit: str, description: str, boundaries: Sequence[float] | None = None
@@ -96,7 +102,7 @@ class Meter(upstream.Meter):
 
 
 def _checked(boundaries: Any) -> Sequence[float] | None:
-    """Upstream's rule: a sequence of numbers, or none with a warning."""
+    """Boundaries that cannot be used are none, with a warning."""
     if boundaries is None:
         return None
     try:
@@ -107,4 +113,14 @@ def _checked(boundaries: Any) -> Sequence[float] | None:
         _logger.warning("explicit_bucket_boundaries_advisory must be a sequence of numbers")
         return None
     checked: Sequence[float] = boundaries
+    if not _is_increasing(checked):
+        _logger.warning("explicit_bucket_boundaries_advisory must be finite and strictly increasing: %s", checked)
+        return None
     return checked
+
+
+def _is_increasing(boundaries: Sequence[float]) -> bool:
+    try:
+        return all(map(math.isfinite, boundaries)) and all(low < high for low, high in pairwise(boundaries))
+    except OverflowError:  # an integer beyond doubles
+        return False

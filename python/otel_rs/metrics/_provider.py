@@ -6,11 +6,13 @@ import logging
 from atexit import register
 from collections.abc import Sequence
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import ExemplarFilter
 from opentelemetry.sdk.metrics import _internal as upstream
+from opentelemetry.sdk.metrics._internal.exceptions import MetricsTimeoutError
 from opentelemetry.sdk.metrics._internal.measurement_consumer import SynchronousMeasurementConsumer
 from opentelemetry.sdk.metrics._internal.sdk_configuration import SdkConfiguration
 from opentelemetry.sdk.metrics.export import MetricReader
@@ -118,6 +120,29 @@ class MeterProvider(upstream.MeterProvider):
                 config = self._apply_meter_configurator(scope)
                 meter = self._meters[scope] = Meter(scope, self._measurement_consumer, _meter_config=config)
         return meter
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Has every reader collect and export now, within ``timeout_millis`` in all.
+
+        Returns:
+            False if a reader could not export in time.
+
+        Raises:
+            Exception: A reader could not collect; the others have been flushed.
+        """
+        deadline = monotonic() + timeout_millis / 1e3
+        in_time, problems = True, []
+        for reader in list(self._metric_readers):
+            left = (deadline - monotonic()) * 1e3
+            try:
+                if left <= 0:
+                    raise MetricsTimeoutError("No time was left for this reader")
+                in_time = reader.force_flush(timeout_millis=left) is not False and in_time
+            except Exception as problem:
+                problems.append(f"{type(reader).__name__}: {problem!r}")
+        if problems:
+            raise Exception("Metric readers could not be flushed: " + "; ".join(problems))
+        return in_time
 
 
 def _consumer(sdk_config: Any, metric_readers: Sequence[MetricReader]) -> Any:

@@ -86,10 +86,11 @@ class PeriodicExportingMetricReader(Stock):
             if read(INTERNAL_METRICS).value:
                 # Upstream's `collect` measures itself.
                 self.collect_in_python()
-        forks.call_in_children(self._handle_fork)
 
     def _set_collect_callback(self, func: Any) -> None:  # type: ignore[misc]
         super()._set_collect_callback(func)
+        # After the provider, whose Resource goes with what is collected.
+        forks.call_in_children(self._handle_fork)
         if func is not None and not isinstance(getattr(func, "__self__", None), _native.MeasurementConsumer):
             self.collect_in_python()
 

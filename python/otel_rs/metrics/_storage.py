@@ -57,6 +57,9 @@ class ReaderStorage(MetricReaderStorage):
 
     def handle_fork(self) -> None:
         self._lock = RLock()
+        of_instruments: list[Any] = list(self._instrument_view_instrument_matches.values())
+        for match in (match for matches in of_instruments for match in matches):
+            match.handle_fork()
         self.register_streams()
 
     def register_streams(self) -> None:

@@ -249,7 +249,7 @@ METRIC_EXPORT_INTERVAL = Setting(
 METRIC_EXPORT_TIMEOUT = Setting(
     "OTEL_METRIC_EXPORT_TIMEOUT",
     Number(unit="milliseconds", minimum=0, above_minimum=True, maximum=MAX_MILLIS, whole=False, infinite=True),
-    "Longest time for one collection of metrics.",
+    "Longest time for one collection of metrics, and for one request with a native exporter.",
     30000.0,
 )
 METRICS_EXEMPLAR_FILTER = Setting(

@@ -1,4 +1,7 @@
-"""The work of the programs: a request creates four spans, one of them in a thread, and answers with their ids."""
+"""The work of the programs: a request creates four spans, one of them in a thread, and answers with their ids.
+
+Every span is also measured, as `measured.py` beside this folder says.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,32 @@ import os
 import threading
 from typing import Any
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
 
 tracer = trace.get_tracer("work")
+meter = metrics.get_meter("work")
+spans_ended, sizes = meter.create_counter("spans"), meter.create_histogram("sizes")
+level = meter.create_up_down_counter("level")
+ended_here: dict[int, list[str]] = {}
+"""By process: a forked child has its parent's, too."""
+
+
+def observe(_: CallbackOptions) -> list[Observation]:
+    return [Observation(len(ended_here[os.getpid()]))] if os.getpid() in ended_here else []
+
+
+if "OBSERVES" in os.environ:
+    meter.create_observable_counter("observed", [observe])
+
+
+def measure(name: str) -> None:
+    attributes = {"name": name}
+    ended_here.setdefault(os.getpid(), []).append(name)
+    spans_ended.add(1, attributes)
+    sizes.record(3, attributes)
+    level.add(5, attributes)
+    level.add(-4, attributes)
 
 
 def answer() -> bytes:
@@ -19,6 +45,7 @@ def answer() -> bytes:
     def step(name: str) -> None:
         with tracer.start_as_current_span(name) as span:
             spans.append(span)
+        measure(name)
 
     with tracer.start_as_current_span("request", attributes={"process.pid": os.getpid()}) as request:
         spans.append(request)
@@ -27,6 +54,7 @@ def answer() -> bytes:
         thread.start()
         thread.join()
         step("after")
+    measure("request")
     return as_json(spans)
 
 
@@ -53,6 +81,7 @@ class Busy:
         while not self._stop.wait(0.002):
             with tracer.start_as_current_span("busy") as span:
                 spans.append(span)
+            measure("busy")
         with open(os.environ["BUSY"], "ab", buffering=0) as file:
             file.write(as_json(spans) + b"\n")
 

@@ -122,7 +122,7 @@ def os_fork_in_a_signal_handler() -> None:
     thread = threading.Thread(target=interrupt)
     thread.start()
     while thread.is_alive():
-        telemetry.provider().force_flush(20_000)
+        telemetry.flush()
     if os.getpid() != here:
         sys.exit()
     telemetry.wait_for(pids)

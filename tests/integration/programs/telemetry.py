@@ -1,4 +1,6 @@
-"""Shared by the programs in this folder: a provider, a record of ended spans, and file descriptors.
+"""Shared by the programs in this folder: providers, a record of ended spans, and file descriptors.
+
+Every span is also measured, as `measured.py` beside this folder says.
 
 Every process appends to the file named by ENDED_SPANS: the spans that it ended, and its state at its start.
 """
@@ -11,16 +13,22 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext
 
 PROTOCOL = os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"]
+# One for spans, one for metrics.
+CONNECTIONS = 1 if os.environ.get("IMPLEMENTATION") == "stock" else 2
 # Kills each process that hangs, and the test then misses its spans.
 PROCESS_SECONDS = 30
 
 _provider = None
+_meter_provider = None
+_measure: Callable[[str], None] | None = None
 _configured_in = None
 
 
@@ -41,11 +49,46 @@ def configure(records: bool = False) -> None:
             from otel_rs.exporter.otlp.grpc import OTLPSpanExporter
         else:
             from otel_rs.exporter.otlp.http import OTLPSpanExporter
+        _configure_metrics()
     _provider = TracerProvider()
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     if records:
         _provider.add_span_processor(_Recorder())
     _configured_in = os.getpid()
+
+
+def _configure_metrics() -> None:
+    global _meter_provider, _measure
+    from otel_rs.metrics import MeterProvider
+    from otel_rs.metrics.export import PeriodicExportingMetricReader
+
+    if PROTOCOL == "grpc":
+        from otel_rs.exporter.otlp.grpc import OTLPMetricExporter
+    else:
+        from otel_rs.exporter.otlp.http import OTLPMetricExporter
+    _meter_provider = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
+    meter = _meter_provider.get_meter("programs")
+    spans, sizes = meter.create_counter("spans"), meter.create_histogram("sizes")
+    level = meter.create_up_down_counter("level")
+    # By process: a forked child has its parent's, too.
+    ended: dict[int, list[str]] = {}
+
+    def observe(_: CallbackOptions) -> list[Observation]:
+        return [Observation(len(ended[os.getpid()]))] if os.getpid() in ended else []
+
+    # Python collects observable instruments, and has everything else collected with them.
+    if "OBSERVES" in os.environ:
+        meter.create_observable_counter("observed", [observe])
+
+    def measure(name: str) -> None:
+        attributes = {"name": name}
+        ended.setdefault(os.getpid(), []).append(name)
+        spans.add(1, attributes)
+        sizes.record(3, attributes)
+        level.add(5, attributes)
+        level.add(-4, attributes)
+
+    _measure = measure
 
 
 def provider() -> object:
@@ -58,6 +101,8 @@ def configured_here() -> bool:
 
 def flush() -> None:
     assert _provider.force_flush(15_000), "the flush failed"
+    if _meter_provider is not None:
+        assert _meter_provider.force_flush(15_000), "the flush of metrics failed"
 
 
 def record(kind: str, **what: object) -> None:
@@ -75,6 +120,8 @@ def end_span(name: str) -> None:
 
 
 def _record_span(name: str, context: SpanContext) -> None:
+    if _measure is not None:
+        _measure(name)
     record("span", name=name, trace=f"{context.trace_id:032x}", span=f"{context.span_id:016x}")
 
 
@@ -135,7 +182,7 @@ class Load:
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(4)]
         for thread in self._threads:
             thread.start()
-        while not connections():
+        while len(connections()) < CONNECTIONS:
             time.sleep(0.005)
         self._before = connections()
         note_connections_for_children()

@@ -21,7 +21,6 @@ pub struct ExplicitHistogram {
 
 pub struct ExplicitPoint {
     pub start_time_unix_nano: u64,
-    pub bounds: Arc<[Number]>,
     pub bucket_counts: Box<[u64]>,
     pub summary: Summary,
 }
@@ -69,15 +68,14 @@ impl ExplicitHistogram {
         let counts = self.counts.take();
         let summary = std::mem::replace(&mut self.summary, Summary::EMPTY);
         let start_time_unix_nano = self.interval.start(temporality, now);
-        let bounds = Arc::clone(&self.bounds);
         if temporality == Temporality::Delta {
-            return Some(ExplicitPoint { start_time_unix_nano, bounds, bucket_counts: counts?, summary });
+            return Some(ExplicitPoint { start_time_unix_nano, bucket_counts: counts?, summary });
         }
         if let Some(counts) = counts {
             std::iter::zip(&mut self.previous_counts, &counts).for_each(|(sum, count)| *sum += count);
         }
         self.previous.merge(&summary);
         let bucket_counts = self.previous_counts.clone();
-        Some(ExplicitPoint { start_time_unix_nano, bounds, bucket_counts, summary: self.previous })
+        Some(ExplicitPoint { start_time_unix_nano, bucket_counts, summary: self.previous })
     }
 }

@@ -12,12 +12,20 @@ use crate::otlp::{
 
 /// The metric with the points since the last collection; None if there are none.
 pub fn metric(stream: &Stream, time_unix_nano: u64) -> Option<Metric> {
-    let mut points = Points::default();
-    stream.collect(time_unix_nano).iter().for_each(|collected| push(collected, time_unix_nano, &mut points));
+    let Shape { aggregation, temporality, .. } = stream.shape();
+    // The same for each point.
+    let bounds: Vec<f64> = match aggregation {
+        Aggregation::Explicit { bounds, .. } => bounds.iter().map(|bound| bound.as_f64()).collect(),
+        _ => Vec::new(),
+    };
+    let (mut points, mut exemplars) = (Points::default(), Vec::new());
+    for collected in stream.collect(time_unix_nano) {
+        exemplars.clear();
+        push(&collected, time_unix_nano, &bounds, &mut exemplars, &mut points);
+    }
     if points.is_empty() {
         return None;
     }
-    let Shape { aggregation, temporality, .. } = stream.shape();
     let (kind, is_monotonic) = match aggregation {
         Aggregation::Sum { is_monotonic } => (MetricKind::Sum, *is_monotonic),
         Aggregation::LastValue => (MetricKind::Gauge, false),
@@ -28,17 +36,22 @@ pub fn metric(stream: &Stream, time_unix_nano: u64) -> Option<Metric> {
     Some(Metric { head: Arc::clone(stream.head()), kind, temporality, is_monotonic, points })
 }
 
-fn push(collected: &Collected, time_unix_nano: u64, points: &mut Points) {
+fn push(
+    collected: &Collected,
+    time_unix_nano: u64,
+    explicit_bounds: &[f64],
+    exemplars: &mut Vec<u8>,
+    points: &mut Points,
+) {
     let fields = match &collected.point {
         Point::Number { .. } => &NUMBER_POINT,
         Point::Explicit(_) => &HISTOGRAM_POINT,
         Point::Exponential(_) => &EXPONENTIAL_HISTOGRAM_POINT,
     };
-    let mut exemplars = Vec::new();
-    collected.exemplars.iter().for_each(|exemplar| frame(exemplar, fields, &mut exemplars));
+    collected.exemplars.iter().for_each(|exemplar| frame(exemplar, fields, exemplars));
     let point = |start_time_unix_nano| {
         let attributes = collected.series.attributes().wire();
-        otlp::Point { start_time_unix_nano, time_unix_nano, attributes, exemplars: &exemplars }
+        otlp::Point { start_time_unix_nano, time_unix_nano, attributes, exemplars }
     };
     match &collected.point {
         Point::Number { start_time_unix_nano, value } => {
@@ -46,12 +59,11 @@ fn push(collected: &Collected, time_unix_nano: u64, points: &mut Points) {
         }
         Point::Explicit(histogram) => {
             let Summary { count, sum, min, max } = histogram.summary;
-            let explicit_bounds: Vec<f64> = histogram.bounds.iter().map(|bound| bound.as_f64()).collect();
             let message = otlp::Histogram {
                 count,
                 sum: Some(sum.as_f64()),
                 bucket_counts: &histogram.bucket_counts,
-                explicit_bounds: &explicit_bounds,
+                explicit_bounds,
                 min: Some(min.as_f64()),
                 max: Some(max.as_f64()),
             };

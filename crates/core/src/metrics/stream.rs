@@ -276,9 +276,9 @@ impl Stream {
     }
 
     /// The points since the last collection, in the order in which their series were first measured.
-    pub fn collect(&self, now: u64) -> Vec<Collected> {
+    pub fn collect(&self, now: u64) -> impl Iterator<Item = Collected> {
         let all = self.series.get_or_make(SeriesMap::default).all();
-        all.into_iter().filter_map(|series| self.collect_series(series, now)).collect()
+        all.into_iter().filter_map(move |series| self.collect_series(series, now))
     }
 
     fn collect_series(&self, series: Arc<Series<Mutex<Cell>>>, now: u64) -> Option<Collected> {
@@ -331,7 +331,7 @@ mod tests {
     }
 
     fn values(stream: &Stream) -> Vec<Number> {
-        let points = stream.collect(2).into_iter();
+        let points = stream.collect(2);
         points
             .map(|collected| match collected.point {
                 Point::Number { value, .. } => value,
@@ -344,7 +344,7 @@ mod tests {
     fn filtered(stream: &Stream, items: &[Item<'_>], keys: [&str; 3]) -> [bool; 3] {
         let offer = Offer { value: Number::Int(1), trace_and_span: None, attributes: items };
         stream.measure(items, hash_of(items), offer.value, Some(&offer), || 1);
-        let exemplar = stream.collect(2).into_iter().flat_map(|collected| collected.exemplars).next().unwrap();
+        let exemplar = stream.collect(2).flat_map(|collected| collected.exemplars).next().unwrap();
         let filtered = exemplar.filtered_attributes.unwrap();
         keys.map(|key| filtered.has(key))
     }
@@ -386,7 +386,7 @@ mod tests {
             let all = values(&stream);
             assert!(all.len() < 10, "{all:?}");
             assert_eq!(all.iter().fold(Number::ZERO, |sum, value| sum.plus(*value)), Number::Int(100));
-            let overflow = stream.collect(3).pop().unwrap();
+            let overflow = stream.collect(3).last().unwrap();
             assert!(overflow.series.attributes().has("otel.metric.overflow"));
             assert_eq!(stream.budget.overflowed() as usize, 100 - (all.len() - 1));
         }

@@ -354,8 +354,10 @@ fn put_double(out: &mut Vec<u8>, field: u8, value: Option<f64>) {
 fn put_packed(out: &mut Vec<u8>, field: u8, values: impl ExactSizeIterator<Item = u64>) {
     if values.len() > 0 {
         wire::put_head(out, len_tag(field), values.len() as u64 * 8);
-        out.reserve(values.len() * 8);
-        values.for_each(|value| out.extend_from_slice(&value.to_le_bytes()));
+        let start = out.len();
+        out.resize(start + values.len() * 8, 0);
+        let places = out[start..].chunks_exact_mut(8);
+        std::iter::zip(places, values).for_each(|(place, value)| place.copy_from_slice(&value.to_le_bytes()));
     }
 }
 

@@ -59,7 +59,7 @@ fn collect(stream: &Stream) -> Vec<i64> {
         Point::Number { value: Number::Int(value), .. } => value,
         _ => panic!("a sum of integers is one"),
     };
-    stream.collect(2).into_iter().map(|collected| value(collected.point)).collect()
+    stream.collect(2).map(|collected| value(collected.point)).collect()
 }
 
 fn join<T>(threads: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<T> {
@@ -127,7 +127,7 @@ pub fn one_series() {
 
 /// One that is for what has no room, and the others.
 fn series_of(stream: &Stream) -> (usize, usize) {
-    let all = stream.collect(2);
+    let all: Vec<_> = stream.collect(2).collect();
     let overflow = all.iter().filter(|each| each.series.attributes().has("otel.metric.overflow")).count();
     (overflow, all.len() - overflow)
 }
