@@ -146,6 +146,9 @@ class PeriodicReader:
     def collect(self, found: Collection, timeout_millis: float) -> bool:
         """Collects and exports, with what Python found, and waits for it; False if that was not done in time."""
 
+    def retire(self) -> None:
+        """Ends, and waits for nothing: Python collects from now on."""
+
     def shutdown(self, last_collection: bool, timeout_millis: float) -> bool:
         """Ends, after a last collection if it is asked for; what is not exported in time counts as failed."""
 
