@@ -399,12 +399,21 @@ def test_dict_config(handler_class: type[Any], delivery: Delivery) -> None:
         reset_logging_globals()
 
 
-def test_flushing_a_handler_flushes_the_provider(make_handler: MakeHandler, delivery: Delivery) -> None:
+def test_flushing_a_handler_flushes_the_provider(
+    make_handler: MakeHandler, delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     handler = make_handler()
     handler.handle(line())
-    threads = threading.active_count()
+    flushing, started, start = threading.current_thread(), [], threading.Thread.start
+
+    def seen(thread: threading.Thread) -> None:
+        if threading.current_thread() is flushing:  # and not the receiver
+            started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", seen)
     handler.flush()
-    assert threading.active_count() == threads
+    assert started == []
     wait_until(delivery.receiver.log_records, "the record has not arrived")
 
 
