@@ -205,6 +205,12 @@ def test_the_core_crates_do_not_depend_on_pyo3(crate: str) -> None:
     assert "pyo3" not in (ROOT / crate / "Cargo.toml").read_text()
 
 
+def test_texts_are_interned_by_our_own_macro() -> None:
+    """PyO3's hangs in a child that is forked while another thread makes the text: `src/py/once.rs` says why."""
+    sources = (ROOT / "src").rglob("*.rs")
+    assert [str(file) for file in sources if re.search(r"\bpyo3::(intern\b|\{[^}]*\bintern\b)", file.read_text())] == []
+
+
 # --- Unsafe code -----------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use otel_rs_core::otlp::{Attributes, OutOfMemory};
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString};
@@ -14,6 +13,7 @@ use crate::convert::scratch::with_scratch;
 use crate::convert::value::{self, Fidelity};
 use crate::py::exception;
 use crate::py::log;
+use crate::py::once::intern;
 use crate::py::text;
 use crate::py::upstream::upstream;
 

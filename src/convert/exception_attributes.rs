@@ -1,10 +1,10 @@
 //! An exception as the attributes of the event or log record that stands for it.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::py::call;
+use crate::py::once::intern;
 
 /// The attributes that describe an exception, by the semantic conventions.
 pub fn exception_attributes<'py>(exception: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use otel_rs_core::otlp::{Attributes, Batch, Fields, LOG_RECORD_ATTRIBUTES, LogRecord, Scope, Value};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -11,9 +10,10 @@ use crate::convert::attributes::PyAttributes;
 use crate::convert::fields::{nanos, text_if_any};
 use crate::convert::scope::ScopeCache;
 use crate::convert::scratch::with_scratch;
-use crate::convert::value::put_body;
+use crate::convert::value::{put_body, put_simple};
 use crate::py::exception;
 use crate::py::log;
+use crate::py::once::intern;
 use crate::py::upstream::RESOURCE;
 
 /// Reads any iterable of ReadableLogRecords; one that cannot be encoded costs itself and a log line.
@@ -102,6 +102,10 @@ pub fn frame_record<'py>(record: &Bound<'py, PyAny>, attributes: &Attributes, ou
 
 /// Appends a body of any kind; one whose own code raises costs itself and a log line.
 pub fn put_any_body(body: &Bound<'_, PyAny>, out: &mut Vec<u8>) {
+    if put_simple(body, None, out) {
+        return;
+    }
+    out.clear();
     if let Err(error) = put_body(body, out) {
         out.clear();
         exception::swallow(body.py(), "A log record's body could not be encoded", error);

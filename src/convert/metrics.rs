@@ -6,7 +6,6 @@ use otel_rs_core::otlp::{
     Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
     Histogram, Metric, MetricKind, Metrics, NUMBER_POINT, Point, PointFields, Points, ResourceMetrics, ScopeMetrics,
 };
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyType};
@@ -17,6 +16,7 @@ use crate::convert::scope::{resource_of, scope_in};
 use crate::py::exception;
 use crate::py::log;
 use crate::py::once::get_or_make;
+use crate::py::once::intern;
 use crate::py::text::type_name;
 use crate::py::upstream::{EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, SUM};
 

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use otel_rs_core::otlp::{self, Resource, Scope, len_tag};
 use otel_rs_core::process::Shared;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::attributes::PyAttributes;
 use crate::convert::fields;
+use crate::py::once::intern;
 
 const RESOURCE_ATTRIBUTES: u8 = 1;
 const SCOPE_ATTRIBUTES: u8 = 3;

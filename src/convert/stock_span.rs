@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use otel_rs_core::otlp::{self, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, Messages, SPAN_ATTRIBUTES, Scope, StatusCode};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -13,6 +12,7 @@ use crate::convert::scope::ScopeCache;
 use crate::convert::value::is_mapping;
 use crate::py::call;
 use crate::py::exception;
+use crate::py::once::intern;
 use crate::py::text;
 use crate::py::upstream::{Upstream, position, upstream};
 

@@ -2,7 +2,6 @@
 
 use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use pyo3::exceptions::PyUserWarning;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
@@ -14,6 +13,7 @@ use crate::convert::scratch::with_scratch;
 use crate::logs::origin::{LogRecordLimits, Origin};
 use crate::py::exception;
 use crate::py::interrupt;
+use crate::py::once::intern;
 use crate::py::upstream::{DROPPED_ATTRIBUTES_WARNING, upstream};
 use crate::trace::parent::ids_of;
 

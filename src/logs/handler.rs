@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use otel_rs_core::process::Published;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -15,9 +14,10 @@ use crate::convert::fields::{now, text_if_any};
 use crate::convert::log_records::put_any_body;
 use crate::logs::emit::{ids, warn_if_dropped};
 use crate::logs::logger::{Logger, Way, has_native_emit};
-use crate::logs::logging_record::{LoggingRecord, extras, put_exception, put_extras};
+use crate::logs::logging_record::{LoggingRecord, extras, put_exception};
 use crate::py::boundary::contained;
 use crate::py::fork::refresh_after_fork;
+use crate::py::once::intern;
 use crate::py::unexported::is_unexported;
 use crate::py::{call, exception, log};
 
@@ -174,7 +174,9 @@ impl LoggingHandler {
             }
             Handler::Instrumentation => {
                 body = Self::body(slf, settings, &fields, record)?;
-                (attributes, event_name) = Self::attributes(slf, logger, &fields, dict, settings.code_attributes)?;
+                let formatted = if settings.formatter.is_some() { LoggingRecord::of(dict)? } else { None };
+                let fields = formatted.as_ref().unwrap_or(&fields);
+                (attributes, event_name) = Self::attributes(slf, logger, fields, dict, settings.code_attributes)?;
             }
         }
         let event_name = match &event_name {
@@ -239,8 +241,8 @@ impl LoggingHandler {
         let value_len = logger.limits().value_len;
         let mut attributes = PyAttributes::new(LOG_RECORD_ATTRIBUTES, logger.limits().attributes);
         let raised = fields.exception()?;
-        if raised.is_none() && !(fields.has_extras && Self::has_special(slf, dict, code)?) {
-            let mut all_plain = !fields.has_extras || put_extras(dict, value_len, &mut attributes)?;
+        if raised.is_none() {
+            let mut all_plain = fields.extras.put(value_len, &mut attributes);
             if code && all_plain {
                 let mut put = |(name, value)| attributes.set_plain(&name, &value, value_len) == Some(true);
                 all_plain = fields.code(py).into_iter().all(&mut put);
@@ -263,18 +265,6 @@ impl LoggingHandler {
         attributes.extend(&all, value_len);
         warn_if_dropped(py, attributes.wire.dropped());
         Ok((attributes, event_name))
-    }
-
-    /// Whether the program has given something that is no attribute, or one that is set here.
-    fn has_special(slf: &Bound<'_, Self>, dict: &Bound<'_, PyDict>, code: bool) -> PyResult<bool> {
-        let py = dict.py();
-        let code = code
-            && (dict.contains(intern!(py, "code.file.path"))?
-                || dict.contains(intern!(py, "code.function.name"))?
-                || dict.contains(intern!(py, "code.line.number"))?);
-        let event = slf.get().of == Handler::Instrumentation
-            && (dict.contains(intern!(py, "otel.event.name"))? || dict.contains(intern!(py, "event.name"))?);
-        Ok(code || event)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::sync::critical_section::with_critical_section;
@@ -12,6 +11,7 @@ use crate::convert::attributes::{PyAttributes, each_simple};
 use crate::convert::fields::text_if_any;
 use crate::py::call;
 use crate::py::once::get_or_make;
+use crate::py::once::intern;
 
 /// What every record has; the handlers leave it out of the attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,11 @@ enum Field {
     Created,
     ExceptionInfo,
     NotSent,
+    /// Not of every record. Where the program has set it, a handler takes it for something else, or sets it itself.
+    Special,
 }
 
-const FIELDS: [(&str, Field); 24] = [
+const FIELDS: [(&str, Field); 29] = [
     ("name", Field::NotSent),
     ("msg", Field::Msg),
     ("args", Field::Args),
@@ -53,6 +55,11 @@ const FIELDS: [(&str, Field); 24] = [
     ("asctime", Field::NotSent),
     ("message", Field::NotSent),
     ("getMessage", Field::NotSent),
+    ("otel.event.name", Field::Special),
+    ("event.name", Field::Special),
+    ("code.file.path", Field::Special),
+    ("code.function.name", Field::Special),
+    ("code.line.number", Field::Special),
 ];
 
 /// The fields by the address of their name, which Python keeps once.
@@ -98,7 +105,46 @@ impl FieldTable {
     }
 }
 
-/// The fields of a record that are sent, and whether it has others.
+/// What a record has besides its fields.
+#[derive(Default)]
+pub enum Extras<'py> {
+    #[default]
+    None,
+    /// Names and values, the first ones.
+    Few([Option<(Bound<'py, PyString>, Bound<'py, PyAny>)>; Extras::FEW]),
+    /// Many, or some that are special.
+    Others,
+}
+
+impl<'py> Extras<'py> {
+    const FEW: usize = 8;
+
+    fn add(&mut self, name: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) {
+        if let Self::None = self {
+            *self = Self::Few([const { None }; Self::FEW]);
+        }
+        let Self::Few(few) = self else { return };
+        match few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some((name.clone(), value.clone())),
+            None => *self = Self::Others,
+        }
+    }
+
+    /// Puts them into the attributes. False, with any of them put, if the general way is needed.
+    pub fn put(&self, value_len: Option<usize>, attributes: &mut PyAttributes) -> bool {
+        match self {
+            Self::None => true,
+            Self::Few(few) => {
+                let few = few.iter().flatten();
+                attributes.wire.reserve(Self::FEW);
+                few.map(|(name, value)| attributes.set_plain(name, value, value_len)).all(|put| put == Some(true))
+            }
+            Self::Others => false,
+        }
+    }
+}
+
+/// The fields of a record that are sent, and what else it has.
 #[derive(Default)]
 pub struct LoggingRecord<'py> {
     msg: Option<Bound<'py, PyAny>>,
@@ -110,7 +156,7 @@ pub struct LoggingRecord<'py> {
     line_number: Option<Bound<'py, PyAny>>,
     created: Option<Bound<'py, PyAny>>,
     exception_info: Option<Bound<'py, PyAny>>,
-    pub has_extras: bool,
+    pub extras: Extras<'py>,
 }
 
 impl<'py> LoggingRecord<'py> {
@@ -120,19 +166,20 @@ impl<'py> LoggingRecord<'py> {
         let mut record = Self::default();
         let all = with_critical_section(dict, || {
             each_simple(dict, |name, value| {
-                let value = || Some(value.clone());
+                let kept = || Some(value.clone());
                 match table.find(name) {
-                    None => record.has_extras = true,
+                    None => record.extras.add(name, value),
+                    Some(Field::Special) => record.extras = Extras::Others,
                     Some(Field::NotSent) => {}
-                    Some(Field::Msg) => record.msg = value(),
-                    Some(Field::Args) => record.args = value(),
-                    Some(Field::LevelName) => record.level_name = value(),
-                    Some(Field::LevelNumber) => record.level_number = value(),
-                    Some(Field::PathName) => record.path_name = value(),
-                    Some(Field::FunctionName) => record.function_name = value(),
-                    Some(Field::LineNumber) => record.line_number = value(),
-                    Some(Field::Created) => record.created = value(),
-                    Some(Field::ExceptionInfo) => record.exception_info = value(),
+                    Some(Field::Msg) => record.msg = kept(),
+                    Some(Field::Args) => record.args = kept(),
+                    Some(Field::LevelName) => record.level_name = kept(),
+                    Some(Field::LevelNumber) => record.level_number = kept(),
+                    Some(Field::PathName) => record.path_name = kept(),
+                    Some(Field::FunctionName) => record.function_name = kept(),
+                    Some(Field::LineNumber) => record.line_number = kept(),
+                    Some(Field::Created) => record.created = kept(),
+                    Some(Field::ExceptionInfo) => record.exception_info = kept(),
                 }
                 true
             })
@@ -209,35 +256,14 @@ impl<'py> LoggingRecord<'py> {
     }
 }
 
-/// Puts what a record has besides its fields into the attributes. False, with any of it put, if something is not plain.
-pub fn put_extras(dict: &Bound<'_, PyDict>, value_len: Option<usize>, attributes: &mut PyAttributes) -> PyResult<bool> {
-    let table = FieldTable::get(dict.py())?;
-    let mut in_room = true;
-    let all = with_critical_section(dict, || {
-        each_simple(dict, |name, value| {
-            if table.find(name).is_some() {
-                return true;
-            }
-            match attributes.set_plain(name, value, value_len) {
-                Some(is_in_room) => {
-                    in_room &= is_in_room;
-                    true
-                }
-                None => false,
-            }
-        })
-    });
-    // What had to go is told by the general way.
-    Ok(all && in_room)
-}
-
-/// The same as a dict.
+/// What a record has besides its fields, as a dict.
 pub fn extras<'py>(dict: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
     let py = dict.py();
     let table = FieldTable::get(py)?;
     let extras = PyDict::new(py);
     for (name, value) in dict.copy()? {
-        if !name.cast::<PyString>().is_ok_and(|name| table.find(name).is_some()) {
+        let field = name.cast::<PyString>().ok().and_then(|name| table.find(name));
+        if matches!(field, None | Some(Field::Special)) {
             extras.set_item(name, value)?;
         }
     }

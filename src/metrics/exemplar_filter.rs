@@ -1,10 +1,10 @@
 //! Which measurements may become exemplars, and the span that they were made in.
 
 use otel_rs_core::otlp::Number;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::fields::number_object;
+use crate::py::once::intern;
 use crate::py::upstream::{ALWAYS_OFF_FILTER, ALWAYS_ON_FILTER, TRACE_BASED_FILTER, Upstream};
 use crate::py::{context, exception, log};
 use crate::trace::parent::ids_of;

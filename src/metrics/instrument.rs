@@ -5,7 +5,6 @@ use std::sync::Arc;
 use otel_rs_core::metrics::{Offer, hash_of};
 use otel_rs_core::otlp::Number;
 use otel_rs_core::process::Published;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
@@ -18,6 +17,7 @@ use crate::metrics::stock::stock_measurement;
 use crate::metrics::stream::Stream;
 use crate::py::boundary::contained;
 use crate::py::fork::refresh_after_fork;
+use crate::py::once::intern;
 use crate::py::text::utf8;
 use crate::py::upstream::upstream;
 use crate::py::{context, exception, log};

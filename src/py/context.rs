@@ -2,11 +2,11 @@
 //! where another context runtime is configured.
 
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+use crate::py::once::intern;
 use crate::py::upstream::{ATTACH, DETACH, GET_CURRENT, SET_SPAN_IN_CONTEXT, Upstream};
 
 /// The current context.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use otel_rs_core::process::{self, Level};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
@@ -14,6 +13,7 @@ use pyo3::types::PyString;
 use crate::py::call;
 use crate::py::interrupt;
 use crate::py::once::get_or_make;
+use crate::py::once::intern;
 use crate::py::thread_end::outlast_exit;
 use crate::py::unexported::Unexported;
 

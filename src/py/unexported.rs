@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::py::interrupt;
 use crate::py::once::get_or_make;
+use crate::py::once::intern;
 
 /// Of all threads, so that the usual case is one load.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);

@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
@@ -12,6 +11,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::py::boundary::contained;
 use crate::py::context::{self, Token};
 use crate::py::exception;
+use crate::py::once::intern;
 use crate::py::thread_end::outlast_exit;
 use crate::py::upstream::upstream;
 use crate::trace::arguments::Flag;

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 
 use otel_rs_core::process;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use rand::rngs::{SmallRng, SysRng};
@@ -11,6 +10,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::py::call;
 use crate::py::exception;
+use crate::py::once::intern;
 use crate::py::upstream::RANDOM_ID_GENERATOR;
 
 thread_local! {

@@ -1,9 +1,9 @@
 //! The span that is current in a context.
 
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::py::once::intern;
 use crate::py::upstream::Upstream;
 use crate::py::{call, context};
 use crate::trace::non_recording_span::NonRecordingSpan;

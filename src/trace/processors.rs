@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use otel_rs_core::batch_processor;
 use otel_rs_core::process::Published;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use pyo3::{PyTraverseError, PyVisit};
@@ -12,6 +11,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::export::batch_processor::BatchProcessor;
 use crate::py::call;
 use crate::py::exception;
+use crate::py::once::intern;
 
 /// The processors of one provider, shared by its tracers.
 #[pyclass(frozen, module = "otel_rs._native")]

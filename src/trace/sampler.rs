@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use otel_rs_core::process::Shared;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::py::call;
+use crate::py::once::intern;
 use crate::py::upstream::{Name, PARENT_BASED_SAMPLERS, RATIO_SAMPLERS, STATIC_SAMPLERS, Upstream, position};
 use crate::trace::span_context::SpanContext;
 

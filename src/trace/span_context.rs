@@ -4,13 +4,13 @@ use std::sync::{Arc, OnceLock};
 
 use pyo3::IntoPyObjectExt;
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::py::call;
 use crate::py::once::get_or_make;
+use crate::py::once::intern;
 use crate::py::thread_end::outlast_exit;
 use crate::py::upstream::Upstream;
 

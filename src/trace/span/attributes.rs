@@ -1,11 +1,11 @@
 //! Attributes of a span.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::attributes;
 use crate::py::boundary::contained;
+use crate::py::once::intern;
 use crate::py::upstream::upstream;
 use crate::py::{exception, log, text};
 use crate::trace::span::Span;

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use otel_rs_core::otlp::{Fields, Value};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use crate::convert::attributes::Originals;
 use crate::convert::read::put_key_value;
 use crate::convert::snapshot::put_originals;
+use crate::py::once::intern;
 use crate::py::upstream::upstream;
 use crate::trace::span::part::Part;
 use crate::trace::span::state::{ReadSide, Recorded};

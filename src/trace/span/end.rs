@@ -4,13 +4,13 @@ use std::sync::atomic::Ordering;
 
 use otel_rs_core::otlp::OutOfMemory;
 use pyo3::exceptions::PyException;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyTuple, PyType};
 
 use crate::convert::fields;
 use crate::convert::scratch::with_scratch;
 use crate::py::boundary::contained;
+use crate::py::once::intern;
 use crate::py::upstream::upstream;
 use crate::py::{call, exception, log, text};
 use crate::trace::arguments::not_none;

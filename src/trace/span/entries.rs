@@ -2,7 +2,6 @@
 
 use otel_rs_core::otlp::{self, EVENT_ATTRIBUTES, Fields, LINK_ATTRIBUTES, OutOfMemory, Value};
 use pyo3::exceptions::PyMemoryError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
 
@@ -13,6 +12,7 @@ use crate::convert::scratch::with_scratch;
 use crate::convert::stock_span::put_link;
 use crate::convert::value::is_mapping;
 use crate::py::boundary::contained;
+use crate::py::once::intern;
 use crate::py::upstream::{Upstream, upstream};
 use crate::py::{call, exception, log, text};
 use crate::trace::arguments::not_none;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use otel_rs_core::otlp::{self, OutOfMemory, Scope};
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::fields;
+use crate::py::once::intern;
 use crate::py::{exception, text};
 use crate::trace::span::Span;
 use crate::trace::span::part::Part;

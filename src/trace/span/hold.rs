@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::convert::snapshot::Snapshot;
+use crate::py::once::intern;
 use crate::py::thread_end::outlast_exit;
 use crate::py::upstream::upstream;
 use crate::trace::span::Span;

@@ -2,9 +2,10 @@
 //! (`span._attributes["k"] = ...`, `span._resource = ...`), as processors in the wild do. Such a part is a Python
 //! object from then on, upstream's own kind of it; the others stay in their wire form.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
+
+use crate::py::once::intern;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Part {

@@ -1,12 +1,12 @@
 //! Status and name of a span.
 
 use otel_rs_core::otlp::StatusCode;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::stock_span;
 use crate::py::boundary::contained;
+use crate::py::once::intern;
 use crate::py::upstream::{position, upstream};
 use crate::py::{exception, log, text};
 use crate::trace::arguments::not_none;
