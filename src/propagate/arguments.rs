@@ -1,10 +1,11 @@
 //! The arguments of `extract` and `inject`, as CPython's vector calls give them.
 
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use smallvec::SmallVec;
+
+use crate::py::once::intern;
 
 /// A call's arguments, borrowed: the positional ones, then those that `names` names.
 pub struct Call<'a, 'py> {

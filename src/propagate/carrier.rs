@@ -1,13 +1,13 @@
 //! Headers in carriers: read as a getter reads them, set as a setter sets them. Getters and setters of classes that we
 //! know are left out where the carrier is the plain thing that they are for; all others are called.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyFunction, PyList, PyString, PyTuple, PyType};
 
 use crate::propagate::known::KnownClass;
 use crate::propagate::read_ahead::ReadAhead;
 use crate::py::call;
+use crate::py::once::intern;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Field {

@@ -1,6 +1,5 @@
 //! `CompositePropagator`: its propagators one after the other, the two that we know without a call.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
@@ -10,6 +9,7 @@ use crate::propagate::known::KnownClass;
 use crate::propagate::replaced::{EXTRACT_COMPOSITE, INJECT_COMPOSITE};
 use crate::propagate::{baggage, trace_context};
 use crate::py::call;
+use crate::py::once::intern;
 use crate::py::upstream::Upstream;
 
 pub static CLASS: KnownClass =

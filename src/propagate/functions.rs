@@ -6,7 +6,6 @@ use std::ffi::{CStr, CString};
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::impl_::trampoline::get_trampoline_function;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 
@@ -21,6 +20,7 @@ use crate::propagate::replaced::{
 use crate::propagate::{baggage, composite, trace_context};
 use crate::py::boundary::contained;
 use crate::py::call;
+use crate::py::once::intern;
 use crate::py::upstream::upstream;
 
 /// A native method, and the one in whose place it comes.

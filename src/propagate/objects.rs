@@ -1,12 +1,12 @@
 //! The API's objects, made as their classes make them.
 
 use pyo3::ffi;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::py::once::get_or_make;
+use crate::py::once::intern;
 use crate::py::upstream::{BAGGAGE_KEY, TRACE_STATE, Upstream};
 
 pub struct Objects {

@@ -2,7 +2,6 @@
 
 use otel_rs_core::propagate::TraceParent;
 use otel_rs_core::propagate::trace_state::{self, Unread};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -11,6 +10,7 @@ use crate::propagate::held::Held;
 use crate::propagate::known::KnownClass;
 use crate::propagate::objects::{Objects, objects};
 use crate::propagate::replaced::{EXTRACT_TRACE_CONTEXT, INJECT_TRACE_CONTEXT};
+use crate::py::once::intern;
 use crate::py::upstream::Upstream;
 use crate::py::{call, context};
 use crate::trace::non_recording_span::NonRecordingSpan;
