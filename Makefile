@@ -147,14 +147,14 @@ races: ## run the Rust tests under ThreadSanitizer; needs nightly Rust with its 
 
 # Modules without input and output. Only the fuzz targets read files: their seeds.
 MIRI_TESTS := process::fork:: process::published:: process::report:: batch_processor::queue:: export::counters:: \
-	export::split:: metrics:: $(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record metric span wire))
+	export::split:: metrics:: propagate:: $(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record metric span wire))
 
 miri: ## run the Rust tests that do no input and output under Miri
 	$(need_cargo)$(need_cc)$(need_miri)
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
 		cargo +nightly miri test --locked --package otel-rs-core --lib -- $(MIRI_TESTS)
 	CARGO_TARGET_DIR=.cache/miri MIRIFLAGS=-Zmiri-disable-isolation \
-		cargo +nightly miri test --locked --package otel-rs-core --test fuzz -- attributes json log_records measurements metrics spans
+		cargo +nightly miri test --locked --package otel-rs-core --test fuzz -- attributes json log_records measurements metrics propagation spans
 
 nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs on each way to the collector, and the long forms of the faults
 	OTEL_RS_TEST_PROFILE=nightly $(BIN)/python -m pytest --timeout=3600 tests/differential/test_programs.py tests/faults

@@ -129,6 +129,15 @@ def measuring(row: str, threads: int = 1) -> Callable[[Receiver, str], float]:
     return sample
 
 
+def propagating(row: str) -> Callable[[Receiver, str], float]:
+    """The fastest loop of a process that extracts or injects a context."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        return min(child(receiver, sdk, "propagate.py", "--sdk", sdk, "--row", row)["per_item"])
+
+    return sample
+
+
 def collecting(receiver: Receiver, sdk: str) -> float:
     """The CPU for one point, from the series to the receiver."""
     result = child(
@@ -190,6 +199,9 @@ ROWS = {
     "counter-4": Row("`counter.add`, no span, 4 threads", None, measuring("counter", threads=4)),
     "no-reader": Row("`histogram.record`, fresh dict, nobody reads", 10, measuring("no-reader")),
     "collect": Row("a point of 10,000 series, all CPU of its collection and export, gRPC", 20, collecting),
+    "inject": Row("`inject` into a dict, a span is current", 12, propagating("inject")),
+    "extract": Row("`extract` from a WSGI environ, `traceparent`", 5, propagating("extract")),
+    "extract-all": Row("the same, `tracestate` and 3 entries of `baggage`, too", 15, propagating("extract-all")),
     "configure": Row("import and configure, OTLP/gRPC, elapsed", 2, configuring("wall"), effort=2),
     "configure-cpu": Row("import and configure, OTLP/gRPC, CPU", 2, configuring("cpu"), effort=2),
 }

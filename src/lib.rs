@@ -4,6 +4,7 @@ mod convert;
 mod export;
 mod logs;
 mod metrics;
+mod propagate;
 mod py;
 mod trace;
 mod view;
@@ -30,6 +31,8 @@ mod _native {
     use crate::metrics::periodic_reader::PeriodicReader;
     #[pymodule_export]
     use crate::metrics::stream::Stream;
+    #[pymodule_export]
+    use crate::propagate::functions::native_propagation;
     #[cfg(debug_assertions)]
     #[pymodule_export]
     use crate::py::boundary::injected::panic_in;

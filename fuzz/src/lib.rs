@@ -12,6 +12,7 @@ mod log_records;
 mod measurements;
 mod metrics;
 mod model;
+mod propagation;
 mod spans;
 
 pub use answers::{grpc_answer, http_answer};
@@ -20,11 +21,12 @@ pub use json::json;
 pub use log_records::log_records;
 pub use measurements::measurements;
 pub use metrics::metrics;
+pub use propagation::propagation;
 pub use spans::spans;
 
 pub type Target = fn(&[u8]);
 
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("http_answer", http_answer),
     ("grpc_answer", grpc_answer),
     ("attributes", attributes),
@@ -33,4 +35,5 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("metrics", metrics),
     ("measurements", measurements),
     ("json", json),
+    ("propagation", propagation),
 ];

@@ -146,6 +146,9 @@ class PeriodicReader:
     def collect(self, found: Collection, timeout_millis: float) -> bool:
         """Collects and exports, with what Python found, and waits for it; False if that was not done in time."""
 
+    def retire(self) -> None:
+        """Ends, and waits for nothing: Python collects from now on."""
+
     def shutdown(self, last_collection: bool, timeout_millis: float) -> bool:
         """Ends, after a last collection if it is asked for; what is not exported in time counts as failed."""
 
@@ -313,3 +316,6 @@ def view(
     grpc: str | None = None, http: str | None = None, json: bool = False, allowed_hosts: Sequence[str] = ()
 ) -> None:
     """Runs the embedded receiver until SIGINT or SIGTERM; see ``otel-rs view --help``."""
+
+def native_propagation(original: Callable[..., Any]) -> Callable[..., Any]:
+    """What comes in the place of a method of the API's propagators, or of ``extract`` or ``inject``."""

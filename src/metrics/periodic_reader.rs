@@ -88,6 +88,11 @@ impl PeriodicReader {
         contained(py, "collect", work, || Ok(false))
     }
 
+    /// Ends, and waits for nothing: Python collects from now on.
+    fn retire(&self) {
+        self.inner.retire();
+    }
+
     /// Ends, after a last collection if it is asked for; what is not exported in time counts as failed.
     fn shutdown(&self, py: Python<'_>, last_collection: bool, timeout_millis: f64) -> PyResult<bool> {
         let work = || {

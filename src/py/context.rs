@@ -92,13 +92,23 @@ impl Drop for NoCollections {
     }
 }
 
-/// A copy of `current` with `span` in it. A `Context` is a dict that only forbids changes from Python.
+/// A copy of `current` with `span` in it.
 fn new_context<'py>(
     upstream: &Upstream,
     current: &Bound<'py, PyDict>,
     span: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let py = current.py();
+    let context = copied(current.py(), upstream, Some(current))?;
+    context.set_item(&upstream.span_key, span)?;
+    Ok(context)
+}
+
+/// A new `Context`, with what is in `current`. A `Context` is a dict that only forbids changes from Python.
+pub fn copied<'py>(
+    py: Python<'py>,
+    upstream: &Upstream,
+    current: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
     let class = upstream.context.bind(py).as_type_ptr();
     #[allow(unsafe_code)]
     // SAFETY: `Context` derives from dict without fields of its own, and dict's tp_new accepts its subclasses.
@@ -107,10 +117,11 @@ fn new_context<'py>(
         Bound::from_owned_ptr_or_err(py, new(class, PyTuple::empty(py).as_ptr(), std::ptr::null_mut()))?
             .cast_into_unchecked::<PyDict>()
     };
-    if !current.is_empty() {
+    if let Some(current) = current
+        && !current.is_empty()
+    {
         context.update(current.as_mapping())?;
     }
-    context.set_item(&upstream.span_key, span)?;
     Ok(context)
 }
 

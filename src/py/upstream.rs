@@ -49,6 +49,8 @@ pub const NON_RECORDING_SPAN: Name = name("opentelemetry.trace", "NonRecordingSp
 pub const GET_CURRENT_SPAN: Name = name("opentelemetry.trace", "get_current_span");
 pub const SET_SPAN_IN_CONTEXT: Name = name("opentelemetry.trace", "set_span_in_context");
 const SPAN_KEY: Name = name("opentelemetry.trace.propagation", "_SPAN_KEY");
+pub const TRACE_STATE: Name = name("opentelemetry.trace.span", "TraceState");
+pub const BAGGAGE_KEY: Name = name("opentelemetry.baggage", "_BAGGAGE_KEY");
 
 // The SDK.
 const EVENT: Name = name("opentelemetry.sdk.trace", "Event");

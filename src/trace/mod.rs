@@ -1,7 +1,7 @@
 //! The tracing SDK as Python sees it.
 
 mod arguments;
-mod classes;
+pub mod classes;
 pub mod current_span;
 mod export;
 mod ids;

@@ -53,7 +53,7 @@ fn span_in<'py>(
 
 /// The context of one of our spans, unless Python has put another one in its place.
 #[inline]
-fn native_context<'a>(py: Python<'_>, span: &'a Bound<'_, PyAny>) -> Option<&'a SpanContext> {
+pub fn native_context<'a>(py: Python<'_>, span: &'a Bound<'_, PyAny>) -> Option<&'a SpanContext> {
     match span.cast::<Span>() {
         Ok(span) if span.get().part(py, Part::Context).is_some() => None,
         Ok(span) => Some(&span.get().context),

@@ -100,7 +100,7 @@ impl SpanContext {
         Ok(get_or_make(py, self.cell(), || self.make_object(py, upstream))?.bind(py))
     }
 
-    fn make_object(&self, py: Python<'_>, upstream: &Upstream) -> PyResult<Py<PyAny>> {
+    pub fn make_object(&self, py: Python<'_>, upstream: &Upstream) -> PyResult<Py<PyAny>> {
         outlast_exit();
         let flags = match upstream.known_trace_flags.get(usize::from(self.flags)) {
             Some(flags) => flags.clone_ref(py),

@@ -29,6 +29,7 @@ CACHE = ROOT / ".cache" / "conformance"
 PYTHON_SOURCE = ROOT / "python"
 
 SDK = "opentelemetry-sdk"
+API = "opentelemetry-api"
 EXPORTERS = ("opentelemetry-exporter-otlp-proto-grpc", "opentelemetry-exporter-otlp-proto-http")
 ENCODERS = "opentelemetry-exporter-otlp-proto-common"
 CONFIGURATION = "opentelemetry-configuration"
@@ -87,7 +88,7 @@ def of_sdk(version: str) -> Environment:
     """One version of the SDK and its exporters. The configuration's versions are those of packages that are not stable:
     the first with 1.0 of the SDK was 0.21b0."""
     _, minor, patch = version.split(".")
-    stable = [f"{package}=={version}" for package in (SDK, *EXPORTERS, ENCODERS)]
+    stable = [f"{package}=={version}" for package in (API, SDK, *EXPORTERS, ENCODERS)]
     packages = [*stable, f"{CONFIGURATION}==0.{int(minor) + 21}b{patch}"]
     return _prepare(version, packages, TEST_TOOLS)
 

@@ -1,8 +1,8 @@
 """Runs upstream's own tests with otel-rs installed over the SDK: `make conformance`.
 
 The SDK's tests run against the release that the development set pins, the oldest and the latest that pyproject.toml
-allows, and so do those of the OTLP exporters, of their encoders and of configuration files. Those of instrumentations
-run against the pinned release. Tests of internals are listed in `excluded*.txt`.
+allows, and so do those of the API's propagation, of the OTLP exporters, of their encoders and of configuration files.
+Those of instrumentations run against the pinned release. Tests of internals are listed in `excluded*.txt`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from environments import CONFIGURATION, CONTRIB, ENCODERS, EXPORTERS, SDK
+from environments import API, CONFIGURATION, CONTRIB, ENCODERS, EXPORTERS, SDK
 
 HERE = Path(__file__).parent
 STAND_INS = HERE / "stand_ins"
@@ -46,6 +46,13 @@ SUITES = (
         excluded=HERE / "excluded.txt",
         least_native_spans=150,
         least_native_meters=100,
+        most_excluded=1 / 8,
+    ),
+    # Contexts are extracted and injected; hardly a span is started.
+    Suite(
+        API,
+        tests=("tests/baggage", "tests/propagators", "tests/trace/propagation"),
+        excluded=HERE / "excluded_api.txt",
         most_excluded=1 / 8,
     ),
     # The tests create spans of upstream's class, which the exporter accepts, too.

@@ -117,21 +117,23 @@ class Comparison:
 
     def __init__(self, in_order: bool = True) -> None:
         self._in_order = in_order
-        self._times: dict[int, list[int]] = {}
+        # Of each reader: the collection that had a time.
+        self._times: dict[int, dict[int, int]] = {}
         self._rules = Rules()
 
-    def _time(self, reader: int, time: int) -> int:
-        times = self._times.setdefault(reader, [])
-        if time not in times:
-            times.append(time)
-        return FIRST_COLLECTION + times.index(time)
+    def _time(self, reader: int, *times: int) -> int:
+        """Of one collection."""
+        known = self._times.setdefault(reader, {})
+        number = known.get(times[0], len(set(known.values())))
+        known.update(dict.fromkeys(times, number))
+        return FIRST_COLLECTION + number
 
     def _start(self, reader: int, start: int | None, time: int) -> int | None:
         if not start:
             return start
         assert start <= time
-        times = self._times.get(reader, [])
-        return FIRST_COLLECTION + times.index(start) if start in times else CREATED
+        known = self._times.get(reader, {})
+        return FIRST_COLLECTION + known[start] if start in known else CREATED
 
     # --- Upstream's objects ------------------------------------------------------------------------------------------
 
@@ -193,7 +195,11 @@ class Comparison:
     def of_request(self, reader: int, request: Any) -> Compared:
         if request is None:
             return Compared("None")
-        for point in points_of(request):
+        points = points_of(request)
+        if not self._in_order:
+            # What Python collected for a native reader has a time of its own.
+            self._time(reader, *(point.time_unix_nano for point in points))
+        for point in points:
             start = self._start(reader, point.start_time_unix_nano, point.time_unix_nano)
             point.start_time_unix_nano = start or 0
             point.time_unix_nano = self._time(reader, point.time_unix_nano)

@@ -312,6 +312,35 @@ def test_the_last_collection_takes_longer_than_an_interval(
     assert caplog.messages == []
 
 
+def test_an_export_goes_on_while_its_exporter_leaves_the_native_way(
+    http_receiver: HttpReceiver, made: list[Any]
+) -> None:
+    take, arrived, go_on = http_receiver._take, threading.Event(), threading.Event()
+
+    def hold(*arguments: Any) -> Any:
+        arrived.set()
+        go_on.wait(20)
+        return take(*arguments)
+
+    http_receiver._take = hold  # type: ignore[method-assign]
+    session = requests.Session()
+    deltas = {sdk.Counter: sdk_export.AggregationTemporality.DELTA}
+    exporter = OTLPMetricExporter(http_receiver.endpoint_of("metrics"), session=session, preferred_temporality=deltas)
+    made.append(MeterProvider([PeriodicExportingMetricReader(exporter, HOUR_MILLIS)], shutdown_on_exit=False))
+    counter = made[0].get_meter("test").create_counter("counter")
+    counter.add(3)
+    flush = threading.Thread(target=made[0].force_flush)
+    flush.start()
+    assert arrived.wait(20)
+    session.headers["x-own"] = "value"
+    counter.add(4)
+    go_on.set()
+    flush.join()
+    made[0].force_flush()
+    assert values(http_receiver) == [3, 4]
+    assert (exporter.counts()["exported"], exporter.counts()["failed"]) == (2, 0)
+
+
 @pytest.fixture(name="slow")
 def slow_fixture(made: list[Any], http_receiver: HttpReceiver) -> Iterator[Callable[[], threading.Event]]:
     """A provider with a callback that goes on when it is told to."""

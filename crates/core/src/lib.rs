@@ -8,3 +8,4 @@ pub mod metrics;
 pub mod otlp;
 pub mod periodic_reader;
 pub mod process;
+pub mod propagate;

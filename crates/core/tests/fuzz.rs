@@ -90,4 +90,4 @@ macro_rules! short_runs {
     };
 }
 
-short_runs!(http_answer grpc_answer attributes spans log_records metrics measurements json);
+short_runs!(http_answer grpc_answer attributes spans log_records metrics measurements json propagation);

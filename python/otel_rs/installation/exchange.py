@@ -18,6 +18,25 @@ class _Exchanged(NamedTuple):
     original: Any
 
 
+class _Place(NamedTuple):
+    """A name of a module, or of a class."""
+
+    holder: ModuleType | type
+    name: str
+
+    def __str__(self) -> str:
+        holder = self.holder
+        module = f"{holder.__module__}." if isinstance(holder, type) else ""
+        return f"{module}{holder.__name__}.{self.name}"
+
+
+def _place(module: ModuleType, attribute: str) -> _Place | None:
+    """``name``, or ``Class.name``; None where the module has no such class."""
+    class_name, _, name = attribute.rpartition(".")
+    holder = vars(module).get(class_name) if class_name else module
+    return _Place(holder, name) if isinstance(holder, (ModuleType, type)) else None
+
+
 # Stands for what a module has not made yet.
 _NOT_MADE = object()
 
@@ -29,7 +48,7 @@ class Exchange:
         self.wanted = wanted
         self._lock = threading.Lock()
         self._ended = False
-        self._exchanged: dict[tuple[ModuleType, str], _Exchanged] = {}
+        self._exchanged: dict[_Place, _Exchanged] = {}
 
     def put(self, module: ModuleType) -> None:
         """Replaces a module's attributes, those that it has, or would have if its file had run.
@@ -45,17 +64,20 @@ class Exchange:
             if self._ended:
                 return
             for attribute, replacement in self.wanted[module.__name__].items():
-                found = vars(module).get(attribute, _NOT_MADE)
+                place = _place(module, attribute)
+                if place is None:
+                    continue
+                found = vars(place.holder).get(place.name, _NOT_MADE)
                 if found is _NOT_MADE:
                     if not is_waiting(module):
                         continue
                 elif is_the_programs(found):
                     continue
-                done = self._exchanged.get((module, attribute))
+                done = self._exchanged.get(place)
                 if done is None or done.native is not found:
                     native = replacement(found)
-                    self._exchanged[module, attribute] = _Exchanged(native, self._original(found))
-                    setattr(module, attribute, native)
+                    self._exchanged[place] = _Exchanged(native, self._original(found))
+                    setattr(place.holder, place.name, native)
 
     def reach(self, module: ModuleType) -> None:
         """Replaces the classes that a module took before the exchange."""
@@ -64,7 +86,7 @@ class Exchange:
             for attribute, found in list(vars(module).items()):
                 if isinstance(found, type) and id(found) in natives:
                     native = natives[id(found)]
-                    self._exchanged[module, attribute] = _Exchanged(native, found)
+                    self._exchanged[_Place(module, attribute)] = _Exchanged(native, found)
                     setattr(module, attribute, native)
 
     def _original(self, found: Any) -> Any:
@@ -75,18 +97,18 @@ class Exchange:
         """Puts back what was there, unless someone else has put something into the place meanwhile."""
         with self._lock:
             self._ended = True
-            for (module, attribute), (native, original) in self._exchanged.items():
-                if vars(module).get(attribute) is not native:
+            for (holder, name), (native, original) in self._exchanged.items():
+                if vars(holder).get(name) is not native:
                     continue
                 if original is _NOT_MADE:
-                    delattr(module, attribute)
+                    delattr(holder, name)
                 else:
-                    setattr(module, attribute, original)
+                    setattr(holder, name, original)
 
     def places(self) -> list[str]:
         """Where something was replaced, as ``module.attribute``."""
         with self._lock:
-            return sorted(f"{module.__name__}.{attribute}" for module, attribute in self._exchanged)
+            return sorted(str(place) for place in self._exchanged)
 
     def originals(self) -> list[Any]:
         with self._lock:

@@ -11,6 +11,7 @@ from typing import Any
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util._importlib_metadata import entry_points
 
+from otel_rs.installation.propagation import propagation
 from otel_rs.settings import corrected_environment
 from otel_rs.settings.reading import report_unknown_name
 from otel_rs.settings.table import ID_GENERATOR, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER, Setting
@@ -135,6 +136,7 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **log_processors,
             **_file_factories("log"),
         },
+        **propagation(),
         **_otlp_modules(),
     }
 

@@ -119,7 +119,7 @@ class PeriodicExportingMetricReader(Stock):
         if (native := self.native) is not None:
             self.collect_in_python()
             self.native = None
-            native.shutdown(False, 0)
+            native.retire()
 
     def _handle_fork(self) -> None:
         """In a forked child, which has none of its parent's threads, and where one may have held a lock."""

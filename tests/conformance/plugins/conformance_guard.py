@@ -9,6 +9,7 @@ import gc
 import itertools
 import sys
 from importlib import import_module
+from types import MethodDescriptorType
 from typing import Any
 
 import pytest
@@ -37,6 +38,13 @@ NATIVE = {
     "opentelemetry.exporter.otlp.proto.http._log_exporter": ("OTLPLogExporter",),
 }
 
+# By class: native methods in a class of the API.
+NATIVE_METHODS = {
+    "opentelemetry.trace.propagation.tracecontext": "TraceContextTextMapPropagator",
+    "opentelemetry.baggage.propagation": "W3CBaggagePropagator",
+    "opentelemetry.propagators.composite": "CompositePropagator",
+}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     for things in ("spans", "meters"):
@@ -56,7 +64,7 @@ class Guard:
         self._modules: set[Any] = set()
 
     def pytest_sessionstart(self) -> None:
-        if faults := stock_names():
+        if faults := stock_names() + stock_methods():
             pytest.exit("not under test: " + "; ".join(faults), returncode=pytest.ExitCode.USAGE_ERROR)
         self._counts = {"spans": count_spans(), "meters": count_meters()}
 
@@ -66,7 +74,7 @@ class Guard:
     # Runs last, so that the suite itself cannot restore the names before.
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        self._faults = stock_names() + stock_imports(self._modules)
+        self._faults = stock_names() + stock_methods() + stock_imports(self._modules)
         self._made = {things: count.total() for things, count in self._counts.items()}
         for things, made in self._made.items():
             if made < self._least[things]:
@@ -122,6 +130,16 @@ def stock_names() -> list[str]:
         for module, names in NATIVE.items()
         for name in names
         if not (found := getattr(import_module(module), name)).__module__.startswith("otel_rs.")
+    ]
+
+
+def stock_methods() -> list[str]:
+    """The methods of propagators that are not native."""
+    return [
+        f"{module}.{name}.{method} is upstream's"
+        for module, name in NATIVE_METHODS.items()
+        for method in ("extract", "inject")
+        if not isinstance(getattr(getattr(import_module(module), name), method), MethodDescriptorType)
     ]
 
 

@@ -62,6 +62,14 @@ impl PeriodicReader {
         ticket
     }
 
+    /// Makes no more rounds than were asked for: somebody else collects from now on. An export under way goes on, and the
+    /// end of the process waits for it.
+    pub fn retire(&self) {
+        self.start_shutdown(false);
+        let state: Arc<ReaderState> = Arc::clone(self.state());
+        deliveries::add_dropped(state);
+    }
+
     /// Waits until the ticket's round is done, or the time is up. Blocks this thread.
     pub fn wait(&self, ticket: Ticket, until: Instant) -> bool {
         self.state().wait(ticket, until)

@@ -1,0 +1,104 @@
+//! `CompositePropagator`: its propagators one after the other, the two that we know without a call.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::propagate::carrier::{Getter, Setter};
+use crate::propagate::held::Held;
+use crate::propagate::known::KnownClass;
+use crate::propagate::replaced::{EXTRACT_COMPOSITE, INJECT_COMPOSITE};
+use crate::propagate::{baggage, trace_context};
+use crate::py::call;
+use crate::py::once::intern;
+use crate::py::upstream::Upstream;
+
+pub static CLASS: KnownClass =
+    KnownClass::new(1, |class| Ok(EXTRACT_COMPOSITE.is_replaced_in(class)? && INJECT_COMPOSITE.is_replaced_in(class)?));
+
+/// Calls `each` with the propagators in their order; false if they are no plain sequence.
+#[inline]
+fn for_each<'py>(
+    composite: &Bound<'py, PyAny>,
+    mut each: impl FnMut(&Bound<'py, PyAny>) -> PyResult<()>,
+) -> PyResult<bool> {
+    let propagators = composite.getattr(intern!(composite.py(), "_propagators"))?;
+    if let Ok(list) = propagators.cast_exact::<PyList>() {
+        // The list may change meanwhile.
+        let mut at = 0;
+        while let Ok(propagator) = list.get_item(at) {
+            each(&propagator)?;
+            at += 1;
+            if at >= list.len() {
+                break;
+            }
+        }
+    } else if let Ok(tuple) = propagators.cast_exact::<PyTuple>() {
+        for propagator in tuple.iter() {
+            each(&propagator)?;
+        }
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+#[inline]
+pub fn extract<'py>(
+    composite: &Bound<'py, PyAny>,
+    upstream: &Upstream,
+    getter: &Getter<'_, 'py>,
+    mut held: Held<'py>,
+) -> PyResult<Held<'py>> {
+    let py = composite.py();
+    let is_done = for_each(composite, |propagator| {
+        let before = std::mem::replace(&mut held, Held::given(None));
+        held = if trace_context::CLASS.is_class_of(propagator) {
+            trace_context::extract(propagator, upstream, getter, before)?
+        } else if baggage::CLASS.is_class_of(propagator) {
+            baggage::extract(propagator, upstream, getter, before)?
+        } else {
+            called(py, propagator, getter, before)?
+        };
+        Ok(())
+    })?;
+    if is_done {
+        return Ok(held);
+    }
+    EXTRACT_COMPOSITE.extract(composite, getter.carrier, &mut held, getter.object)
+}
+
+fn called<'py>(
+    py: Python<'py>,
+    propagator: &Bound<'py, PyAny>,
+    getter: &Getter<'_, 'py>,
+    mut held: Held<'py>,
+) -> PyResult<Held<'py>> {
+    let none = py.None().into_bound(py);
+    let context = held.shown().unwrap_or(&none);
+    let names = PyTuple::new(py, [intern!(py, "getter")])?;
+    let arguments = [propagator, getter.carrier, context, getter.object];
+    Ok(Held::given(Some(call::method(intern!(py, "extract"), arguments, Some(&names))?)))
+}
+
+#[inline]
+pub fn inject<'py>(
+    composite: &Bound<'py, PyAny>,
+    upstream: &Upstream,
+    setter: &Setter<'_, 'py>,
+    context: Option<&Bound<'py, PyAny>>,
+) -> PyResult<()> {
+    let py = composite.py();
+    let is_done = for_each(composite, |propagator| {
+        if trace_context::CLASS.is_class_of(propagator) {
+            trace_context::inject(propagator, upstream, setter, context)
+        } else if baggage::CLASS.is_class_of(propagator) {
+            baggage::inject(propagator, upstream, setter, context)
+        } else {
+            let none = py.None().into_bound(py);
+            let names = PyTuple::new(py, [intern!(py, "setter")])?;
+            let arguments = [propagator, setter.carrier, context.unwrap_or(&none), setter.object];
+            call::method(intern!(py, "inject"), arguments, Some(&names)).map(drop)
+        }
+    })?;
+    if is_done { Ok(()) } else { INJECT_COMPOSITE.inject(composite, setter.carrier, context, setter.object) }
+}
