@@ -80,6 +80,7 @@ class Collector:
         return [
             item
             for line in lines
+            if run.encode() in line
             for item in json.loads(line).get(kind, [])
             if attributes_of(item["resource"]).get(RUN_ATTRIBUTE) == run
         ]

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from otel_rs import _native
-
 _logger = logging.getLogger("otel_rs")
 
 _TRACE_CONTEXT = "opentelemetry.trace.propagation.tracecontext"
@@ -50,6 +48,9 @@ def _methods(propagator: str) -> dict[str, Callable[[Any], Any]]:
 def _native_or_stock(original: Any) -> Any:
     if not _is_known_api():
         return original
+    # Not imported with this module: the distro says in one line why it cannot be.
+    from otel_rs import _native
+
     return _native.native_propagation(original)
 
 

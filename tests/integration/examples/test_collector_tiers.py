@@ -129,7 +129,7 @@ def test_metrics_and_logs_pass_through_both_tiers(collector, tiers, start_progra
         records = log_records(collector, program, 10)
         assert {record["spanId"] for record in records} == {span["spanId"]}
         bodies[implementation] = [record["body"] for record in records]
-        names = metric_names(collector, program, "counter", "up_and_down", "gauge", "histogram")
-        assert names == {"counter", "up_and_down", "gauge", "histogram"}
+        names = metric_names(collector, program, "counter", "up_and_down", "gauge", "histogram", "observed")
+        assert names == {"counter", "up_and_down", "gauge", "histogram", "observed"}
     assert bodies["otel-rs"] == bodies["stock"]
     assert len(bodies["stock"]) == 10
