@@ -140,6 +140,24 @@ def test_instruments_that_threads_make_at_once_share_a_thread(http_receiver: Htt
     assert threads() == before + 1
 
 
+def test_what_two_collections_observe_before_either_is_exported_is_counted_once(
+    http_receiver: HttpReceiver, made: list[Any]
+) -> None:
+    exporter = OTLPMetricExporter(
+        http_receiver.endpoint_of("metrics"),
+        preferred_temporality={sdk.ObservableCounter: sdk_export.AggregationTemporality.DELTA},
+    )
+    reader = PeriodicExportingMetricReader(exporter, HOUR_MILLIS)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    made[0].get_meter("test").create_observable_counter("observed", [lambda options: [Observation(9)]])
+    # As the reader's thread and a flush at the same time.
+    assert reader._collect is not None
+    both = [reader._collect(reader) for _ in range(2)]  # type: ignore[call-arg, arg-type]
+    for found in both:
+        reader._receive_metrics(found)  # type: ignore[arg-type]
+    assert sum(values(http_receiver, "observed")) == 9
+
+
 def test_a_reader_that_comes_later_observes_too(http_receiver: HttpReceiver, made: list[Any]) -> None:
     made.append(MeterProvider(shutdown_on_exit=False))
     made[0].get_meter("test").create_observable_counter("observed", [lambda options: [Observation(4)]])

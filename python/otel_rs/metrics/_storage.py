@@ -74,7 +74,7 @@ class ReaderStorage(MetricReaderStorage):
                     (instrument.instrumentation_scope, match.stream)
                     for instrument, matches in snapshot
                     for match in matches
-                    if match.stream is not None
+                    if _is_collected_apart(instrument, match)
                 ],
             )
 
@@ -82,7 +82,7 @@ class ReaderStorage(MetricReaderStorage):
         if (native := self.native) is None:
             return
         for match in matches:
-            if match.stream is not None:
+            if _is_collected_apart(instrument, match):
                 native.add(self._sdk_config.resource, instrument.instrumentation_scope, match.stream)
             elif _kind_of(match._aggregation) is not None:
                 self._reader.collect_in_python()
@@ -154,20 +154,22 @@ class ReaderStorage(MetricReaderStorage):
 
     def collect_natively(self) -> _native.Collection | None:
         """What `collect` finds, for a native exporter. None if there is nothing."""
-        collection = self._collection(lambda match: True)
+        collection = self._collection(lambda instrument, match: True)
         return collection if collection else None
 
     def collect_stock(self) -> _native.Collection:
         """What the native reader does not collect."""
-        return self._collection(lambda match: match.stream is None)
+        return self._collection(lambda instrument, match: not _is_collected_apart(instrument, match))
 
-    def _collection(self, is_wanted: Callable[[NativeMatch], bool]) -> _native.Collection:
+    def _collection(self, is_wanted: Callable[[Any, NativeMatch], bool]) -> _native.Collection:
         now = time_ns()
         collection = _native.Collection(self._sdk_config.resource)
         with self._lock:
             snapshot: list[tuple[Any, Any]] = list(self._instrument_view_instrument_matches.items())
             for instrument, matches in snapshot:
-                for match in filter(is_wanted, matches):
+                for match in matches:
+                    if not is_wanted(instrument, match):
+                        continue
                     if match.stream is not None:
                         match.stream.collect_into(collection, instrument.instrumentation_scope, now)
                     else:
@@ -190,6 +192,12 @@ class ReaderStorage(MetricReaderStorage):
         else:
             data = kind(points, temporality)
         return Metric(match._name, match._description, instrument.unit, data)
+
+
+def _is_collected_apart(instrument: Any, match: NativeMatch) -> bool:
+    """Whether a native reader collects it at any time. What callbacks observe is collected with the call: what is
+    observed twice before a collection adds up."""
+    return match.stream is not None and is_synchronous(instrument)
 
 
 def _kind_of(aggregation: Any) -> Any:
