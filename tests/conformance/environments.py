@@ -178,6 +178,7 @@ def latest() -> str:
             raise
         print(f"the package index does not answer; the latest {SDK} is taken to be {known['version']}", file=sys.stderr)
         return known["version"]
+    answer.parent.mkdir(parents=True, exist_ok=True)
     answer.write_text(json.dumps({"declared": _declared(), "version": version, "asked": time.time()}))
     return version
 
