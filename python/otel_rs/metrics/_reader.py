@@ -44,6 +44,7 @@ class PeriodicExportingMetricReader(Stock):
             ``OTEL_METRIC_EXPORT_INTERVAL``, 60000.
         export_timeout_millis: Longest time for one collection, and with a native exporter for one request. Default:
             ``OTEL_METRIC_EXPORT_TIMEOUT``, 30000.
+        cardinality_limits: As upstream's, from opentelemetry-sdk 1.45.2 on.
 
     Raises:
         ValueError: The interval is not positive.
@@ -63,6 +64,7 @@ class PeriodicExportingMetricReader(Stock):
         exporter: MetricExporter,
         export_interval_millis: float | None = None,
         export_timeout_millis: float | None = None,
+        cardinality_limits: Any = None,
     ) -> None:
         # Not imported with the exporters' modules, which may be importing this one.
         from otel_rs.exporter.otlp._metrics import follow_exporter, takes_collections
@@ -78,7 +80,8 @@ class PeriodicExportingMetricReader(Stock):
         self._starting = RLock()
         is_native = interval > 0 and takes_collections(exporter) and _is_as_here(type(self))
         # Upstream's thread, which it starts for an interval that ends, is started here when it is needed.
-        super().__init__(exporter, inf if is_native else interval, timeout)
+        limits = () if cardinality_limits is None else (cardinality_limits,)
+        super().__init__(exporter, inf if is_native else interval, timeout, *limits)
         self._export_interval_millis = interval
         if is_native:
             self.native = _native.PeriodicReader(exporter._native, interval, timeout)  # type: ignore[attr-defined]
