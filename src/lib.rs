@@ -2,6 +2,7 @@
 
 mod convert;
 mod export;
+mod instrument;
 mod logs;
 mod metrics;
 mod propagate;
@@ -19,6 +20,38 @@ mod _native {
     use crate::export::config::ConfigError;
     #[pymodule_export]
     use crate::export::exporter::OtlpExporter;
+    #[pymodule_export]
+    use crate::instrument::api_context::native_api_function;
+    #[pymodule_export]
+    use crate::instrument::asgi::{asgi_message_span, asgi_request_attributes};
+    #[pymodule_export]
+    use crate::instrument::asgi_measure::{asgi_content_length, asgi_measure};
+    #[pymodule_export]
+    use crate::instrument::attributes::{
+        are_attributes_kept, put_response_code, selected_attributes, user_agent_may_be_synthetic,
+    };
+    #[pymodule_export]
+    use crate::instrument::client::{add_pool_attributes, client_request_attributes, is_plain_url};
+    #[pymodule_export]
+    use crate::instrument::contexts::{is_http_instrumentation_enabled, is_instrumentation_enabled};
+    #[pymodule_export]
+    use crate::instrument::dbapi::dbapi_method;
+    #[pymodule_export]
+    use crate::instrument::exclusion::exclusion;
+    #[pymodule_export]
+    use crate::instrument::flask::{FlaskApplication, FlaskBeforeRequest, FlaskModule, FlaskTeardown};
+    #[pymodule_export]
+    use crate::instrument::originals::{Originals, Variable, lists_are_known};
+    #[pymodule_export]
+    use crate::instrument::requests::RequestsClient;
+    #[pymodule_export]
+    use crate::instrument::server_span::{started_span, used_span};
+    #[pymodule_export]
+    use crate::instrument::use_span::UseSpan;
+    #[pymodule_export]
+    use crate::instrument::wsgi::wsgi_request_attributes;
+    #[pymodule_export]
+    use crate::instrument::wsgi_convention::WsgiConvention;
     #[pymodule_export]
     use crate::logs::handler::LoggingHandler;
     #[pymodule_export]
@@ -39,6 +72,8 @@ mod _native {
     #[pymodule_export]
     use crate::py::exit::{begin_exit, bounded_by_exit, finish_exit, flush_before_exit, flush_before_sigterm};
     #[pymodule_export]
+    use crate::py::unexported::call_unexported;
+    #[pymodule_export]
     use crate::trace::current_span::CurrentSpan;
     #[pymodule_export]
     use crate::trace::methods::look_up_methods;
@@ -51,6 +86,8 @@ mod _native {
     #[pymodule_export]
     use crate::trace::tracer::Tracer;
     #[pymodule_export]
+    use crate::view::in_process::OtlpReceiver;
+    #[pymodule_export]
     use crate::view::view;
 
     #[pymodule_init]
@@ -59,6 +96,11 @@ mod _native {
 
         crate::py::interpreter::must_be_the_main_one()?;
         otel_rs_core::process::watch_forks();
+        crate::trace::fast_methods::put_fast_methods(pyo3::Bound::py(module))?;
+        module.add(
+            "HTTP_METHODS",
+            pyo3::types::PyFrozenSet::new(pyo3::Bound::py(module), crate::instrument::attributes::METHODS)?,
+        )?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

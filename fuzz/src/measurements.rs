@@ -10,9 +10,9 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1 as proto;
 use otel_rs_core::metrics::{
     Aggregation, Budget, ExponentialSettings, Item, MAX_SCALE, MIN_SCALE, Offer, ReservoirKind, Scalar, Shape, Stream,
-    Temporality, hash_of, metric,
+    Temporality, hash_of, metric, put_metric,
 };
-use otel_rs_core::otlp::{Metrics, Number, Resource, ResourceMetrics, Scope, ScopeMetrics};
+use otel_rs_core::otlp::{Metrics, Number, Resource, Scope};
 use prost::Message;
 
 use super::account::{Account, Measurement, Point, compare};
@@ -77,18 +77,34 @@ impl Pair {
         self.account.measure(self.stream.shape(), &measurement);
     }
 
+    /// How many points there are, and the request with them.
+    fn taken(&self, now: u64) -> (usize, Vec<u8>) {
+        let mut points = 0;
+        let metric = metric(&self.stream, now, &mut points).unwrap();
+        let metrics: Metrics = metric.map(|metric| (scope(), metric)).into_iter().collect();
+        assert_eq!(metrics.points(), points);
+        (points, metrics.request().unwrap().into())
+    }
+
+    fn written(&self, now: u64) -> (usize, Vec<u8>) {
+        let metrics: Metrics<&Stream> = std::iter::once((scope(), &self.stream)).collect();
+        let (mut points, mut request) = (0, Vec::new());
+        let put = |out: &mut Vec<u8>, stream: &&Stream| put_metric(stream, now, out, &mut points);
+        metrics.put(&mut request, |stream| stream.written_len(), put).unwrap();
+        (points, request)
+    }
+
     fn collect(&mut self, now: u64) {
         let shape = self.stream.shape();
         let expected = self.account.collect(shape, now);
-        let found = metric(&self.stream, now);
-        assert_eq!(found.is_some(), !expected.is_empty());
-        let Some(found) = found else { return };
-        let resource = Arc::new(Resource { message: vec![], schema_url: String::new() });
-        let scope = Arc::new(Scope { resource: Arc::clone(&resource), message: vec![], schema_url: String::new() });
-        let scopes = vec![ScopeMetrics { scope, metrics: vec![found] }];
-        let metrics = Metrics { resources: vec![ResourceMetrics { resource, scopes }] };
-        assert_eq!(metrics.points(), expected.len());
-        let request = ExportMetricsServiceRequest::decode(metrics.request()).expect("what we write is well-formed");
+        // Either way of the product: by itself, for whoever collects with Python; or straight into a request.
+        let (points, request) = if now.is_multiple_of(2) { self.taken(now) } else { self.written(now) };
+        assert_eq!(points, expected.len());
+        let request = ExportMetricsServiceRequest::decode(&*request).expect("what we write is well-formed");
+        assert_eq!(request.resource_metrics.len(), usize::from(points > 0));
+        if points == 0 {
+            return;
+        }
         let found: &proto::Metric = &request.resource_metrics[0].scope_metrics[0].metrics[0];
         let (expected, exemplars): (Vec<_>, Vec<_>) = expected.into_iter().unzip();
         let (found, found_exemplars) = without_exemplars(found);
@@ -96,6 +112,11 @@ impl Pair {
         assert_eq!(found_exemplars.len(), exemplars.len());
         std::iter::zip(&exemplars, &found_exemplars).for_each(|(exemplars, found)| exemplars.check(found));
     }
+}
+
+fn scope() -> Arc<Scope> {
+    let resource = Arc::new(Resource { message: vec![], schema_url: String::new() });
+    Arc::new(Scope { resource, message: vec![], schema_url: String::new() })
 }
 
 fn metric_of(shape: &Shape, points: Vec<Point>) -> proto::Metric {

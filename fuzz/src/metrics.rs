@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::metrics::v1::{self as proto, metric::Data};
 use otel_rs_core::otlp::{
     Buckets, EXEMPLAR_ATTRIBUTES, EXPONENTIAL_HISTOGRAM_POINT, Exemplar, ExponentialHistogram, HISTOGRAM_POINT,
     Histogram, Metric, MetricKind, Metrics, NUMBER_POINT, Number, Point, PointFields, Points, ResourceMetrics,
-    ScopeMetrics,
+    ScopeMetrics, frame_explicit_bounds,
 };
 use prost::Message;
 
@@ -37,14 +37,14 @@ pub fn metrics(data: &[u8]) {
         metrics.resources[at].scopes.push(ScopeMetrics { scope, metrics: ours });
         expected.resource_metrics[at].scope_metrics.push(decoded);
     }
-    assert_decodes_to(&metrics.request(), &expected);
+    assert_decodes_to(&metrics.request().unwrap(), &expected);
     assert_is_json(&expected);
     let whole = flat(&expected);
     assert_eq!(metrics.points(), whole.len());
     let mut parts = Vec::new();
-    let split = metrics.split(max_points);
+    let split = metrics.split(max_points).unwrap();
     for (at, part) in split.iter().enumerate() {
-        let part = ExportMetricsServiceRequest::decode(part.request()).expect("what we write is well-formed");
+        let part = ExportMetricsServiceRequest::decode(part.request().unwrap()).expect("what we write is well-formed");
         let points = flat(&part);
         assert!(points.len() == max_points || (at == split.len() - 1 && (1..max_points).contains(&points.len())));
         parts.extend(points);
@@ -185,7 +185,7 @@ fn read_number(input: &mut Input<'_>) -> Number {
 fn push_number(input: &mut Input<'_>, points: &mut Points) -> proto::NumberDataPoint {
     let common = Common::read(input, &NUMBER_POINT);
     let value = read_number(input);
-    points.push_number(&common.point(), value);
+    points.push_number(&common.point(), value).unwrap();
     let value = Some(match value {
         Number::Int(value) => proto::number_data_point::Value::AsInt(value),
         Number::Double(value) => proto::number_data_point::Value::AsDouble(value),
@@ -206,9 +206,15 @@ fn push_histogram(input: &mut Input<'_>, points: &mut Points) -> proto::Histogra
     let explicit_bounds: Vec<_> = (0..input.below(40)).map(|_| input.double()).collect();
     let (count, sum) = (input.number(), input.maybe(Input::double));
     let (min, max) = (input.maybe(Input::double), input.maybe(Input::double));
-    let histogram =
-        Histogram { count, sum, bucket_counts: &bucket_counts, explicit_bounds: &explicit_bounds, min, max };
-    points.push_histogram(&common.point(), &histogram);
+    let histogram = Histogram {
+        count,
+        sum,
+        bucket_counts: &bucket_counts,
+        explicit_bounds: &frame_explicit_bounds(&explicit_bounds),
+        min,
+        max,
+    };
+    points.push_histogram(&common.point(), &histogram).unwrap();
     proto::HistogramDataPoint {
         attributes: common.attributes.key_values(),
         start_time_unix_nano: common.start_time_unix_nano,
@@ -238,7 +244,7 @@ fn push_exponential_histogram(input: &mut Input<'_>, points: &mut Points) -> pro
         min: input.maybe(Input::double),
         max: input.maybe(Input::double),
     };
-    points.push_exponential_histogram(&common.point(), &histogram);
+    points.push_exponential_histogram(&common.point(), &histogram).unwrap();
     let expected_buckets =
         |Buckets { offset, counts }| proto::exponential_histogram_data_point::Buckets { offset, bucket_counts: counts };
     proto::ExponentialHistogramDataPoint {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1 as resource;
-use otel_rs_core::otlp::Attributes;
-use otel_rs_core::otlp::{Resource, Scope};
+use otel_rs_core::otlp::{Attributes, Resource, Scalar, Scope};
 use prost::Message;
 
 use super::input::{Input, key_value};
@@ -46,7 +45,12 @@ impl Pair {
     pub fn set(&mut self, input: &mut Input<'_>) {
         let (key, value, lossy) = (input.text(), input.any_value(), input.flag());
         let hash = key.bytes().fold(7u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % self.hashes;
-        let in_room = self.ours.set(&key, hash, &value.encode_to_vec(), lossy);
+        let encoded = value.encode_to_vec();
+        let in_room = if lossy {
+            self.ours.set(&key, hash, &encoded, lossy)
+        } else {
+            self.ours.try_set_scalar(&key, hash, Scalar::of_message(&encoded)).expect("there is memory")
+        };
         let limit = self.ours.limit().unwrap_or(usize::MAX);
         self.expected.retain(|(attribute, _)| attribute.key != key);
         assert_eq!(in_room, self.expected.len() < limit);

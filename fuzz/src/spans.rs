@@ -26,9 +26,9 @@ pub fn spans(data: &[u8]) {
     while !input.is_empty() {
         let scope = &scopes[input.below(scopes.len() as u8)];
         let (framed, span) = read_span(&mut input);
-        if !batch.push_within(max_request_bytes, scope, &framed).unwrap() {
+        if !batch.push_within(max_request_bytes, scope, framed.as_slice()).unwrap() {
             close(&mut batch, &mut expected, max_request_bytes);
-            let taken = batch.push_within(max_request_bytes, scope, &framed).unwrap();
+            let taken = batch.push_within(max_request_bytes, scope, framed.as_slice()).unwrap();
             assert!(taken, "the first one goes in whatever its length");
         }
         expected.push(Sent::new(scope, span));

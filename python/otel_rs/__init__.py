@@ -9,30 +9,37 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from otel_rs._lazy_exports import lazy_exports
+from otel_rs._lazy_exports import lazy_exports, with_exports
 
 if TYPE_CHECKING:
+    from otel_rs._native import __version__
     from otel_rs.installation import install, uninstall
     from otel_rs.trace import TracerProvider
     from otel_rs.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-__all__ = ["BatchSpanProcessor", "SimpleSpanProcessor", "TracerProvider", "install", "uninstall"]
+__all__ = ["BatchSpanProcessor", "SimpleSpanProcessor", "TracerProvider", "__version__", "install", "uninstall"]
 
 # The distro has to be found where the native part cannot be loaded.
-__getattr__ = lazy_exports(
-    __name__,
-    {
+# A type checker that saw `__getattr__` would take any name.
+if not TYPE_CHECKING:
+    _MODULES = {
         "BatchSpanProcessor": "trace.export",
         "SimpleSpanProcessor": "trace.export",
         "TracerProvider": "trace",
+        "__version__": "_native",
         "install": "installation",
         "uninstall": "installation",
-    },
-)
+    }
+    __getattr__ = lazy_exports(__name__, _MODULES)
+    __dir__ = with_exports(__name__, _MODULES)
 
-# Upstream's SDK reads this one when it is imported, and raises if it is bad.
-if "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT" in os.environ:
-    from otel_rs.settings.upstream import corrected_environment
+# Upstream reads these when it is imported, and raises if they are bad.
+for _variable, _module in (
+    ("OTEL_PROPAGATORS", "opentelemetry.propagate"),
+    ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "opentelemetry.sdk.trace"),
+):
+    if _variable in os.environ:
+        from otel_rs.settings.upstream import corrected_environment
 
-    with corrected_environment():
-        import_module("opentelemetry.sdk.trace")
+        with corrected_environment():
+            import_module(_module)

@@ -10,12 +10,18 @@ import logging
 
 
 class LastResort(logging.Handler):
-    """`logging.lastResort`, in spite of the handlers that only export."""
+    """`logging.lastResort`, in spite of the handlers that only export; from its level on, or from `least`."""
+
+    def __init__(self, least: int | None = None) -> None:
+        super().__init__()
+        self._least = least
 
     def emit(self, record: logging.LogRecord) -> None:
         last_resort = logging.lastResort
-        if last_resort is not None and record.levelno >= last_resort.level and not self._is_shown(record):
-            last_resort.handle(record)
+        if last_resort is None or self._is_shown(record):
+            return
+        if record.levelno >= (last_resort.level if self._least is None else self._least):
+            last_resort.emit(record)
 
     def _is_shown(self, record: logging.LogRecord) -> bool:
         logger: logging.Logger | None = logging.getLogger(record.name)
@@ -31,6 +37,10 @@ def _exports(handler: logging.Handler) -> bool:
     return any(kind.__module__.startswith("opentelemetry.") for kind in type(handler).__mro__)
 
 
-def show_on_stderr(logger: logging.Logger) -> None:
+def show_on_stderr(logger: logging.Logger, level: str | None = None) -> None:
+    """`level`: what `OTEL_LOG_LEVEL` asks for."""
+    least = None if level is None else getattr(logging, level.upper())
+    if least is not None:
+        logger.setLevel(least)
     if not any(isinstance(handler, LastResort) for handler in logger.handlers):
-        logger.addHandler(LastResort())
+        logger.addHandler(LastResort(least))

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -70,6 +70,203 @@ class OtlpExporter:
 
     def record_operations(self) -> None: ...
     def take_operations(self) -> list[tuple[float, str | None, int | str | None]]: ...
+
+def selected_attributes(attributes: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    """The attributes whose keys are among ``keys``."""
+
+def are_attributes_kept(tracer: Any, attributes: dict[str, Any]) -> bool:
+    """Whether a span that the tracer has just started with these attributes has them as they are."""
+
+HTTP_METHODS: frozenset[str]
+"""Methods that contrib reports as they are."""
+
+def put_response_code(span: Any, code: Any, attributes: dict[str, Any], errors_from: int, old: bool, new: bool) -> bool:
+    """Puts the code of a response that is no error into span and attributes. Of any other it returns False."""
+
+def is_instrumentation_enabled() -> bool:
+    """See ``opentelemetry.instrumentation.utils``."""
+
+def is_http_instrumentation_enabled() -> bool:
+    """See ``opentelemetry.instrumentation.utils``."""
+
+def start_internal_or_server_span(
+    tracer: Any,
+    span_name: Any,
+    start_time: int | None,
+    context_carrier: Any,
+    context_getter: Any,
+    attributes: Any = None,
+) -> tuple[Any, Any]:
+    """``_start_internal_or_server_span`` of ``opentelemetry.instrumentation.utils``."""
+
+def use_span(span: Any, end_on_exit: bool = False) -> Any:
+    """``opentelemetry.trace.use_span``, natively for spans of ours."""
+
+def native_api_function(original: Any) -> Any:
+    """What comes in the place of a function of ``opentelemetry.context`` or ``opentelemetry.trace.propagation``."""
+
+def lists_are_known() -> bool:
+    """Whether contrib redacts the parameters, and looks for the tests and bots, that the native functions know."""
+
+class Originals:
+    """Functions that a module of contrib's has by some names. Called, it calls the first."""
+
+    def __new__(cls, namespace: dict[str, Any], names: tuple[str, ...], is_known: Callable[[Any], bool]) -> Self: ...
+    def are_there(self) -> bool:
+        """Whether all are contrib's, or ours in their place."""
+
+    def __call__(self, *arguments: Any) -> Any: ...
+
+class Variable:
+    """Reads a variable of the environment: encoded, or None."""
+
+    def __new__(cls, values: dict[Any, Any], encoded_name: Any) -> Self: ...
+    def __call__(self) -> Any: ...
+
+class WsgiConvention:
+    """What the instrumentations of WSGI applications do in a mode of the semantic conventions."""
+
+    def __new__(
+        cls,
+        mode: Any,
+        old: bool,
+        new: bool,
+        keys: Any,
+        collect_request_attributes: Originals,
+        add_response_attributes: Originals,
+        set_span_in_context: Originals,
+        request_headers: Any,
+        response_headers: Any,
+    ) -> Self: ...
+    @property
+    def mode(self) -> Any: ...
+    @property
+    def old(self) -> bool: ...
+    @property
+    def new(self) -> bool: ...
+    def request_attributes(self, environ: Any) -> dict[str, Any]: ...
+    def counted(self, attributes: dict[str, Any]) -> dict[str, Any]: ...
+    def capture_request_headers(self, span: Any, environ: Any) -> bool: ...
+    def wants_response_headers(self, span: Any) -> bool: ...
+    def capture_response_headers(self, span: Any, headers: Any) -> None: ...
+    def put_response_code(self, span: Any, code: Any, attributes: dict[str, Any]) -> bool: ...
+    def add_response_attributes(self, span: Any, status: str, headers: Any, attributes: dict[str, Any]) -> None: ...
+    def record_duration(
+        self,
+        seconds: float,
+        attributes: dict[str, Any],
+        span: Any,
+        old: Any = None,
+        new: Any = None,
+        route: Any = None,
+    ) -> None: ...
+
+class FlaskModule:
+    """The names of Flask and of contrib's module of it."""
+
+    def __new__(cls, names: Any) -> Self: ...
+
+class FlaskApplication:
+    """A Flask application, measured."""
+
+    def __new__(
+        cls,
+        application: Any,
+        module: FlaskModule,
+        convention: WsgiConvention,
+        active_requests: Any,
+        duration_old: Any,
+        duration_new: Any,
+        response_hook: Any,
+        is_excluded: Callable[[str], bool] | None,
+    ) -> Self: ...
+    def __call__(self, environ: Any, start_response: Any) -> Any: ...
+
+class FlaskBeforeRequest:
+    """Starts the span of a request."""
+
+    def __new__(
+        cls,
+        module: FlaskModule,
+        convention: WsgiConvention,
+        tracer: Any,
+        request_hook: Any,
+        is_excluded: Callable[[str], bool] | None,
+        commenter_options: Any,
+    ) -> Self: ...
+    def __call__(self) -> None: ...
+
+class FlaskTeardown:
+    """Ends the span of a request."""
+
+    def __new__(
+        cls, module: FlaskModule, in_contrib: Callable[[Any], None], is_excluded: Callable[[str], bool] | None
+    ) -> Self: ...
+    def __call__(self, exception: Any) -> None: ...
+
+class RequestsClient:
+    """How `requests` is instrumented."""
+
+    def __new__(cls, options: Any, durations: Sequence[Any], send: Any, in_contrib: Any) -> Self: ...
+    def send(self, session: Any, request: Any, options: dict[str, Any]) -> Any: ...
+
+def dbapi_method(class_name: str, name: str, contrib: Any) -> Any:
+    """The native method of one of the proxies around connections and cursors."""
+
+def asgi_request_attributes(scope: Any, old: bool, new: bool) -> dict[str, Any] | None:
+    """A request's attributes in the old and in the new semantic conventions; None where contrib's code has to run."""
+
+def asgi_content_length(carrier: Any) -> int | Literal[False] | None:
+    """The length that the headers of a scope or message tell; False where contrib has to look."""
+
+def asgi_measure(
+    middleware: Any,
+    span: Any,
+    seconds: float,
+    old: dict[str, Any] | None,
+    new: dict[str, Any] | None,
+    request_size: int | None,
+) -> None:
+    """Records a request's duration and sizes, with its attributes by old and by new names."""
+
+def exclusion(excluded_urls: Any) -> Callable[[str], bool] | None:
+    """Tells whether a URL is excluded; None where none is, so that nobody has to put the URL together."""
+
+def asgi_message_span(tracer: Any, name: Any, kind: Any, code: Any, old: bool, new: bool) -> bool | None:
+    """Makes the span of a message. Whether it is recorded; None where contrib's code has to make it."""
+
+def may_be_synthetic(user_agent: Any) -> bool:
+    """Whether the user agent may be a test's or a bot's, or something that contrib's code has to look at."""
+
+def wsgi_request_attributes(environ: Any, old: bool, new: bool) -> dict[str, Any] | None:
+    """A request's attributes in the old and in the new semantic conventions; None where contrib's code has to run."""
+
+def client_request_attributes(
+    method: Any, url: Any, user_agent: Any, old: bool, new: bool, peer_by_old_names: bool
+) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The attributes of a request's span and of its metrics; None where contrib's code has to run."""
+
+def is_plain_url(url: Any) -> bool:
+    """Whether contrib redacts nothing in it. False where its own code has to look."""
+
+def add_pool_attributes(
+    attributes: dict[str, Any], pool: tuple[Any, Any, Any], method: Any, version: Any, old: bool, new: bool
+) -> bool:
+    """Adds scheme, host and port, method and protocol, as metrics of urllib3 have them. False, and nothing is added,
+    where contrib's code has to."""
+
+class UseSpan:
+    """``opentelemetry.trace.use_span`` of a native span."""
+
+    def __new__(
+        cls,
+        span: Any,
+        end_on_exit: bool = False,
+        record_exception: bool = True,
+        set_status_on_exception: bool = True,
+    ) -> Self: ...
+    def __enter__(self) -> Any: ...
+    def __exit__(self, kind: Any = None, exception: Any = None, traceback: Any = None) -> bool: ...
 
 class MeasurementConsumer:
     """What all instruments of a meter provider share."""
@@ -143,8 +340,11 @@ class PeriodicReader:
     def tick_elsewhere(self, elsewhere: bool) -> None:
         """Whether Python asks for a collection at each interval."""
 
-    def collect(self, found: Collection, timeout_millis: float) -> bool:
+    def collect(self, found: Collection | None, timeout_millis: float) -> bool:
         """Collects and exports, with what Python found, and waits for it; False if that was not done in time."""
+
+    def wait(self, timeout_millis: float) -> bool:
+        """Waits for all that was asked for; False if that was not done in time."""
 
     def retire(self) -> None:
         """Ends, and waits for nothing: Python collects from now on."""
@@ -213,10 +413,14 @@ class Logger:
 def emit_was_replaced() -> None:
     """Makes handlers look whether ``emit`` of a logger is ours: somebody has replaced one."""
 
+def call_unexported(call: Callable[[Any], Any], argument: Any) -> Any:
+    """``call(argument)``: what is logged meanwhile is not exported."""
+
 class LoggingHandler:
     def __new__(cls, of_sdk: bool, *args: Any, **kwargs: Any) -> Self: ...
     def emit(self, record: logging.LogRecord) -> None: ...
-    def _set_native(self, is_native: bool) -> None: ...
+    def handle(self, record: logging.LogRecord) -> Any: ...
+    def _set_native(self, is_native: bool, locks: bool) -> None: ...
     def _set_attributes(self, formatter: Any, provider: Any, code_attributes: bool) -> None: ...
 
 class CurrentSpan:
@@ -311,6 +515,19 @@ class Span:
     def is_recording(self) -> bool: ...
     def get_span_context(self) -> SpanContext: ...
     def end(self, end_time: int | None = None) -> None: ...
+
+class OtlpReceiver:
+    """An OTLP receiver on free ports of the loopback interface that keeps each request as a line of OTLP/JSON."""
+
+    def __new__(cls) -> OtlpReceiver: ...
+    @property
+    def grpc_address(self) -> str: ...
+    @property
+    def http_address(self) -> str: ...
+    def take(self) -> str:
+        """The lines so far, each once."""
+
+    def stop(self) -> None: ...
 
 def view(
     grpc: str | None = None, http: str | None = None, json: bool = False, allowed_hosts: Sequence[str] = ()

@@ -7,22 +7,21 @@ makes from then on, and what `install` put into upstream's modules would be of n
 from __future__ import annotations
 
 import copy
-import sys
-from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
+from otel_rs._finder import FINDER
 
-# Without the base classes of importlib.abc, which imports a dozen modules at every start.
-class _ReloadFinder:
-    """Finds modules of this package that are loaded already, for a loader that does not run them."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        # Only a reload has a target.
-        if target is None or target.__spec__ is None or fullname.partition(".")[0] != __package__:
-            return None
+class _Reload:
+    """Gives modules of this package that are loaded already a loader that does not run them."""
+
+    def concerns(self, fullname: str, target: ModuleType | None) -> bool:
+        return target is not None and target.__spec__ is not None and fullname.partition(".")[0] == __package__
+
+    def changed(self, fullname: str, target: ModuleType | None, spec: ModuleSpec | None) -> ModuleSpec | None:
+        if target is None or target.__spec__ is None:
+            return spec
         spec = copy.copy(target.__spec__)
         spec.loader = _LoadedBefore(target.__spec__)  # type: ignore[assignment]
         return spec
@@ -37,9 +36,8 @@ class _LoadedBefore:
         module.__loader__ = self._spec.loader
 
 
-_finder = _ReloadFinder()
+_reload = _Reload()
 
 
 def keep_modules() -> None:
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
+    FINDER.add(_reload, [__name__])

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import Any
 
+from opentelemetry.instrumentation.auto_instrumentation import _load
+from opentelemetry.instrumentation.dependencies import DependencyConflict, get_dist_dependency_conflicts
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
 from opentelemetry.instrumentation.version import __version__ as instrumentation_version
 from opentelemetry.sdk import _configuration as upstream
+from opentelemetry.util._importlib_metadata import Distribution, EntryPoint
 
-from otel_rs import _chosen_distro
+from otel_rs import _chosen_distro, _entry_points
 from otel_rs._last_resort import show_on_stderr
-from otel_rs._native_missing import reason
 from otel_rs.installation import install, reach_names_taken_earlier
-from otel_rs.settings import corrected_environment
+from otel_rs.instrumentations.conflicts import certainly_none
+from otel_rs.instrumentations.loading import load_when_imported
+from otel_rs.settings import corrected_environment, read
 from otel_rs.settings.table import (
+    LOG_LEVEL,
     LOGS_EXPORTER,
     METRICS_EXPORTER,
     OTLP_PROTOCOL,
@@ -30,21 +36,26 @@ from otel_rs.settings.table import (
 _logger = logging.getLogger("otel_rs")
 
 _NAME = "rs"
-_LOADER = "opentelemetry.instrumentation.auto_instrumentation._load"
 
 
 class OtelRsDistro(BaseDistro):  # type: ignore[misc]
     """opentelemetry-distro's defaults, and our configurator unless the user chose one."""
 
     def _configure(self, **kwargs: Any) -> None:
+        _entry_points.index()
         os.environ.setdefault(PYTHON_CONFIGURATOR.variable, _NAME)
         os.environ.setdefault(TRACES_EXPORTER.variable, "otlp")
         os.environ.setdefault(METRICS_EXPORTER.variable, "otlp")
         os.environ.setdefault(LOGS_EXPORTER.variable, "otlp")
         os.environ.setdefault(OTLP_PROTOCOL.variable, "grpc")
         if os.environ[PYTHON_CONFIGURATOR.variable] == _NAME:
-            logging.getLogger(_LOADER).addFilter(_is_news)
+            logging.getLogger(_load.__name__).addFilter(_is_news)
+            _load.get_dist_dependency_conflicts = _conflict  # type: ignore[attr-defined]
             configure_once()
+
+    def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
+        """Instruments when the library is imported; `OTEL_RS_LAZY_INSTRUMENTATIONS=false` does so now."""
+        load_when_imported(entry_point, partial(super().load_instrumentor, entry_point, **kwargs))
 
 
 class OtelRsConfigurator(upstream._OTelSDKConfigurator):
@@ -54,14 +65,18 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
 
     def _configure(self, **kwargs: Any) -> None:
         self.configured = True
-        show_on_stderr(_logger)
+        show_lines()
         try:
             install()
         except ImportError as error:
-            self._configure_stock(reason(error), **kwargs)
+            self._configure_stock(_reason(error), **kwargs)
             return
         with corrected_environment():
             super()._configure(**kwargs)
+        if _logger.isEnabledFor(logging.INFO):
+            from otel_rs.summary import summary
+
+            _logger.info("%s", summary())
 
     def _configure_stock(self, why: str, **kwargs: Any) -> None:
         """A program with the stock SDK is better than one without telemetry, or one that does not start."""
@@ -72,6 +87,21 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
             _logger.warning("Nothing is sent. otel-rs cannot be used: %s. Nor can the stock SDK: %s", why, error)
         else:
             _logger.warning("The stock SDK is used instead of otel-rs: %s", why)
+
+
+def show_lines() -> None:
+    """This package's log lines, from `OTEL_LOG_LEVEL` on."""
+    show_on_stderr(_logger, read(LOG_LEVEL).value)
+
+
+def _reason(error: ImportError) -> str:
+    from otel_rs._native_missing import reason
+
+    return reason(error)
+
+
+def _conflict(dist: Distribution) -> DependencyConflict | None:
+    return None if certainly_none(dist) else get_dist_dependency_conflicts(dist)
 
 
 def configure_once() -> None:
@@ -92,13 +122,13 @@ def configure_for_the_chosen_distro() -> None:
     if vendors is None:
         configure_once()
         return
-    show_on_stderr(_logger)
+    show_lines()
     try:
         install()
         # Of the distro's modules, which are imported already. The program has not started.
         reach_names_taken_earlier()
     except ImportError as error:
-        _logger.warning("The stock SDK is used instead of otel-rs: %s", reason(error))
+        _logger.warning("The stock SDK is used instead of otel-rs: %s", _reason(error))
     try:
         with corrected_environment():
             vendors.load()().configure(auto_instrumentation_version=instrumentation_version)

@@ -26,8 +26,13 @@ def load_distro() -> OtelRsDistro | None:
 
 
 def before_instrumentation() -> None:
-    """Configures the SDK where ``OTEL_PYTHON_CONFIGURATOR=rs`` asks for it and the distro has not done it."""
+    """Configures the SDK where ``OTEL_PYTHON_CONFIGURATOR=rs`` asks for it and the distro has not done it, or where a
+    variable asks for a name that nothing has."""
     if os.environ.get(_CONFIGURATOR) == _NAME:
         from otel_rs.distro import configure_for_the_chosen_distro
 
         configure_for_the_chosen_distro()
+    elif os.environ.get(_DISTRO) or os.environ.get(_CONFIGURATOR):
+        from otel_rs._misnamed import configure_in_place_of_misnamed
+
+        configure_in_place_of_misnamed()

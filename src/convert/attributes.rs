@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
-use otel_rs_core::otlp::{Attributes, OutOfMemory};
-use pyo3::ffi;
+use otel_rs_core::otlp::{Attributes, OutOfMemory, Scalar, len_tag, make_room, put_key_value};
 use pyo3::prelude::*;
-use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString};
 
+use crate::convert::pairs::Pairs;
 use crate::convert::read::read;
 use crate::convert::scratch::with_scratch;
 use crate::convert::value::{self, Fidelity};
@@ -47,15 +46,12 @@ impl PyAttributes {
         let in_room = match self.wire.try_set(key, hash, value, original.is_some()) {
             Ok(in_room) => in_room,
             // Nothing was replaced.
-            Err(OutOfMemory) => return Put { outcome: Outcome::NoMemory, _replaced: original, _evicted: Vec::new() },
+            Err(OutOfMemory) => {
+                let unused = original.map(|original| Box::new(Removed { _value: Some(original), _evicted: None }));
+                return Put { outcome: Outcome::NoMemory, _removed: unused };
+            }
         };
-        let mut replaced = None;
-        if let Some(originals) = &mut self.originals
-            && let Some(at) = originals.iter().position(|(k, _)| &**k == key)
-        {
-            replaced = Some(originals.swap_remove(at).1);
-        }
-        let mut evicted = Vec::new();
+        let mut removed = self.remove_original(key);
         if let Some(original) = original {
             let originals = self.originals.get_or_insert_default();
             originals.push((key.into(), original));
@@ -63,10 +59,18 @@ impl PyAttributes {
             if originals.len() > 2 * self.wire.len() + 8 {
                 let kept = self.wire.iter().filter(|attribute| attribute.lossy).map(|attribute| attribute.key);
                 let kept: HashSet<&str> = kept.collect();
-                evicted = originals.extract_if(.., |(key, _)| !kept.contains(&**key)).collect();
+                let evicted = originals.extract_if(.., |(key, _)| !kept.contains(&**key)).collect();
+                removed.get_or_insert_default()._evicted = Some(evicted);
             }
         }
-        Put { outcome: Outcome::of(in_room), _replaced: replaced, _evicted: evicted }
+        Put { outcome: Outcome::of(in_room), _removed: removed }
+    }
+
+    #[inline]
+    fn remove_original(&mut self, key: &str) -> Option<Box<Removed>> {
+        let originals = self.originals.as_mut()?;
+        let at = originals.iter().position(|(known, _)| &**known == key)?;
+        Some(Box::new(Removed { _value: Some(originals.swap_remove(at).1), _evicted: None }))
     }
 
     /// Sets an attribute that needs no Python code for it, on a set that no other thread can see yet. None if it is not
@@ -78,11 +82,8 @@ impl PyAttributes {
         value: &Bound<'_, PyAny>,
         value_len: Option<usize>,
     ) -> Option<bool> {
-        let text = plain_key(key)?;
-        with_scratch(|scratch| {
-            let plain = value::put_simple(value, value_len, scratch);
-            plain.then(|| self.wire.try_set(text, hash(key), scratch, false).unwrap_or(false))
-        })
+        let Plain { key, hash, value } = Plain::of(key, value, value_len)?;
+        Some(self.wire.try_set_scalar(key, hash, value).unwrap_or(false))
     }
 
     /// Sets all attributes of a mapping on a set that no other thread can see yet.
@@ -106,26 +107,55 @@ impl PyAttributes {
     /// The usual case: a dict with plain keys and values. False, with any number of them set, if one is not plain.
     fn extend_simple(&mut self, dict: &Bound<'_, PyDict>, value_len: Option<usize>) -> bool {
         let mut worst = Outcome::InRoom;
-        let all_plain = with_critical_section(dict, || {
-            with_scratch(|scratch| {
-                each_simple(dict, |key, value| {
-                    scratch.clear();
-                    match plain_key(key) {
-                        Some(text) if value::put_simple(value, value_len, scratch) => {
-                            let set = self.wire.try_set(text, hash(key), scratch, false);
-                            worst = worst.max(set.map_or(Outcome::NoMemory, Outcome::of));
-                            true
-                        }
-                        _ => false,
-                    }
-                })
-            })
+        // The keys of a dict differ from one another.
+        let all_new = self.wire.is_empty();
+        let all_plain = Pairs::of(dict).each_simple(|key, value| {
+            let Some(Plain { key, hash, value }) = Plain::of(key, value, value_len) else { return false };
+            let set = match value {
+                Scalar::Text(text) if all_new => self.wire.try_add_text(key, hash, text),
+                _ if all_new => self.wire.try_add_scalar(key, hash, value),
+                _ => self.wire.try_set_scalar(key, hash, value),
+            };
+            worst = worst.max(set.map_or(Outcome::NoMemory, Outcome::of));
+            true
         });
         if all_plain {
-            Put { outcome: worst, _replaced: None, _evicted: Vec::new() }.log(dict.py());
+            Put { outcome: worst, _removed: None }.log(dict.py());
         }
         all_plain
     }
+}
+
+/// Appends the attributes of a mapping, each as a field of a message.
+pub fn frame(attributes: &Bound<'_, PyAny>, field: u8, out: &mut Vec<u8>) {
+    let start = out.len();
+    if let Some(dict) = dict_of(attributes)
+        && frame_simple(&dict, field, out)
+    {
+        return;
+    }
+    out.truncate(start);
+    let mut converted = PyAttributes::new(field, None);
+    converted.extend(attributes, None);
+    converted.wire.write(out);
+}
+
+/// False, with any number of them appended, if one is not plain. A dict has each key once, so nothing is looked for.
+fn frame_simple(dict: &Bound<'_, PyDict>, field: u8, out: &mut Vec<u8>) -> bool {
+    with_scratch(|scratch| {
+        Pairs::of(dict).each_simple(|key, value| {
+            let (Some(text), Some(value)) = (plain_key(key), value::scalar(value, None)) else { return false };
+            scratch.clear();
+            // Four heads.
+            let has_room = make_room(scratch, value.encoded_len()).is_ok()
+                && make_room(out, text.len() + value.encoded_len() + 44).is_ok();
+            if has_room {
+                value.encode(scratch);
+                put_key_value(out, len_tag(field), text, scratch);
+            }
+            has_room
+        })
+    })
 }
 
 /// The dict that a mapping is, or that it wraps.
@@ -141,47 +171,32 @@ fn dict_of<'py>(attributes: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
     None
 }
 
-/// Converts a pair that needs no Python code for it, and calls `put` with what puts it in place; None if the pair
-/// is not plain. Most attributes come this way: it allocates nothing.
-#[inline]
-pub fn with_plain<R>(
-    key: &Bound<'_, PyAny>,
-    value: &Bound<'_, PyAny>,
-    value_len: Option<usize>,
-    put: impl FnOnce(&dyn Fn(&mut PyAttributes) -> Put) -> R,
-) -> Option<R> {
-    let key = key.cast_exact::<PyString>().ok()?;
-    let text = plain_key(key)?;
-    with_scratch(|scratch| {
-        let plain = value::put_simple(value, value_len, scratch);
-        plain.then(|| put(&|attributes| attributes.put(text, hash(key), scratch, None)))
-    })
+/// An attribute that needs no Python code for it, as most, borrowed from its key and its value.
+pub struct Plain<'a> {
+    key: &'a str,
+    hash: u64,
+    value: Scalar<'a>,
 }
 
-/// Calls `take` for each pair of a dict whose keys are plain texts until it returns false; whether it took all.
-///
-/// `take` must not run Python code while it returns true.
-pub fn each_simple<'py>(
-    dict: &Bound<'py, PyDict>,
-    mut take: impl FnMut(&Bound<'py, PyString>, &Bound<'py, PyAny>) -> bool,
-) -> bool {
-    let py = dict.py();
-    let (mut position, mut key, mut value) = (0, std::ptr::null_mut(), std::ptr::null_mut());
-    #[allow(unsafe_code)]
-    // SAFETY: `dict` is a dict. The references are borrowed from it, and it cannot change meanwhile: `take` runs no
-    // Python code before it returns false, and in a free-threaded interpreter the caller holds the dict's critical
-    // section.
-    unsafe {
-        while ffi::PyDict_Next(dict.as_ptr(), &mut position, &mut key, &mut value) != 0 {
-            let key = Borrowed::from_ptr(py, key);
-            let value = Borrowed::from_ptr(py, value);
-            let Ok(key) = key.cast_exact::<PyString>() else { return false };
-            if !take(&key, &value) {
-                return false;
-            }
+impl<'a> Plain<'a> {
+    /// None if it is not plain.
+    #[inline]
+    pub fn of(key: &'a Bound<'_, PyString>, value: &'a Bound<'_, PyAny>, value_len: Option<usize>) -> Option<Self> {
+        Some(Self { key: plain_key(key)?, hash: text::hash(key), value: value::scalar(value, value_len)? })
+    }
+
+    /// Puts it in place. Runs no Python code; what it returns must be dropped after the lock.
+    #[inline]
+    pub fn put_into(&self, attributes: &mut PyAttributes) -> Put {
+        let set = match self.value {
+            Scalar::Text(text) => attributes.wire.try_set_text(self.key, self.hash, text),
+            value => attributes.wire.try_set_scalar(self.key, self.hash, value),
+        };
+        match set {
+            Ok(in_room) => Put { outcome: Outcome::of(in_room), _removed: attributes.remove_original(self.key) },
+            Err(OutOfMemory) => Put { outcome: Outcome::NoMemory, _removed: None },
         }
     }
-    true
 }
 
 /// Calls `take` for each pair of a mapping, its keys cleaned as upstream does it in mappings, and returns how many were
@@ -217,16 +232,7 @@ pub fn each<'py>(
 /// A key that needs no cleaning.
 #[inline]
 pub fn plain_key<'a>(key: &'a Bound<'_, PyString>) -> Option<&'a str> {
-    key.to_str().ok().filter(|text| !text.is_empty())
-}
-
-/// Python's own hash of a text, which it keeps: equal keys have equal hashes within a process.
-#[inline]
-fn hash(key: &Bound<'_, PyString>) -> u64 {
-    #[allow(unsafe_code)]
-    // SAFETY: `key` is an exact str; hashing one cannot fail and runs no Python code.
-    let hash = unsafe { ffi::PyObject_Hash(key.as_ptr()) };
-    hash as u64
+    text::plain_utf8(key).filter(|text| !text.is_empty())
 }
 
 /// An attribute that is ready to be put in place.
@@ -250,16 +256,31 @@ impl Outcome {
     }
 }
 
+/// Values whose attributes are gone.
+#[derive(Default)]
+struct Removed {
+    _value: Option<Py<PyAny>>,
+    _evicted: Option<Originals>,
+}
+
 /// The result of putting an attribute in place; to be handled after the lock is released.
 #[must_use]
 pub struct Put {
     outcome: Outcome,
-    _replaced: Option<Py<PyAny>>,
-    _evicted: Originals,
+    /// Boxed, because there are next to never any.
+    _removed: Option<Box<Removed>>,
 }
 
 impl Put {
+    #[inline]
     pub fn log(self, py: Python<'_>) {
+        if self.outcome != Outcome::InRoom {
+            self.warn(py);
+        }
+    }
+
+    #[cold]
+    fn warn(self, py: Python<'_>) {
         match self.outcome {
             Outcome::InRoom => {}
             Outcome::OldestDropped => log::warning(
@@ -276,7 +297,7 @@ impl Converted<'_> {
     pub fn put_into(self, attributes: &mut PyAttributes) -> Put {
         // `convert` has made sure that both are UTF-8.
         let key = self.key.to_str().unwrap_or_default();
-        attributes.put(key, hash(&self.key), &self.value, self.original)
+        attributes.put(key, text::hash(&self.key), &self.value, self.original)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod exception_attributes;
 pub mod fields;
 pub mod log_records;
 pub mod metrics;
+pub mod pairs;
 pub mod read;
 pub mod scope;
 pub mod scratch;

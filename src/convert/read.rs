@@ -1,11 +1,9 @@
 //! The wire's values as Python ones, for whoever reads a span.
 
-use otel_rs_core::otlp::{Fields, Value, key_value_parts};
+use otel_rs_core::otlp::{Fields, Value, any_value, key_value_parts};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
-
-use crate::convert::value::any_value;
 
 /// Sets one KeyValue message's pair in a dict.
 pub fn put_key_value(dict: &Bound<'_, PyDict>, key_value: &[u8]) -> PyResult<()> {

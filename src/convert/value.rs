@@ -1,7 +1,7 @@
 //! A Python value as an encoded AnyValue message, with the Python SDK's rules for what is accepted and how it is
 //! cleaned (`opentelemetry.attributes._clean_attribute_value`).
 
-use otel_rs_core::otlp::{self, OutOfMemory, fixed64_tag, len_tag, varint_tag};
+use otel_rs_core::otlp::{self, OutOfMemory, Scalar, any_value, len_tag};
 use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -85,17 +85,6 @@ impl Nesting {
     }
 }
 
-/// Field numbers of `AnyValue`.
-pub mod any_value {
-    pub const STRING: u8 = 1;
-    pub const BOOL: u8 = 2;
-    pub const INT: u8 = 3;
-    pub const DOUBLE: u8 = 4;
-    pub const ARRAY: u8 = 5;
-    pub const KVLIST: u8 = 6;
-    pub const BYTES: u8 = 7;
-}
-
 /// How well the wire form holds the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fidelity {
@@ -110,40 +99,42 @@ impl Fidelity {
     }
 }
 
-/// Appends `value` to `out` if that needs no Python code; false, with `out` in any state, if it does.
-///
-/// While it succeeds no other code can run on this thread, so a caller may be iterating over a container.
+/// Appends `value` to `out` if that needs no Python code; false, with `out` as it was, if it does.
 #[inline]
 pub fn put_simple(value: &Bound<'_, PyAny>, max_len: Option<usize>, out: &mut Vec<u8>) -> bool {
-    if let Ok(text) = value.cast_exact::<PyString>() {
-        return simple_text(text, max_len, out);
+    let Some(scalar) = scalar(value, max_len) else { return false };
+    // Heads of the containers that it is in come on top.
+    let len = scalar.encoded_len();
+    if otlp::make_room(out, if len < LARGE_BYTES { len } else { len + HEADS }).is_err() {
+        return false;
     }
-    if let Ok(int) = value.cast_exact::<PyInt>() {
-        return simple_int(int, out);
-    }
-    if let Ok(flag) = value.cast_exact::<PyBool>() {
-        put_bool(flag.is_true(), out);
-    } else if let Ok(float) = value.cast_exact::<PyFloat>() {
-        otlp::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
-    } else if let Ok(bytes) = value.cast_exact::<PyBytes>() {
-        return put_large(bytes.as_bytes(), any_value::BYTES, out).is_ok();
-    } else {
-        // `None` is the empty message.
-        return value.is_none();
-    }
+    scalar.encode(out);
     true
 }
 
-#[inline]
-fn simple_text(text: &Bound<'_, PyString>, max_len: Option<usize>, out: &mut Vec<u8>) -> bool {
-    // UTF-8 has at least as many bytes as characters, so a text of so few bytes is short enough. Lone surrogates have
-    // no UTF-8.
-    match text.to_str() {
-        Ok(utf8) if utf8.len() <= max_len.unwrap_or(MAX_BYTES) => {
-            put_large(utf8.as_bytes(), any_value::STRING, out).is_ok()
-        }
-        _ => false,
+/// The value, borrowed, if no Python code is needed for it.
+///
+/// While it succeeds no other code can run on this thread, so a caller may be iterating over a container.
+#[inline(always)]
+pub fn scalar<'a>(value: &'a Bound<'_, PyAny>, max_len: Option<usize>) -> Option<Scalar<'a>> {
+    if let Ok(text) = value.cast_exact::<PyString>() {
+        // UTF-8 has at least as many bytes as characters, so a text of so few bytes is short enough.
+        let utf8 = text::plain_utf8(text)?;
+        return (utf8.len() <= max_len.unwrap_or(MAX_BYTES)).then_some(Scalar::Text(utf8));
     }
+    if let Ok(int) = value.cast_exact::<PyInt>() {
+        return as_i64(int).map(Scalar::Int);
+    }
+    if let Ok(flag) = value.cast_exact::<PyBool>() {
+        return Some(Scalar::Bool(flag.is_true()));
+    }
+    if let Ok(float) = value.cast_exact::<PyFloat>() {
+        return Some(Scalar::Double(float.value()));
+    }
+    if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+        return Some(Scalar::Bytes(bytes.as_bytes()));
+    }
+    value.is_none().then_some(Scalar::Null)
 }
 
 /// Makes room in `out`, or raises MemoryError.
@@ -159,17 +150,6 @@ fn put_large(bytes: &[u8], field: u8, out: &mut Vec<u8>) -> Result<(), OutOfMemo
     Ok(())
 }
 
-#[inline]
-fn simple_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> bool {
-    match as_i64(int) {
-        Some(value) => {
-            put_int(value, out);
-            true
-        }
-        None => false,
-    }
-}
-
 /// The integer, or None beyond 64 bits.
 #[inline]
 pub fn as_i64(int: &Bound<'_, PyInt>) -> Option<i64> {
@@ -178,15 +158,6 @@ pub fn as_i64(int: &Bound<'_, PyInt>) -> Option<i64> {
     // SAFETY: `int` is an int, so the call can only fail by overflow, which it reports without an exception.
     let value = unsafe { pyo3::ffi::PyLong_AsLongLongAndOverflow(int.as_ptr(), &mut overflow) };
     (overflow == 0).then_some(value)
-}
-
-fn put_bool(value: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[varint_tag(any_value::BOOL), u8::from(value)]);
-}
-
-fn put_int(value: i64, out: &mut Vec<u8>) {
-    out.push(varint_tag(any_value::INT));
-    otlp::put_varint(out, value as u64);
 }
 
 /// Appends any value. Runs Python code if the value is not a plain one; fails only if that code raises, or the
@@ -210,11 +181,11 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
     nesting.count_in(out)?;
     // From here on subclasses count as well; bool is an int to Python and comes first.
     if let Ok(flag) = value.cast::<PyBool>() {
-        put_bool(flag.is_true(), out);
+        Scalar::Bool(flag.is_true()).encode(out);
     } else if let Ok(int) = value.cast::<PyInt>() {
         return put_any_int(int, out);
     } else if let Ok(float) = value.cast::<PyFloat>() {
-        otlp::put_fixed64(out, fixed64_tag(any_value::DOUBLE), float.value().to_bits());
+        Scalar::Double(float.value()).encode(out);
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
         put_large(bytes.as_bytes(), any_value::BYTES, out).map_err(exception::out_of_memory)?;
     } else if let Ok(text) = value.cast::<PyString>() {
@@ -249,7 +220,7 @@ fn put_nested(value: &Bound<'_, PyAny>, nesting: &mut Nesting, out: &mut Vec<u8>
 
 fn put_any_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> PyResult<Fidelity> {
     if let Some(value) = as_i64(int) {
-        put_int(value, out);
+        Scalar::Int(value).encode(out);
         return Ok(Fidelity::Exact);
     }
     // The specification's form for integers beyond 64 bits. `int.__str__` refuses above some thousands of digits,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use otel_rs_core::otlp::{Metric, Metrics, Resource, ResourceMetrics, ScopeMetrics};
+use otel_rs_core::otlp::{Metric, Resource, ScopeMetrics};
 use otel_rs_core::periodic_reader::Found;
 use pyo3::prelude::*;
 
@@ -12,14 +12,14 @@ use crate::convert::scope::{resource_of, scope_in};
 #[pyclass(frozen, module = "otel_rs._native")]
 pub struct Collection {
     resource: Arc<Resource>,
-    scopes: Mutex<Vec<ScopeMetrics>>,
+    found: Mutex<Found>,
 }
 
 #[pymethods]
 impl Collection {
     #[new]
     fn new(resource: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Ok(Self { resource: resource_of(resource)?, scopes: Mutex::default() })
+        Ok(Self { resource: resource_of(resource)?, found: Mutex::default() })
     }
 
     /// Adds a metric of upstream's class.
@@ -28,18 +28,19 @@ impl Collection {
     }
 
     fn __bool__(&self) -> bool {
-        !self.scopes().is_empty()
+        let found = self.found();
+        !found.scopes.is_empty() || found.lost_points > 0
     }
 }
 
 impl Collection {
-    fn scopes(&self) -> MutexGuard<'_, Vec<ScopeMetrics>> {
-        self.scopes.lock().unwrap_or_else(|e| e.into_inner())
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     pub fn add(&self, scope: &Bound<'_, PyAny>, metric: Metric) -> PyResult<()> {
         let scope = scope_in(Arc::clone(&self.resource), scope)?;
-        let mut scopes = self.scopes();
+        let scopes = &mut self.found().scopes;
         match scopes.iter_mut().find(|known| Arc::ptr_eq(&known.scope, &scope)) {
             Some(known) => known.metrics.push(metric),
             None => scopes.push(ScopeMetrics { scope, metrics: vec![metric] }),
@@ -47,15 +48,17 @@ impl Collection {
         Ok(())
     }
 
-    /// Takes everything out.
-    pub fn take(&self) -> Metrics {
-        Metrics {
-            resources: vec![ResourceMetrics { resource: Arc::clone(&self.resource), scopes: self.take_found().scopes }],
-        }
+    /// There was no memory for so many points.
+    pub fn add_lost(&self, points: usize) {
+        self.found().lost_points += points;
     }
 
-    /// The same for a native reader, which collects the rest.
-    pub fn take_found(&self) -> Found {
-        Found { scopes: std::mem::take(&mut *self.scopes()) }
+    pub fn resource(&self) -> &Arc<Resource> {
+        &self.resource
+    }
+
+    /// Takes everything out.
+    pub fn take(&self) -> Found {
+        std::mem::take(&mut *self.found())
     }
 }

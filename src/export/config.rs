@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use otel_rs_core::client::{self, ClientConfig, Compression, GrpcCodes, Protocol, Signal, TlsFiles, TrustedFile};
+use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::py::attributes::from_attributes;
+
 /// `otel_rs.exporter.otlp._config.ExporterConfig`, whose settings have been checked there.
-#[derive(FromPyObject)]
 pub struct ExporterConfig {
     signal: String,
     protocol: String,
@@ -28,6 +30,30 @@ pub struct ExporterConfig {
     /// gRPC's.
     retryable_codes: Option<Vec<u32>>,
     proxy: Option<String>,
+}
+
+impl<'py> FromPyObject<'_, 'py> for ExporterConfig {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(from_attributes!(
+            object,
+            signal,
+            protocol,
+            endpoint,
+            headers,
+            timeout,
+            compression,
+            user_agent,
+            certificate_files,
+            client_key_file,
+            client_certificate_file,
+            max_data_points,
+            max_request_size,
+            retryable_codes,
+            proxy,
+        ))
+    }
 }
 
 impl ExporterConfig {

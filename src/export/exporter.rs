@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use otel_rs_core::client::Status;
 use otel_rs_core::export::{Exporter, Exports, Operation, StartedExport};
-use otel_rs_core::otlp::Batch;
+use otel_rs_core::otlp::{Batch, OutOfMemory};
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyDict};
 
@@ -140,14 +140,21 @@ impl OtlpExporter {
         contained(py, "export", export, || Ok(false))
     }
 
-    /// The request of a batch. Without memory for it its items count as failed.
+    /// The request of a batch.
     pub fn request(&self, batch: Batch) -> Result<Request, Unencoded> {
         let items = batch.len();
-        let body = batch.into_request().map_err(|error| {
-            self.inner.fail(items as u64, &error.to_string());
-            Unencoded
-        })?;
+        self.encoded(batch.into_request(), items)
+    }
+
+    /// Without memory for a request its items count as failed.
+    pub fn encoded(&self, body: Result<Bytes, OutOfMemory>, items: usize) -> Result<Request, Unencoded> {
+        let body = body.map_err(|error| self.fail(items, error))?;
         Ok(Request { body, items })
+    }
+
+    pub fn fail(&self, items: usize, error: OutOfMemory) -> Unencoded {
+        self.inner.fail(items as u64, &error.to_string());
+        Unencoded
     }
 
     /// Sends one request and waits for the outcome, unless it is too large; whether it was delivered.

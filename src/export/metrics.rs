@@ -1,10 +1,14 @@
 //! The export of metrics.
 
+use std::sync::Arc;
+
+use otel_rs_core::otlp::{Metrics, OutOfMemory, ResourceMetrics};
+use otel_rs_core::periodic_reader::Found;
 use pyo3::prelude::*;
 
 use crate::convert::metrics::metrics;
 use crate::export::collection::Collection;
-use crate::export::exporter::{OtlpExporter, Request};
+use crate::export::exporter::OtlpExporter;
 
 #[pymethods]
 impl OtlpExporter {
@@ -13,14 +17,26 @@ impl OtlpExporter {
     fn export_metrics(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         self.export(py, || {
             let metrics = match data.cast::<Collection>() {
-                Ok(collection) => collection.get().take(),
+                Ok(collection) => {
+                    let collection = collection.get();
+                    let Found { scopes, lost_points } = collection.take();
+                    if lost_points > 0 {
+                        self.fail(lost_points, OutOfMemory);
+                    }
+                    let resource = Arc::clone(collection.resource());
+                    Metrics { resources: vec![ResourceMetrics { resource, scopes }] }
+                }
                 Err(_) => metrics(data)?,
             };
+            let points = metrics.points();
             let parts = match self.max_data_points() {
                 Some(max) => metrics.split(max.get()),
-                None => vec![metrics],
+                None => Ok(vec![metrics]),
             };
-            Ok(parts.iter().map(|part| Ok(Request { body: part.request(), items: part.points() })).collect())
+            match parts {
+                Ok(parts) => Ok(parts.iter().map(|part| self.encoded(part.request(), part.points())).collect()),
+                Err(error) => Ok(vec![self.encoded(Err(error), points)]),
+            }
         })
     }
 }

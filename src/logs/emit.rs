@@ -14,6 +14,7 @@ use crate::logs::origin::{LogRecordLimits, Origin};
 use crate::py::exception;
 use crate::py::interrupt;
 use crate::py::once::intern;
+use crate::py::unexported::Unexported;
 use crate::py::upstream::{DROPPED_ATTRIBUTES_WARNING, upstream};
 use crate::trace::parent::ids_of;
 
@@ -169,7 +170,8 @@ pub fn ids(py: Python<'_>, context: Option<&Bound<'_, PyAny>>) -> Ids {
     })
 }
 
-/// Upstream's warning. Python shows it once.
+/// Upstream's warning. Python shows it once; a line that `logging` makes of it is not exported, whose attributes may be
+/// too many as well.
 pub fn warn_if_dropped(py: Python<'_>, dropped: u32) {
     if dropped > 0 {
         warn_of_dropped(py);
@@ -178,6 +180,7 @@ pub fn warn_if_dropped(py: Python<'_>, dropped: u32) {
 
 #[cold]
 fn warn_of_dropped(py: Python<'_>) {
+    let _unexported = Unexported::begin(py).ok();
     let class = DROPPED_ATTRIBUTES_WARNING.class(py).map(|class| class.into_bound(py));
     let class = class.unwrap_or_else(|_| py.get_type::<PyUserWarning>().cast_into::<PyType>().expect("a class"));
     if let Err(error) = PyErr::warn(py, &class, c"Log record attributes were dropped due to limits", 1) {

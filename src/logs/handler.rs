@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use otel_rs_core::otlp::{LOG_RECORD_ATTRIBUTES, LogRecord};
 use otel_rs_core::process::Published;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::convert::attributes::PyAttributes;
@@ -27,6 +27,8 @@ pub struct LoggingHandler {
     of: Handler,
     /// Nobody has put anything in the place of the methods that upstream's `emit` calls.
     is_native: AtomicBool,
+    /// The methods that `handle` calls are somebody else's, who may rely on the lock that `logging` has around them.
+    locks: AtomicBool,
     settings: Published<Settings>,
 }
 
@@ -60,6 +62,7 @@ impl LoggingHandler {
         Self {
             of: if of_sdk { Handler::Sdk } else { Handler::Instrumentation },
             is_native: AtomicBool::new(false),
+            locks: AtomicBool::new(true),
             settings: Published::new(Settings {
                 formatter: None,
                 provider: None,
@@ -77,8 +80,9 @@ impl LoggingHandler {
         })
     }
 
-    fn _set_native(&self, is_native: bool) {
+    fn _set_native(&self, is_native: bool, locks: bool) {
         self.is_native.store(is_native, Ordering::Relaxed);
+        self.locks.store(locks, Ordering::Relaxed);
     }
 
     /// The handler's attributes, after one of them was set.
@@ -91,6 +95,21 @@ impl LoggingHandler {
     ) {
         let loggers = PyDict::new(py).unbind();
         self.settings.set(Settings { formatter, provider, code_attributes, loggers });
+    }
+
+    /// As `logging.Handler.handle`, without its lock: `emit` needs none. What it runs of the program's, a formatter or
+    /// a value's `__str__`, may wait for a thread that logs; and a child that was forked in C would wait for ever for a
+    /// thread of its parent's that had the lock.
+    fn handle<'py>(slf: &Bound<'py, Self>, record: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        if slf.get().locks.load(Ordering::Relaxed) {
+            return call::method(intern!(py, "_handle_in_python"), [slf.as_any(), &record], None);
+        }
+        let filters = slf.getattr(intern!(py, "filters"))?;
+        let record = if filters.is_truthy()? { Self::filtered(slf, record)? } else { Some(record) };
+        let Some(record) = record else { return Ok(PyBool::new(py, false).to_owned().into_any()) };
+        Self::emit(slf, &record)?;
+        Ok(record)
     }
 
     /// Sends a record of Python's `logging`.
@@ -110,6 +129,17 @@ impl LoggingHandler {
 }
 
 impl LoggingHandler {
+    /// The record that the filters let through, which may be another one since Python 3.12.
+    #[cold]
+    fn filtered<'py>(slf: &Bound<'py, Self>, record: Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let let_through = call::method(intern!(py, "filter"), [slf.as_any(), &record], None)?;
+        if let_through.is_instance(&py.import("logging")?.getattr("LogRecord")?)? {
+            return Ok(Some(let_through));
+        }
+        Ok(let_through.is_truthy()?.then_some(record))
+    }
+
     fn emit_now(slf: &Bound<'_, Self>, record: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = slf.py();
         refresh_after_fork(py);
@@ -162,7 +192,7 @@ impl LoggingHandler {
         let py = slf.py();
         let dict = record.getattr(intern!(py, "__dict__"))?;
         let Ok(dict) = dict.cast_exact::<PyDict>() else { return Self::emit_in_python(slf, record) };
-        let Some(fields) = LoggingRecord::of(dict)? else { return Self::emit_in_python(slf, record) };
+        let Some(fields) = LoggingRecord::of(record, dict)? else { return Self::emit_in_python(slf, record) };
         let observed_time_unix_nano = now();
         let (body, attributes, event_name);
         // In upstream's order: a formatter may add to the record.
@@ -174,7 +204,7 @@ impl LoggingHandler {
             }
             Handler::Instrumentation => {
                 body = Self::body(slf, settings, &fields, record)?;
-                let formatted = if settings.formatter.is_some() { LoggingRecord::of(dict)? } else { None };
+                let formatted = if settings.formatter.is_some() { LoggingRecord::of(record, dict)? } else { None };
                 let fields = formatted.as_ref().unwrap_or(&fields);
                 (attributes, event_name) = Self::attributes(slf, logger, fields, dict, settings.code_attributes)?;
             }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::convert::attributes::{PyAttributes, each_simple};
+use crate::convert::attributes::PyAttributes;
 use crate::convert::fields::text_if_any;
+use crate::convert::pairs::Pairs;
 use crate::py::call;
 use crate::py::once::get_or_make;
 use crate::py::once::intern;
@@ -160,29 +160,30 @@ pub struct LoggingRecord<'py> {
 }
 
 impl<'py> LoggingRecord<'py> {
-    /// None if the dict has a key that is not a plain text.
-    pub fn of(dict: &Bound<'py, PyDict>) -> PyResult<Option<Self>> {
+    /// None if the record's fields are not all in its dict, or the dict has a key that is not a plain text.
+    pub fn of(record: &Bound<'py, PyAny>, dict: &Bound<'py, PyDict>) -> PyResult<Option<Self>> {
+        if !has_fields_in_dict(&record.get_type())? {
+            return Ok(None);
+        }
         let table = FieldTable::get(dict.py())?;
         let mut record = Self::default();
-        let all = with_critical_section(dict, || {
-            each_simple(dict, |name, value| {
-                let kept = || Some(value.clone());
-                match table.find(name) {
-                    None => record.extras.add(name, value),
-                    Some(Field::Special) => record.extras = Extras::Others,
-                    Some(Field::NotSent) => {}
-                    Some(Field::Msg) => record.msg = kept(),
-                    Some(Field::Args) => record.args = kept(),
-                    Some(Field::LevelName) => record.level_name = kept(),
-                    Some(Field::LevelNumber) => record.level_number = kept(),
-                    Some(Field::PathName) => record.path_name = kept(),
-                    Some(Field::FunctionName) => record.function_name = kept(),
-                    Some(Field::LineNumber) => record.line_number = kept(),
-                    Some(Field::Created) => record.created = kept(),
-                    Some(Field::ExceptionInfo) => record.exception_info = kept(),
-                }
-                true
-            })
+        let all = Pairs::of(dict).each_simple(|name, value| {
+            let kept = || Some(value.clone());
+            match table.find(name) {
+                None => record.extras.add(name, value),
+                Some(Field::Special) => record.extras = Extras::Others,
+                Some(Field::NotSent) => {}
+                Some(Field::Msg) => record.msg = kept(),
+                Some(Field::Args) => record.args = kept(),
+                Some(Field::LevelName) => record.level_name = kept(),
+                Some(Field::LevelNumber) => record.level_number = kept(),
+                Some(Field::PathName) => record.path_name = kept(),
+                Some(Field::FunctionName) => record.function_name = kept(),
+                Some(Field::LineNumber) => record.line_number = kept(),
+                Some(Field::Created) => record.created = kept(),
+                Some(Field::ExceptionInfo) => record.exception_info = kept(),
+            }
+            true
         });
         Ok(all.then_some(record))
     }
@@ -289,6 +290,36 @@ pub fn put_exception<'py>(info: &Bound<'py, PyAny>, attributes: &Bound<'py, PyDi
         attributes.set_item(intern!(py, "exception.stacktrace"), text)?;
     }
     Ok(())
+}
+
+/// Whether an object's fields are what its dict has. A class of the program's may have properties in their place.
+#[inline]
+fn has_fields_in_dict(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    static PYTHONS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = class.py();
+    let pythons = get_or_make(py, &PYTHONS, || Ok(py.import("logging")?.getattr("LogRecord")?.unbind()))?;
+    if class.is(pythons) { Ok(true) } else { has_no_properties(class) }
+}
+
+#[cold]
+fn has_no_properties(class: &Bound<'_, PyType>) -> PyResult<bool> {
+    /// The first such class: a program has one, which makes all its records.
+    static KNOWN: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = class.py();
+    if KNOWN.get(py).is_some_and(|known| class.is(known)) {
+        return Ok(true);
+    }
+    let name = intern!(py, "__getattribute__");
+    if !class.getattr(name)?.is(&py.get_type::<PyAny>().getattr(name)?) {
+        return Ok(false);
+    }
+    for (name, field) in FIELDS {
+        if field != Field::Special && name != "getMessage" && class.hasattr(name)? {
+            return Ok(false);
+        }
+    }
+    let _ = KNOWN.set(py, class.clone().unbind());
+    Ok(true)
 }
 
 /// Whether the class's `getMessage` is what Python's `logging` came with. Some programs put their own way of formatting

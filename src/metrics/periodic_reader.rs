@@ -27,7 +27,7 @@ pub struct PeriodicReader {
 }
 
 impl PeriodicReader {
-    fn wait(&self, py: Python<'_>, ticket: Ticket, deadline: Instant) -> PyResult<bool> {
+    fn wait_for(&self, py: Python<'_>, ticket: Ticket, deadline: Instant) -> PyResult<bool> {
         let done = wait(py, deadline, |until| self.inner.wait(ticket, until).then_some(()))?.is_some();
         log::drain_reports(py);
         Ok(done)
@@ -79,13 +79,19 @@ impl PeriodicReader {
         self.inner.tick_elsewhere(elsewhere);
     }
 
-    /// Collects and exports, with what Python found, and waits for it; False if that was not done in time.
-    fn collect(&self, py: Python<'_>, found: &Collection, timeout_millis: f64) -> PyResult<bool> {
+    /// Collects and exports, with what Python found if it found something, and waits for it; False if that was not done in time.
+    fn collect(&self, py: Python<'_>, found: Option<&Collection>, timeout_millis: f64) -> PyResult<bool> {
         let work = || {
             let deadline = process::bound_by_exit(Instant::now() + millis(timeout_millis));
-            self.wait(py, self.inner.ask(found.take_found()), deadline)
+            self.wait_for(py, self.inner.ask(found.map(Collection::take).unwrap_or_default()), deadline)
         };
         contained(py, "collect", work, || Ok(false))
+    }
+
+    /// Waits for all that was asked for; False if that was not done in time.
+    fn wait(&self, py: Python<'_>, timeout_millis: f64) -> PyResult<bool> {
+        let work = || self.wait_for(py, self.inner.last(), Instant::now() + millis(timeout_millis));
+        contained(py, "wait", work, || Ok(false))
     }
 
     /// Ends, and waits for nothing: Python collects from now on.
@@ -98,7 +104,7 @@ impl PeriodicReader {
         let work = || {
             let deadline = process::bound_by_exit(Instant::now() + millis(timeout_millis));
             let ticket = self.inner.start_shutdown(last_collection);
-            let in_time = self.wait(py, ticket, deadline);
+            let in_time = self.wait_for(py, ticket, deadline);
             if !matches!(in_time, Ok(true)) {
                 self.inner.abandon();
                 // Until what is broken off has been counted.

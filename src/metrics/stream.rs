@@ -6,11 +6,11 @@ use otel_rs_core::metrics::{
     Aggregation, Collected, Exemplar, ExponentialBuckets, ExponentialSettings, Offer, Point, Reader, ReservoirKind,
     Shape, Stream as Inner, Summary, Temporality, hash_of, metric,
 };
-use otel_rs_core::otlp::{Fields, Value};
-use pyo3::IntoPyObjectExt;
+use otel_rs_core::otlp::{Fields, OutOfMemory, Value};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::{Borrowed, IntoPyObjectExt};
 
 use crate::convert::fields::{now, number, number_object};
 use crate::convert::read::put_key_value;
@@ -18,11 +18,11 @@ use crate::export::collection::Collection;
 use crate::metrics::consumer::MeasurementConsumer;
 use crate::metrics::exemplar_filter::span_of;
 use crate::metrics::items::with_items;
+use crate::py::attributes::from_attributes;
 use crate::py::boundary::contained;
 use crate::py::upstream::upstream;
 
 /// `otel_rs.metrics._stream.StreamConfig`, which has been checked there.
-#[derive(FromPyObject)]
 pub struct StreamConfig<'py> {
     name: String,
     description: String,
@@ -39,6 +39,30 @@ pub struct StreamConfig<'py> {
     record_min_max: bool,
     reservoir_size: Option<usize>,
     max_series: usize,
+}
+
+impl<'py> FromPyObject<'_, 'py> for StreamConfig<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(from_attributes!(
+            object,
+            name,
+            description,
+            unit,
+            aggregation,
+            is_monotonic,
+            is_synchronous,
+            temporality,
+            attribute_keys,
+            bounds,
+            max_size,
+            max_scale,
+            record_min_max,
+            reservoir_size,
+            max_series,
+        ))
+    }
 }
 
 impl StreamConfig<'_> {
@@ -141,25 +165,47 @@ impl Stream {
         scope: &Bound<'_, PyAny>,
         time_unix_nano: u64,
     ) -> PyResult<()> {
-        match scope.py().detach(|| metric(&self.inner, time_unix_nano)) {
-            Some(metric) => collection.get().add(scope, metric),
-            None => Ok(()),
+        let mut points = 0;
+        match scope.py().detach(|| metric(&self.inner, time_unix_nano, &mut points)) {
+            Ok(Some(metric)) => collection.get().add(scope, metric),
+            Ok(None) => Ok(()),
+            Err(OutOfMemory) => {
+                collection.get().add_lost(points);
+                Ok(())
+            }
         }
     }
 
     /// A tuple for each point, of what upstream's class for it has besides the time.
     fn collect<'py>(&self, py: Python<'py>, time_unix_nano: u64) -> PyResult<Bound<'py, PyList>> {
-        let points: Vec<Collected> = py.detach(|| self.inner.collect(time_unix_nano).collect());
-        let points = points.into_iter().map(|collected| point(py, &collected));
+        let points = py.detach(|| {
+            let mut points = Vec::new();
+            self.inner.collect(time_unix_nano, |collected| points.push(Taken::from(collected)));
+            points
+        });
+        let points = points.iter().map(|taken| point(py, taken));
         PyList::new(py, points.collect::<PyResult<Vec<_>>>()?)
     }
 }
 
-fn point<'py>(py: Python<'py>, collected: &Collected) -> PyResult<Bound<'py, PyTuple>> {
-    let attributes = attributes(py, collected.series.attributes().wire())?;
-    let exemplars = collected.exemplars.iter().map(|exemplar| self::exemplar(py, exemplar));
+/// A collected point, taken from its series: while one is locked no Python object may be made.
+struct Taken {
+    attributes: Box<[u8]>,
+    point: Point<'static>,
+    exemplars: Vec<Exemplar>,
+}
+
+impl From<Collected<'_>> for Taken {
+    fn from(Collected { attributes, point, exemplars }: Collected<'_>) -> Self {
+        Self { attributes: attributes.wire().into(), point: point.into_owned(), exemplars }
+    }
+}
+
+fn point<'py>(py: Python<'py>, taken: &Taken) -> PyResult<Bound<'py, PyTuple>> {
+    let attributes = attributes(py, &taken.attributes)?;
+    let exemplars = taken.exemplars.iter().map(|exemplar| self::exemplar(py, exemplar));
     let exemplars = PyList::new(py, exemplars.collect::<PyResult<Vec<_>>>()?)?;
-    match &collected.point {
+    match &taken.point {
         Point::Number { start_time_unix_nano, value } => {
             (attributes, exemplars, *start_time_unix_nano, number_object(py, *value)?).into_pyobject(py)
         }

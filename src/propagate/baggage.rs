@@ -1,19 +1,21 @@
 //! `W3CBaggagePropagator`.
 
-use std::cell::RefCell;
-
 use otel_rs_core::propagate::baggage::{self, MAX_ENTRIES, MAX_ENTRY, MAX_LEN, Writer};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::propagate::carrier::{Field, First, Getter, Header, Setter};
+use crate::convert::pairs::Pairs;
+use crate::propagate::field::Field;
+use crate::propagate::getter::Getter;
+use crate::propagate::header::{First, Header};
 use crate::propagate::held::{Held, plain};
 use crate::propagate::known::KnownClass;
+use crate::propagate::names;
 use crate::propagate::objects::objects;
 use crate::propagate::replaced::{EXTRACT_BAGGAGE, INJECT_BAGGAGE};
+use crate::propagate::setter::Setter;
 use crate::py::upstream::Upstream;
-use crate::py::{context, log};
+use crate::py::{context, log, text};
 
 pub static CLASS: KnownClass = KnownClass::new(0, |class| {
     Ok(EXTRACT_BAGGAGE.is_replaced_in(class)? && INJECT_BAGGAGE.is_replaced_in(class)? && has_defaults(class)?)
@@ -38,10 +40,21 @@ pub fn extract<'py>(
     getter: &Getter<'_, 'py>,
     mut held: Held<'py>,
 ) -> PyResult<Held<'py>> {
-    let py = propagator.py();
-    if !is_plain(propagator)? {
-        return EXTRACT_BAGGAGE.extract(propagator, getter.carrier, &mut held, getter.object);
+    if is_plain(propagator)? {
+        return extract_natively(propagator, upstream, getter, held);
     }
+    EXTRACT_BAGGAGE.extract(propagator, getter.carrier, &mut held, getter.object)
+}
+
+/// Of a propagator whose name and limits are the API's.
+#[inline]
+pub fn extract_natively<'py>(
+    propagator: &Bound<'py, PyAny>,
+    upstream: &Upstream,
+    getter: &Getter<'_, 'py>,
+    held: Held<'py>,
+) -> PyResult<Held<'py>> {
+    let py = propagator.py();
     let header = getter.read(Field::Baggage)?;
     let text = match header.first() {
         First::Missing => return held.or_current(py, upstream),
@@ -49,7 +62,7 @@ pub fn extract<'py>(
         First::Other => return as_upstream(propagator, getter, held, &header),
     };
     let held = held.or_current(py, upstream)?;
-    let Ok(header_text) = text.to_str() else {
+    let Some(header_text) = text::plain_utf8(&text) else {
         log::warning(py, "A baggage header with lone surrogates was ignored");
         return Ok(held);
     };
@@ -76,7 +89,7 @@ pub fn extract<'py>(
         _ => PyDict::new(py),
     };
     for (name, value) in entries {
-        values.set_item(&*name, &*value)?;
+        values.set_item(names::NAMES.text(py, &name)?, text::new(py, &value)?)?;
     }
     held.with(py, upstream, key, values.as_any())
 }
@@ -99,18 +112,25 @@ pub fn inject<'py>(
     setter: &Setter<'_, 'py>,
     context: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let py = propagator.py();
-    let as_upstream = || INJECT_BAGGAGE.inject(propagator, setter.carrier, context, setter.object);
-    if !is_plain(propagator)? {
-        return as_upstream();
+    match context {
+        _ if !is_plain(propagator)? => INJECT_BAGGAGE.inject(propagator, setter.carrier, context, setter.object),
+        Some(context) => inject_natively(propagator, upstream, setter, context),
+        None => inject_natively(propagator, upstream, setter, &context::current(propagator.py(), upstream)?),
     }
-    let key = objects(py, upstream)?.baggage_key.bind(py);
-    let values = match context {
-        Some(context) => plain(upstream, context).map(|context| context.get_item(key)),
-        None => plain(upstream, &context::current(py, upstream)?).map(|context| context.get_item(key)),
-    };
-    let Some(values) = values else { return as_upstream() };
-    let Some(values) = values? else { return Ok(()) };
+}
+
+/// By a propagator whose name and limits are the API's.
+#[inline]
+pub fn inject_natively<'py>(
+    propagator: &Bound<'py, PyAny>,
+    upstream: &Upstream,
+    setter: &Setter<'_, 'py>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = propagator.py();
+    let as_upstream = || INJECT_BAGGAGE.inject(propagator, setter.carrier, Some(context), setter.object);
+    let Some(values) = plain(upstream, context) else { return as_upstream() };
+    let Some(values) = values.get_item(objects(py, upstream)?.baggage_key.bind(py))? else { return Ok(()) };
     let Ok(values) = values.cast::<PyDict>() else { return Ok(()) };
     if !values.is_exact_instance_of::<PyDict>() {
         return as_upstream();
@@ -119,19 +139,19 @@ pub fn inject<'py>(
         return Ok(());
     }
     match written(values) {
-        Some(header) => setter.set(Field::Baggage, PyString::new(py, &header).as_any()),
+        Some(header) => setter.set(Field::Baggage, text::new(py, &header)?.as_any()),
         None => as_upstream(),
     }
 }
 
 /// None if something is no plain text, or too much.
 fn written(values: &Bound<'_, PyDict>) -> Option<String> {
-    let writer = RefCell::new(Writer::default());
-    let add = |name: Bound<'_, PyAny>, value: Bound<'_, PyAny>| {
-        let name = name.cast_exact::<PyString>()?.to_str()?;
-        let value = value.cast_exact::<PyString>()?.to_str()?;
-        writer.borrow_mut().add(name, value).map_err(|_| PyValueError::new_err("too much"))
-    };
-    values.locked_for_each(add).ok()?;
-    Some(writer.into_inner().into_header())
+    let mut writer = Writer::default();
+    let all_written = Pairs::of(values).each_simple(|name, value| {
+        let texts =
+            (text::plain_utf8(name), value.cast_exact::<PyString>().ok().and_then(|value| text::plain_utf8(value)));
+        let (Some(name), Some(value)) = texts else { return false };
+        writer.add(name, value).is_ok()
+    });
+    all_written.then(|| writer.into_header())
 }

@@ -1,16 +1,17 @@
 //! `CompositePropagator`: its propagators one after the other, the two that we know without a call.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyDict, PyList, PyTuple};
 
-use crate::propagate::carrier::{Getter, Setter};
+use crate::propagate::getter::Getter;
 use crate::propagate::held::Held;
 use crate::propagate::known::KnownClass;
 use crate::propagate::replaced::{EXTRACT_COMPOSITE, INJECT_COMPOSITE};
+use crate::propagate::setter::Setter;
 use crate::propagate::{baggage, trace_context};
-use crate::py::call;
 use crate::py::once::intern;
 use crate::py::upstream::Upstream;
+use crate::py::{call, context};
 
 pub static CLASS: KnownClass =
     KnownClass::new(1, |class| Ok(EXTRACT_COMPOSITE.is_replaced_in(class)? && INJECT_COMPOSITE.is_replaced_in(class)?));
@@ -19,9 +20,14 @@ pub static CLASS: KnownClass =
 #[inline]
 fn for_each<'py>(
     composite: &Bound<'py, PyAny>,
+    known: Option<&Bound<'py, PyDict>>,
     mut each: impl FnMut(&Bound<'py, PyAny>) -> PyResult<()>,
 ) -> PyResult<bool> {
-    let propagators = composite.getattr(intern!(composite.py(), "_propagators"))?;
+    let name = intern!(composite.py(), "_propagators");
+    let propagators = match known.map(|attributes| attributes.get_item(name)).transpose()?.flatten() {
+        Some(propagators) => propagators,
+        None => composite.getattr(name)?,
+    };
     if let Ok(list) = propagators.cast_exact::<PyList>() {
         // The list may change meanwhile.
         let mut at = 0;
@@ -42,20 +48,22 @@ fn for_each<'py>(
     Ok(true)
 }
 
+/// `known` are the attributes of a propagator of the API's very class.
 #[inline]
 pub fn extract<'py>(
     composite: &Bound<'py, PyAny>,
+    known: Option<&Bound<'py, PyDict>>,
     upstream: &Upstream,
     getter: &Getter<'_, 'py>,
     mut held: Held<'py>,
 ) -> PyResult<Held<'py>> {
     let py = composite.py();
-    let is_done = for_each(composite, |propagator| {
+    let is_done = for_each(composite, known, |propagator| {
         let before = std::mem::replace(&mut held, Held::given(None));
         held = if trace_context::CLASS.is_class_of(propagator) {
-            trace_context::extract(propagator, upstream, getter, before)?
+            trace_context::extract_natively(propagator, upstream, getter, before)?
         } else if baggage::CLASS.is_class_of(propagator) {
-            baggage::extract(propagator, upstream, getter, before)?
+            baggage::extract_natively(propagator, upstream, getter, before)?
         } else {
             called(py, propagator, getter, before)?
         };
@@ -83,17 +91,30 @@ fn called<'py>(
 #[inline]
 pub fn inject<'py>(
     composite: &Bound<'py, PyAny>,
+    known: Option<&Bound<'py, PyDict>>,
     upstream: &Upstream,
     setter: &Setter<'_, 'py>,
     context: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
     let py = composite.py();
-    let is_done = for_each(composite, |propagator| {
+    // Looked up once, unless a call may have changed it.
+    let mut current = None;
+    // Most contexts have a span and nothing else: then no baggage is looked for.
+    let mut is_span_alone = false;
+    let is_done = for_each(composite, known, |propagator| {
         if trace_context::CLASS.is_class_of(propagator) {
-            trace_context::inject(propagator, upstream, setter, context)
+            let context = or_current(py, upstream, context, &mut current)?;
+            let Some(span) = context::span_in(upstream, context)? else { return Ok(()) };
+            is_span_alone = context.cast::<PyDict>().is_ok_and(|entries| entries.len() == 1);
+            trace_context::inject_span(propagator, upstream, setter, context, &span)
         } else if baggage::CLASS.is_class_of(propagator) {
-            baggage::inject(propagator, upstream, setter, context)
+            if is_span_alone {
+                return Ok(());
+            }
+            baggage::inject_natively(propagator, upstream, setter, or_current(py, upstream, context, &mut current)?)
         } else {
+            current = None;
+            is_span_alone = false;
             let none = py.None().into_bound(py);
             let names = PyTuple::new(py, [intern!(py, "setter")])?;
             let arguments = [propagator, setter.carrier, context.unwrap_or(&none), setter.object];
@@ -101,4 +122,18 @@ pub fn inject<'py>(
         }
     })?;
     if is_done { Ok(()) } else { INJECT_COMPOSITE.inject(composite, setter.carrier, context, setter.object) }
+}
+
+#[inline]
+fn or_current<'a, 'py>(
+    py: Python<'py>,
+    upstream: &Upstream,
+    context: Option<&'a Bound<'py, PyAny>>,
+    current: &'a mut Option<Bound<'py, PyAny>>,
+) -> PyResult<&'a Bound<'py, PyAny>> {
+    match (context, current) {
+        (Some(context), _) => Ok(context),
+        (None, Some(current)) => Ok(current),
+        (None, current) => Ok(current.insert(context::current(py, upstream)?)),
+    }
 }

@@ -1,25 +1,26 @@
 //! The methods and functions that come in the place of the API's own: methods of the API's classes, so that whoever has
 //! a propagator, or makes one, or derives from one, has them.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
-use pyo3::impl_::trampoline::get_trampoline_function;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple, PyType};
 
-use crate::propagate::arguments::{Arguments, Call};
-use crate::propagate::carrier::{Getter, Setter};
+use crate::propagate::arguments::{self, Arguments};
+use crate::propagate::getter::Getter;
 use crate::propagate::held::Held;
 use crate::propagate::known::KnownClass;
 use crate::propagate::replaced::{
     EXTRACT, EXTRACT_BAGGAGE, EXTRACT_COMPOSITE, EXTRACT_TRACE_CONTEXT, INJECT, INJECT_BAGGAGE, INJECT_COMPOSITE,
     INJECT_TRACE_CONTEXT, Original, Replaced,
 };
+use crate::propagate::setter::Setter;
 use crate::propagate::{baggage, composite, trace_context};
 use crate::py::boundary::contained;
 use crate::py::call;
+use crate::py::fastcall::{Call, new_function, new_method, raw_function};
 use crate::py::once::intern;
 use crate::py::upstream::upstream;
 
@@ -37,25 +38,7 @@ macro_rules! method {
             replaced: &$replaced,
             class: $class,
             doc: $doc,
-            function: {
-                #[allow(unsafe_code)]
-                unsafe fn entry(
-                    py: Python<'_>,
-                    this: *mut ffi::PyObject,
-                    pointers: *const *mut ffi::PyObject,
-                    positional: ffi::Py_ssize_t,
-                    names: *mut ffi::PyObject,
-                ) -> PyResult<*mut ffi::PyObject> {
-                    // SAFETY: CPython gives the object whose method it is (null to a function), and the arguments; all
-                    // live as long as the call.
-                    let (this, call) = unsafe {
-                        let this = Bound::from_borrowed_ptr_or_opt(py, this);
-                        (this, Call::of(py, pointers, positional, names))
-                    };
-                    $function(py, &$replaced, this.as_ref(), &call).map(Bound::into_ptr)
-                }
-                get_trampoline_function!(fastcall_cfunction_with_keywords, entry)
-            },
+            function: raw_function!(|py, this, call| $function(py, &$replaced, this, call)),
         }
     };
 }
@@ -131,26 +114,10 @@ pub fn native_propagation<'py>(original: &Bound<'py, PyAny>) -> PyResult<Bound<'
 
 impl Method {
     fn make(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let name = CString::new(self.replaced.attribute)?;
-        // CPython keeps the pointers.
-        let definition = Box::leak(Box::new(ffi::PyMethodDef {
-            ml_name: name.into_raw(),
-            ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: self.function },
-            ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-            ml_doc: self.doc.as_ptr(),
-        }));
-        #[allow(unsafe_code)]
-        // SAFETY: the definition lives for ever, and its flags say which signature the function has. The functions take
-        // objects of any class. The results are new references, or null with an exception set.
-        unsafe {
-            let made = match self.class {
-                Some(_) => ffi::PyDescr_NewMethod(&raw mut ffi::PyBaseObject_Type, definition),
-                None => {
-                    let module = intern!(py, "opentelemetry.propagate");
-                    ffi::PyCFunction_NewEx(definition, std::ptr::null_mut(), module.as_ptr())
-                }
-            };
-            Ok(Bound::from_owned_ptr_or_err(py, made)?.unbind())
+        let name = self.replaced.attribute;
+        match self.class {
+            Some(_) => new_method(py, name, self.doc, self.function),
+            None => new_function(py, intern!(py, "opentelemetry.propagate"), name, self.doc, self.function),
         }
     }
 }
@@ -163,7 +130,9 @@ fn extract<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let original = replaced.original(py);
     let forward = || call.forward(&original.function, this);
-    let (Some(this), Some(arguments)) = (this, call.arguments(intern!(py, "getter"))) else { return forward() };
+    let (Some(this), Some(arguments)) = (this, Arguments::of(call, &arguments::EXTRACT)) else {
+        return forward();
+    };
     let work = || {
         let object = arguments.accessor.as_ref().unwrap_or(original.default.bind(py));
         let getter = Getter::of(object, &arguments.carrier);
@@ -180,7 +149,9 @@ fn inject<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let original = replaced.original(py);
     let forward = || call.forward(&original.function, this);
-    let (Some(this), Some(arguments)) = (this, call.arguments(intern!(py, "setter"))) else { return forward() };
+    let (Some(this), Some(arguments)) = (this, Arguments::of(call, &arguments::INJECT)) else {
+        return forward();
+    };
     let work = || {
         let object = arguments.accessor.as_ref().unwrap_or(original.default.bind(py));
         let setter = Setter::of(object, &arguments.carrier);
@@ -203,9 +174,14 @@ fn extracted<'py>(
     } else if std::ptr::eq(replaced, &EXTRACT_BAGGAGE) {
         baggage::extract(this, upstream, getter, held)?
     } else {
-        composite::extract(this, upstream, getter, held)?
+        composite::extract(this, None, upstream, getter, held)?
     };
-    Ok(held.into_result().unwrap_or_else(|| py.None().into_bound(py)))
+    Ok(result(py, held))
+}
+
+#[inline]
+fn result<'py>(py: Python<'py>, held: Held<'py>) -> Bound<'py, PyAny> {
+    held.into_result().unwrap_or_else(|| py.None().into_bound(py))
 }
 
 #[inline]
@@ -222,7 +198,7 @@ fn injected<'py>(
     } else if std::ptr::eq(replaced, &INJECT_BAGGAGE) {
         baggage::inject(this, upstream, setter, context)?;
     } else {
-        composite::inject(this, upstream, setter, context)?;
+        composite::inject(this, None, upstream, setter, context)?;
     }
     Ok(py.None().into_bound(py))
 }
@@ -247,15 +223,16 @@ fn extract_globally<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let original = replaced.original(py);
     let forward = || call.forward(&original.function, None);
-    let Some(Arguments { carrier, context, accessor }) = call.arguments(intern!(py, "getter")) else {
+    let Some(Arguments { carrier, context, accessor }) = Arguments::of(call, &arguments::EXTRACT) else {
         return forward();
     };
     let work = || {
         let Some(propagator) = global_propagator(py, original)? else { return forward() };
         let object = accessor.as_ref().unwrap_or(original.default.bind(py));
-        if composite::CLASS.is_class_of(&propagator) {
-            let getter = Getter::of(object, &carrier);
-            return extracted(py, &EXTRACT_COMPOSITE, &propagator, &getter, context.clone());
+        if let Some(known) = composite::CLASS.attributes_of(&propagator) {
+            let (getter, held) = (Getter::of(object, &carrier), Held::given(context.clone()));
+            let held = composite::extract(&propagator, Some(&known), upstream(py)?, &getter, held)?;
+            return Ok(result(py, held));
         }
         let context = context.clone().unwrap_or_else(|| py.None().into_bound(py));
         let names = PyTuple::new(py, [intern!(py, "getter")])?;
@@ -272,15 +249,16 @@ fn inject_globally<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let original = replaced.original(py);
     let forward = || call.forward(&original.function, None);
-    let Some(Arguments { carrier, context, accessor }) = call.arguments(intern!(py, "setter")) else {
+    let Some(Arguments { carrier, context, accessor }) = Arguments::of(call, &arguments::INJECT) else {
         return forward();
     };
     let work = || {
         let Some(propagator) = global_propagator(py, original)? else { return forward() };
         let object = accessor.as_ref().unwrap_or(original.default.bind(py));
-        if composite::CLASS.is_class_of(&propagator) {
+        if let Some(known) = composite::CLASS.attributes_of(&propagator) {
             let setter = Setter::of(object, &carrier);
-            return injected(py, &INJECT_COMPOSITE, &propagator, &setter, context.as_ref());
+            composite::inject(&propagator, Some(&known), upstream(py)?, &setter, context.as_ref())?;
+            return Ok(py.None().into_bound(py));
         }
         let context = context.clone().unwrap_or_else(|| py.None().into_bound(py));
         let names = PyTuple::new(py, [intern!(py, "context"), intern!(py, "setter")])?;

@@ -72,7 +72,6 @@ impl<'py> Held<'py> {
 
 #[inline]
 pub fn plain<'a, 'py>(upstream: &Upstream, context: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyDict>> {
-    let class = context.get_type();
-    let is_plain = class.is(&upstream.context) || class.is(context.py().get_type::<PyDict>());
-    if is_plain { context.cast::<PyDict>().ok() } else { None }
+    let is_context = context.get_type_ptr().cast() == upstream.context.as_ptr();
+    if is_context || context.is_exact_instance_of::<PyDict>() { context.cast::<PyDict>().ok() } else { None }
 }

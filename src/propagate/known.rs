@@ -40,13 +40,22 @@ impl KnownClass {
     /// Whether the object is of this very class, and neither it nor the class has been changed.
     #[inline]
     pub fn is_class_of(&self, object: &Bound<'_, PyAny>) -> bool {
-        object.get_type_ptr() == self.class.load(Ordering::Relaxed) && self.is_as_seen(object)
+        self.attributes_of(object).is_some()
     }
 
-    fn is_as_seen(&self, object: &Bound<'_, PyAny>) -> bool {
+    /// The attributes of an object of this very class, if neither it nor the class has been changed.
+    #[inline]
+    pub fn attributes_of<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
+        (object.get_type_ptr() == self.class.load(Ordering::Relaxed)).then(|| self.as_seen(object)).flatten()
+    }
+
+    fn as_seen<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
         let version = version(object.get_type_ptr());
         let is_known = version != 0 && version == self.version.load(Ordering::Relaxed);
-        (is_known || self.look(&object.get_type())) && has_attributes(object, self.attributes)
+        if !is_known && !self.look(&object.get_type()) {
+            return None;
+        }
+        attributes(object).filter(|attributes| attributes.len() == self.attributes)
     }
 
     #[cold]
@@ -74,12 +83,12 @@ fn version(class: *mut ffi::PyTypeObject) -> u32 {
 }
 
 #[inline]
-fn has_attributes(object: &Bound<'_, PyAny>, count: usize) -> bool {
+fn attributes<'py>(object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
     #[allow(unsafe_code)]
     // SAFETY: gives a new reference to the object's dict, or null with an exception set.
     let attributes = unsafe {
         let dict = ffi::PyObject_GenericGetDict(object.as_ptr(), ptr::null_mut());
         Bound::from_owned_ptr_or_err(object.py(), dict)
     };
-    attributes.is_ok_and(|attributes| attributes.cast_exact::<PyDict>().is_ok_and(|dict| dict.len() == count))
+    attributes.ok()?.cast_into_exact().ok()
 }

@@ -1,18 +1,22 @@
 //! `TraceContextTextMapPropagator`.
 
 use otel_rs_core::propagate::TraceParent;
-use otel_rs_core::propagate::trace_state::{self, Unread};
+use otel_rs_core::propagate::trace_state::{self, Members, Unread};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::propagate::carrier::{Field, First, Getter, Header, Setter};
+use crate::propagate::field::Field;
+use crate::propagate::getter::Getter;
+use crate::propagate::header::{First, Header};
 use crate::propagate::held::Held;
 use crate::propagate::known::KnownClass;
+use crate::propagate::names;
 use crate::propagate::objects::{Objects, objects};
 use crate::propagate::replaced::{EXTRACT_TRACE_CONTEXT, INJECT_TRACE_CONTEXT};
+use crate::propagate::setter::Setter;
 use crate::py::once::intern;
 use crate::py::upstream::Upstream;
-use crate::py::{call, context};
+use crate::py::{call, context, text};
 use crate::trace::non_recording_span::NonRecordingSpan;
 use crate::trace::parent::native_context;
 use crate::trace::span::Span;
@@ -54,20 +58,36 @@ pub fn extract<'py>(
     getter: &Getter<'_, 'py>,
     mut held: Held<'py>,
 ) -> PyResult<Held<'py>> {
-    let py = propagator.py();
-    if !is_plain(propagator)? {
-        return EXTRACT_TRACE_CONTEXT.extract(propagator, getter.carrier, &mut held, getter.object);
+    if is_plain(propagator)? {
+        return extract_natively(propagator, upstream, getter, held);
     }
+    EXTRACT_TRACE_CONTEXT.extract(propagator, getter.carrier, &mut held, getter.object)
+}
+
+/// Of a propagator whose names and limits are the API's.
+#[inline]
+pub fn extract_natively<'py>(
+    propagator: &Bound<'py, PyAny>,
+    upstream: &Upstream,
+    getter: &Getter<'_, 'py>,
+    held: Held<'py>,
+) -> PyResult<Held<'py>> {
+    let py = propagator.py();
     let header = getter.read(Field::TraceParent)?;
     let text = match header.first() {
         First::Missing => return held.or_empty(py, upstream),
         First::Text(text) => text,
         First::Other => return as_upstream(propagator, getter, held, &[(Field::TraceParent, &header)]),
     };
-    if text.len()? > MAX_TRACE_PARENT && propagator.hasattr(intern!(py, "_TRACEPARENT_MAXIMUM_LENGTH"))? {
+    let header_text = text::plain_utf8(&text);
+    let may_be_long = header_text.is_none_or(|text| text.len() > MAX_TRACE_PARENT);
+    if may_be_long
+        && text.len()? > MAX_TRACE_PARENT
+        && propagator.hasattr(intern!(py, "_TRACEPARENT_MAXIMUM_LENGTH"))?
+    {
         return as_upstream(propagator, getter, held, &[(Field::TraceParent, &header)]);
     }
-    let Some(parent) = text.to_str().ok().and_then(TraceParent::read) else { return held.or_empty(py, upstream) };
+    let Some(parent) = header_text.and_then(TraceParent::read) else { return held.or_empty(py, upstream) };
     let held = held.or_empty(py, upstream)?;
     if held.dict(upstream).is_none() {
         return as_upstream(propagator, getter, held, &[(Field::TraceParent, &header)]);
@@ -100,16 +120,18 @@ fn read_trace_state(py: Python<'_>, objects: &Objects, header: &Header<'_>) -> P
         return Ok(Some(None));
     }
     let Some(texts) = header.texts() else { return Ok(None) };
-    let mut characters = texts.len().saturating_sub(1);
-    for text in &texts {
-        characters += text.len()?;
+    let commas = texts.len().saturating_sub(1);
+    let bytes = texts.iter().map(|text| text::plain_utf8(text).map_or(usize::MAX, str::len));
+    // No text has more characters than bytes.
+    if bytes.fold(commas, usize::saturating_add) > trace_state::MAX_LEN {
+        let characters = texts.iter().map(|text| text.len()).sum::<PyResult<usize>>()?;
+        if commas + characters > trace_state::MAX_LEN {
+            return Ok(None);
+        }
     }
-    if characters > trace_state::MAX_LEN {
-        return Ok(None);
-    }
-    let mut members = Vec::new();
+    let mut members = Members::new();
     for text in &texts {
-        let text = text.to_str().unwrap_or("=");
+        let text = text::plain_utf8(text).unwrap_or("=");
         // opentelemetry-api 1.45.0 reports blanks before the first member.
         let read =
             if text.starts_with([' ', '\t']) { Err(Unread::Reported) } else { trace_state::read(text, &mut members) };
@@ -128,7 +150,7 @@ fn read_trace_state(py: Python<'_>, objects: &Objects, header: &Header<'_>) -> P
     }
     let dict = PyDict::new(py);
     for (key, value) in members {
-        dict.set_item(key, value)?;
+        dict.set_item(names::NAMES.text(py, key)?, text::new(py, value)?)?;
     }
     Ok(Some(Some(objects.new_trace_state(&dict)?.unbind())))
 }
@@ -147,24 +169,46 @@ pub fn inject<'py>(
     setter: &Setter<'_, 'py>,
     context: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<()> {
-    let py = propagator.py();
-    let as_upstream = || INJECT_TRACE_CONTEXT.inject(propagator, setter.carrier, context, setter.object);
-    if !is_plain(propagator)? {
-        return as_upstream();
+    match context {
+        _ if !is_plain(propagator)? => INJECT_TRACE_CONTEXT.inject(propagator, setter.carrier, context, setter.object),
+        Some(context) => inject_natively(propagator, upstream, setter, context),
+        None => inject_natively(propagator, upstream, setter, &context::current(propagator.py(), upstream)?),
     }
-    let span = match context {
-        Some(context) => context::span_in(upstream, context)?,
-        None => context::span_in(upstream, &context::current(py, upstream)?)?,
-    };
-    let Some(span) = span else { return Ok(()) };
-    let identity = match native(py, &span)? {
+}
+
+/// By a propagator whose names and limits are the API's.
+#[inline]
+pub fn inject_natively<'py>(
+    propagator: &Bound<'py, PyAny>,
+    upstream: &Upstream,
+    setter: &Setter<'_, 'py>,
+    context: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    match context::span_in(upstream, context)? {
+        Some(span) => inject_span(propagator, upstream, setter, context, &span),
+        None => Ok(()),
+    }
+}
+
+/// As `inject_natively`, of the span that the context has.
+#[inline]
+pub fn inject_span<'py>(
+    propagator: &Bound<'py, PyAny>,
+    upstream: &Upstream,
+    setter: &Setter<'_, 'py>,
+    context: &Bound<'py, PyAny>,
+    span: &Bound<'py, PyAny>,
+) -> PyResult<()> {
+    let py = propagator.py();
+    let as_upstream = || INJECT_TRACE_CONTEXT.inject(propagator, setter.carrier, Some(context), setter.object);
+    let identity = match native(py, span)? {
         Some(context) => of_native(py, context),
         None if !span.is_instance(upstream.span.bind(py))? => return Ok(()),
-        None => of_object(py, upstream, &span)?,
+        None => of_object(py, upstream, span)?,
     };
     let Some(identity) = identity else { return as_upstream() };
-    let header = PyString::from_bytes(py, &identity.parent.write())?;
-    setter.set(Field::TraceParent, header.as_any())?;
+    let header = text::of_ascii(py, &identity.parent.write()).expect("digits and dashes")?;
+    setter.set(Field::TraceParent, &header)?;
     let Some(state) = identity.trace_state else { return Ok(()) };
     if let Some(members) = objects(py, upstream)?.members(&state)?
         && let Some(header) = joined(&members)
@@ -172,7 +216,7 @@ pub fn inject<'py>(
         return if header.is_empty() {
             Ok(())
         } else {
-            setter.set(Field::TraceState, PyString::new(py, &header).as_any())
+            setter.set(Field::TraceState, text::new(py, &header)?.as_any())
         };
     }
     if state.is_truthy()? {

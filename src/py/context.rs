@@ -3,11 +3,11 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyMapping, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::py::once::intern;
-use crate::py::upstream::{ATTACH, DETACH, GET_CURRENT, SET_SPAN_IN_CONTEXT, Upstream};
+use crate::py::upstream::{ATTACH, DETACH, GET_CURRENT, SET_SPAN_IN_CONTEXT, SET_VALUE, Upstream};
 
 /// The current context.
 #[inline]
@@ -33,19 +33,49 @@ pub fn current<'py>(py: Python<'py>, upstream: &Upstream) -> PyResult<Bound<'py,
 pub fn span_in<'py>(upstream: &Upstream, context: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = context.py();
     match context.cast::<PyDict>() {
+        Ok(dict) if dict.is_empty() => Ok(None),
         Ok(dict) => dict.get_item(&upstream.span_key),
         // Any object with `get` will do, as upstream.
         Err(_) => Ok(Some(context.call_method1(intern!(py, "get"), (&upstream.span_key,))?)),
     }
 }
 
+/// What is in a context: a dict, unless a program has attached another mapping.
+#[inline]
+fn entries(context: Bound<'_, PyAny>) -> PyResult<Bound<'_, PyDict>> {
+    context.cast_into::<PyDict>().or_else(|other| {
+        let mapping = other.into_inner();
+        let entries = PyDict::new(mapping.py());
+        entries.update(mapping.cast::<PyMapping>()?)?;
+        Ok(entries)
+    })
+}
+
 /// What `attach_span` changed, to be undone by `detach`.
 pub struct Token(Py<PyAny>);
 
 impl Token {
+    /// What `attach` returned, whose ever it was.
+    pub fn of(object: Py<PyAny>) -> Self {
+        Self(object)
+    }
+
+    pub fn into_object(self) -> Py<PyAny> {
+        self.0
+    }
+
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.0)
     }
+}
+
+/// `opentelemetry.trace.set_span_in_context`: the current context with `span` in it.
+pub fn with_span<'py>(upstream: &Upstream, span: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = span.py();
+    if upstream.context_variable.is_none() {
+        return SET_SPAN_IN_CONTEXT.look_up(py)?.call1((span,));
+    }
+    Ok(new_context(upstream, &entries(current(py, upstream)?)?, span)?.into_any())
 }
 
 /// Makes `span` the current one.
@@ -54,8 +84,34 @@ pub fn attach_span(py: Python<'_>, upstream: &Upstream, span: &Bound<'_, PyAny>)
         let context = SET_SPAN_IN_CONTEXT.look_up(py)?.call1((span,))?;
         return Ok(Token(ATTACH.look_up(py)?.call1((context,))?.unbind()));
     };
-    let current = current(py, upstream)?;
-    let context = new_context(upstream, current.cast()?, span)?;
+    let current = entries(current(py, upstream)?)?;
+    let context = new_context(upstream, &current, span)?;
+    set(upstream, variable, &context)
+}
+
+/// Makes `context` the current one.
+pub fn attach(upstream: &Upstream, context: &Bound<'_, PyAny>) -> PyResult<Token> {
+    match &upstream.context_variable {
+        Some(variable) => set(upstream, variable, context),
+        None => Ok(Token(ATTACH.look_up(context.py())?.call1((context,))?.unbind())),
+    }
+}
+
+/// The current context with `value` in it, made the current one.
+pub fn attach_value(upstream: &Upstream, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Token> {
+    let py = key.py();
+    let Some(variable) = &upstream.context_variable else {
+        let context = SET_VALUE.look_up(py)?.call1((key, value))?;
+        return attach(upstream, &context);
+    };
+    let current = entries(current(py, upstream)?)?;
+    let context = copied(py, upstream, Some(&current))?;
+    context.set_item(key, value)?;
+    set(upstream, variable, &context)
+}
+
+fn set(upstream: &Upstream, variable: &Py<PyAny>, context: &Bound<'_, PyAny>) -> PyResult<Token> {
+    let py = context.py();
     let _collections = NoCollections::while_alive(upstream);
     #[allow(unsafe_code)]
     // SAFETY: `variable` is a ContextVar; the result is a new reference, or null with an exception set.
@@ -127,21 +183,26 @@ pub fn copied<'py>(
 
 /// Restores the context from before `attach_span`. Never fails: what goes wrong is logged by the API package.
 pub fn detach(py: Python<'_>, upstream: &Upstream, token: Token) {
-    if let Some(variable) = &upstream.context_variable {
-        let collections = NoCollections::while_alive(upstream);
-        #[allow(unsafe_code)]
-        // SAFETY: both are what the C API asks for; it checks that the token is of this variable and context, and if
-        // not returns an error with an exception set.
-        let reset = unsafe {
-            let is_token = (*token.0.as_ptr()).ob_type == &raw mut ffi::PyContextToken_Type;
-            is_token && ffi::PyContextVar_Reset(variable.as_ptr(), token.0.as_ptr()) == 0
-        };
-        drop(collections);
-        if reset {
-            return;
-        }
+    if !reset(py, upstream, token.0.bind(py)) {
+        // The token belongs to another context (a generator closed late, another runtime): upstream logs that.
+        let _ = DETACH.look_up(py).and_then(|detach| detach.call1((&token.0,)));
+    }
+}
+
+/// Whether the token was one of this context, and so the context from before is restored.
+pub fn reset(py: Python<'_>, upstream: &Upstream, token: &Bound<'_, PyAny>) -> bool {
+    let Some(variable) = &upstream.context_variable else { return false };
+    let collections = NoCollections::while_alive(upstream);
+    #[allow(unsafe_code)]
+    // SAFETY: both are what the C API asks for; it checks that the token is of this variable and context, and if not
+    // returns an error with an exception set.
+    let is_reset = unsafe {
+        let is_token = (*token.as_ptr()).ob_type == &raw mut ffi::PyContextToken_Type;
+        is_token && ffi::PyContextVar_Reset(variable.as_ptr(), token.as_ptr()) == 0
+    };
+    drop(collections);
+    if !is_reset {
         drop(PyErr::take(py));
     }
-    // The token belongs to another context (a generator closed late, another runtime): upstream logs that.
-    let _ = DETACH.look_up(py).and_then(|detach| detach.call1((&token.0,)));
+    is_reset
 }

@@ -38,7 +38,8 @@ enum Work {
 }
 
 thread_local! {
-    static WORK: Cell<Work> = const { Cell::new(Work::Tracing) };
+    /// The innermost work, and how deep it is.
+    static WORK: Cell<(Work, u32)> = const { Cell::new((Work::Tracing, 0)) };
 }
 
 /// Runs an export of log records: what this thread logs meanwhile goes to `LOG_EXPORT_LOGGER`.
@@ -63,10 +64,14 @@ fn doing<R>(what: Work, work: impl FnOnce() -> R) -> R {
     struct Restore(Work);
     impl Drop for Restore {
         fn drop(&mut self) {
-            WORK.set(self.0);
+            // Greenlets do not end in the order in which they began: the last to end leaves nothing behind.
+            let (_, depth) = WORK.get();
+            WORK.set(if depth > 1 { (self.0, depth - 1) } else { (Work::Tracing, 0) });
         }
     }
-    let _before = Restore(WORK.replace(what));
+    let (before, depth) = WORK.get();
+    let _restore = Restore(before);
+    WORK.set((what, depth + 1));
     work()
 }
 
@@ -101,7 +106,7 @@ fn log_export_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 }
 
 fn current_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    match WORK.get() {
+    match WORK.get().0 {
         Work::Tracing => trace_logger(py),
         Work::Measuring => metrics_logger(py),
         Work::Emitting => logs_logger(py),
@@ -111,7 +116,7 @@ fn current_logger(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 
 #[cold]
 pub fn warning(py: Python<'_>, message: &str) {
-    let _unexported = match WORK.get() {
+    let _unexported = match WORK.get().0 {
         Work::Emitting => Unexported::begin(py).ok(),
         Work::Tracing | Work::Measuring | Work::ExportingLogs => None,
     };

@@ -46,6 +46,13 @@ impl Drop for Unexported<'_> {
     }
 }
 
+/// `call(argument)`: what is logged meanwhile is not exported.
+#[pyfunction]
+pub fn call_unexported<'py>(call: &Bound<'py, PyAny>, argument: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let _unexported = Unexported::begin(call.py())?;
+    call.call1((argument,))
+}
+
 /// Whether what is logged now in this context is not to be exported.
 #[inline]
 pub fn is_unexported(py: Python<'_>) -> bool {

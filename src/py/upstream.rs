@@ -36,6 +36,12 @@ const CONTEXT: Name = name("opentelemetry.context", "Context");
 pub const GET_CURRENT: Name = name("opentelemetry.context", "get_current");
 pub const ATTACH: Name = name("opentelemetry.context", "attach");
 pub const DETACH: Name = name("opentelemetry.context", "detach");
+pub const SET_VALUE: Name = name("opentelemetry.context", "set_value");
+pub const SUPPRESS_HTTP_INSTRUMENTATION_KEY: Name = name("opentelemetry.context", "_SUPPRESS_HTTP_INSTRUMENTATION_KEY");
+pub const SUPPRESS_INSTRUMENTATION_KEYS: [Name; 2] = [
+    name("opentelemetry.context", "_SUPPRESS_INSTRUMENTATION_KEY"),
+    name("opentelemetry.instrumentation.utils", "_SUPPRESS_INSTRUMENTATION_KEY_PLAIN"),
+];
 const CONTEXT_VARS_RUNTIME: Name = name("opentelemetry.context.contextvars_context", "ContextVarsRuntimeContext");
 const SPAN: Name = name("opentelemetry.trace", "Span");
 const SPAN_CONTEXT: Name = name("opentelemetry.trace", "SpanContext");
@@ -45,6 +51,7 @@ const STATUS_CODE: Name = name("opentelemetry.trace", "StatusCode");
 const TRACE_FLAGS: Name = name("opentelemetry.trace", "TraceFlags");
 const DEFAULT_TRACE_STATE: Name = name("opentelemetry.trace", "DEFAULT_TRACE_STATE");
 const LINK: Name = name("opentelemetry.trace", "Link");
+const INVALID_SPAN: Name = name("opentelemetry.trace", "INVALID_SPAN");
 pub const NON_RECORDING_SPAN: Name = name("opentelemetry.trace", "NonRecordingSpan");
 pub const GET_CURRENT_SPAN: Name = name("opentelemetry.trace", "get_current_span");
 pub const SET_SPAN_IN_CONTEXT: Name = name("opentelemetry.trace", "set_span_in_context");
@@ -93,6 +100,7 @@ pub struct Upstream {
     /// The key under which a context holds its span.
     pub span_key: Py<PyString>,
     pub span: Py<PyType>,
+    pub invalid_span: Py<PyAny>,
     pub non_recording_span: Py<PyType>,
     pub span_context: Py<PyType>,
     /// `SpanContext` is the tuple of six fields that we know, so that we can make it as a tuple.
@@ -133,6 +141,7 @@ impl Upstream {
             allocations_collect: py.version_info() < (3, 12),
             span_key: SPAN_KEY.look_up(py)?.cast_into::<PyString>()?.unbind(),
             span: SPAN.class(py)?,
+            invalid_span: INVALID_SPAN.look_up(py)?.unbind(),
             non_recording_span: NON_RECORDING_SPAN.class(py)?,
             span_context_is_tuple: is_tuple_of_six(span_context.bind(py))?,
             span_context,

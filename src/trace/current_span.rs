@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::py::boundary::contained;
 use crate::py::context::{self, Token};
 use crate::py::exception;
-use crate::py::once::intern;
+use crate::py::fastcall::{Call, fast_method};
+use crate::py::once::{Interned, intern};
 use crate::py::thread_end::outlast_exit;
 use crate::py::upstream::upstream;
-use crate::trace::arguments::Flag;
+use crate::trace::arguments::{Flag, flag, given};
 use crate::trace::classes;
 use crate::trace::methods;
 use crate::trace::span::Span;
@@ -88,30 +89,54 @@ impl CurrentSpan {
         }
     }
 
+    #[inline]
+    fn exit(&self, py: Python<'_>, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let Some(entered) = self.entered().take() else {
+            return Err(PyRuntimeError::new_err("start_as_current_span was not entered"));
+        };
+        self.in_use.store(false, Ordering::Release);
+        contained(py, "__exit__", || self.leave(py, entered, exception), || Ok(()))
+    }
+
     fn leave(&self, py: Python<'_>, entered: Entered, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let upstream = upstream(py)?;
-        let Entered { span, token } = entered;
-        let span = span.bind(py);
-        context::detach(py, upstream, token);
-        let ours = span.cast::<Span>().ok();
         let Arguments { record_exception, set_status_on_exception, end_on_exit, .. } = self.arguments;
-        // The other spans that a tracer returns record nothing.
-        if let Some(exception) = exception
-            && let Some(ours) = ours
-            && is_error(exception)
-            && !ours.get().has_ended()
-            && let Err(error) = Span::record_escaping(ours, exception, record_exception, set_status_on_exception, false)
-        {
-            exception::swallow(py, "An exception was not recorded", error);
-        }
-        match ours {
-            _ if !end_on_exit => Ok(()),
-            // Not a subclass: no need to look its `end` up.
-            Some(ours) if span.get_type().is(classes::span(py)?) && !methods::are_looked_up() => {
-                Span::end_now(ours, None)
-            }
-            _ => span.call_method0(intern!(py, "end")).map(drop),
-        }
+        let at_exit = AtExit { end: end_on_exit, record_exception, set_status: set_status_on_exception };
+        leave(entered.span.bind(py), entered.token, exception, at_exit)
+    }
+}
+
+/// What becomes of a span whose block is left.
+#[derive(Clone, Copy)]
+pub struct AtExit {
+    pub end: bool,
+    pub record_exception: bool,
+    pub set_status: bool,
+}
+
+/// Leaves the block in which a span was the current one.
+pub fn leave(
+    span: &Bound<'_, PyAny>,
+    token: Token,
+    exception: Option<&Bound<'_, PyAny>>,
+    at_exit: AtExit,
+) -> PyResult<()> {
+    let py = span.py();
+    context::detach(py, upstream(py)?, token);
+    let ours = span.cast::<Span>().ok();
+    // The other spans that a tracer returns record nothing.
+    if let Some(exception) = exception
+        && let Some(ours) = ours
+        && is_error(exception)
+        && !ours.get().has_ended()
+        && let Err(error) = Span::record_escaping(ours, exception, at_exit.record_exception, at_exit.set_status, false)
+    {
+        exception::swallow(py, "An exception was not recorded", error);
+    }
+    match ours {
+        _ if !at_exit.end => Ok(()),
+        // Not a subclass: no need to look its `end` up.
+        Some(ours) if span.get_type().is(classes::span(py)?) && !methods::are_looked_up() => Span::end_now(ours, None),
+        _ => span.call_method0(intern!(py, "end")).map(drop),
     }
 }
 
@@ -191,11 +216,7 @@ impl CurrentSpan {
         exception: Option<&Bound<'_, PyAny>>,
         _traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let Some(entered) = self.entered().take() else {
-            return Err(PyRuntimeError::new_err("start_as_current_span was not entered"));
-        };
-        self.in_use.store(false, Ordering::Release);
-        contained(py, "__exit__", || self.leave(py, entered, exception), || Ok(()))?;
+        self.exit(py, exception)?;
         Ok(false)
     }
 
@@ -214,6 +235,56 @@ impl CurrentSpan {
         let decorate = py.import("otel_rs.trace._decorator")?.getattr("in_span")?;
         decorate.call1((&a.tracer, &a.name, keywords, function))
     }
+}
+
+fast_method!(pub static START_AS_CURRENT_SPAN: Tracer, "start_as_current_span", make_by_call);
+
+static PARAMETERS: [Interned; 9] = [
+    Interned::new("name"),
+    Interned::new("context"),
+    Interned::new("kind"),
+    Interned::new("attributes"),
+    Interned::new("links"),
+    Interned::new("start_time"),
+    Interned::new("record_exception"),
+    Interned::new("set_status_on_exception"),
+    Interned::new("end_on_exit"),
+];
+
+fn make_by_call<'py>(tracer: &Bound<'py, Tracer>, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = tracer.py();
+    let Some([Some(name), context, kind, attributes, links, start_time, record, set_status, end]) =
+        call.arguments(&PARAMETERS)
+    else {
+        return Ok(None);
+    };
+    outlast_exit();
+    let owned = |argument| given(&argument).map(|argument| argument.clone().unbind());
+    let made = CurrentSpan::new(Arguments {
+        tracer: tracer.clone().unbind(),
+        name: name.to_owned().unbind(),
+        context: owned(context),
+        kind: owned(kind),
+        attributes: owned(attributes),
+        links: owned(links),
+        start_time: owned(start_time),
+        record_exception: flag(record)?,
+        set_status_on_exception: flag(set_status)?,
+        end_on_exit: flag(end)?,
+    });
+    Ok(Some(Bound::new(py, made)?.into_any()))
+}
+
+fast_method!(pub static EXIT: CurrentSpan, "__exit__", exit_by_call);
+
+static EXIT_PARAMETERS: [Interned; 3] =
+    [Interned::new("_kind"), Interned::new("exception"), Interned::new("_traceback")];
+
+fn exit_by_call<'py>(current: &Bound<'py, CurrentSpan>, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = current.py();
+    let Some([_, exception, _]) = call.arguments(&EXIT_PARAMETERS) else { return Ok(None) };
+    current.get().exit(py, given(&exception))?;
+    Ok(Some(PyBool::new(py, false).to_owned().into_any()))
 }
 
 #[pymethods]

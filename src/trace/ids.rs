@@ -43,27 +43,23 @@ fn seed_without_system() -> u64 {
     hasher.finish()
 }
 
-fn random_span_id() -> u64 {
-    random(|generator| {
-        loop {
-            // Zero is the invalid id.
-            let id = generator.next_u64();
-            if id != 0 {
-                return id;
-            }
+fn span_id(generator: &mut SmallRng) -> u64 {
+    loop {
+        // Zero is the invalid id.
+        let id = generator.next_u64();
+        if id != 0 {
+            return id;
         }
-    })
+    }
 }
 
-fn random_trace_id() -> u128 {
-    random(|generator| {
-        loop {
-            let id = u128::from(generator.next_u64()) << 64 | u128::from(generator.next_u64());
-            if id != 0 {
-                return id;
-            }
+fn trace_id(generator: &mut SmallRng) -> u128 {
+    loop {
+        let id = u128::from(generator.next_u64()) << 64 | u128::from(generator.next_u64());
+        if id != 0 {
+            return id;
         }
-    })
+    }
 }
 
 pub enum IdGenerator {
@@ -110,26 +106,27 @@ impl IdGenerator {
 
     pub fn span_id(&self, py: Python<'_>) -> u64 {
         match self {
-            Self::Random => random_span_id(),
+            Self::Random => random(span_id),
             Self::Python(object) => {
                 let id = call::method(intern!(py, "generate_span_id"), [object.bind(py)], None);
-                or_ours(py, id.and_then(|id| id.extract()), random_span_id)
+                or_ours(py, id.and_then(|id| id.extract()), || random(span_id))
             }
         }
     }
 
-    /// A new trace id, and whether it is random in the sense of W3C trace context, level 2.
-    pub fn trace_id(&self, py: Python<'_>) -> (u128, bool) {
+    /// A new trace id, and whether it is random in the sense of W3C trace context, level 2. Our generator draws the id of
+    /// the trace's first span with it.
+    pub fn trace_id(&self, py: Python<'_>) -> (u128, bool, Option<u64>) {
         match self {
-            Self::Random => (random_trace_id(), true),
+            Self::Random => random(|generator| (trace_id(generator), true, Some(span_id(generator)))),
             Self::Python(object) => {
                 let object = object.bind(py);
                 let generate = || {
                     let id = call::method(intern!(py, "generate_trace_id"), [object], None)?.extract()?;
                     let is_random = call::method(intern!(py, "is_trace_id_random"), [object], None)?.is_truthy()?;
-                    PyResult::Ok((id, is_random))
+                    PyResult::Ok((id, is_random, None))
                 };
-                or_ours(py, generate(), || (random_trace_id(), true))
+                or_ours(py, generate(), || (random(trace_id), true, None))
             }
         }
     }

@@ -90,6 +90,23 @@ impl Sampler {
         Ok(STOCK.of(Self::of(upstream, object)?))
     }
 
+    /// Whether no Python code takes part: such samplers leave the attributes as they are.
+    pub fn is_native(&self) -> bool {
+        match self {
+            Self::Static(_) | Self::TraceIdRatio { .. } => true,
+            Self::ParentBased(parts) => [
+                &parts.root,
+                &parts.remote_parent_sampled,
+                &parts.remote_parent_not_sampled,
+                &parts.local_parent_sampled,
+                &parts.local_parent_not_sampled,
+            ]
+            .iter()
+            .all(|part| part.is_native()),
+            Self::Python(_) => false,
+        }
+    }
+
     fn of(upstream: &Upstream, object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let py = object.py();
         let class = object.get_type();

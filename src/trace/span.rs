@@ -1,7 +1,7 @@
 //! The span. Its attributes, events and links are kept in their wire form; `end` frames them for the batch processors,
 //! and no Python object goes further than that.
 
-mod attributes;
+pub mod attributes;
 mod copied;
 pub mod end;
 mod entries;

@@ -112,14 +112,30 @@ impl SpanContext {
             let arguments = (self.trace_id, self.span_id, self.is_remote, flags, trace_state);
             return Ok(class.call1(arguments)?.unbind());
         }
-        let fields = (self.trace_id, self.span_id, self.is_remote, flags, trace_state, self.is_valid());
-        let arguments = PyTuple::new(py, [fields.into_bound_py_any(py)?])?;
+        let fields: [Py<PyAny>; 6] = [
+            self.trace_id.into_py_any(py)?,
+            self.span_id.into_py_any(py)?,
+            self.is_remote.into_py_any(py)?,
+            flags,
+            trace_state.clone_ref(py),
+            self.is_valid().into_py_any(py)?,
+        ];
         #[allow(unsafe_code)]
-        // SAFETY: `SpanContext` derives from tuple (checked when the API was looked up), and tuple's tp_new accepts
-        // its subclasses; the result is a new reference, or null with an exception set.
+        // SAFETY: `SpanContext` derives from tuple (checked when the API was looked up), which allocates its objects, with
+        // place for so many. The result is a new reference, or null with an exception set. Each place takes a reference
+        // before anybody else has the object: so does tuple's own tp_new.
         let object = unsafe {
-            let new = ffi::PyTuple_Type.tp_new.expect("tuple can be made");
-            Bound::from_owned_ptr_or_err(py, new(class.as_type_ptr(), arguments.as_ptr(), std::ptr::null_mut()))?
+            let allocate = (*class.as_type_ptr()).tp_alloc.expect("every class has it");
+            let object = Bound::from_owned_ptr_or_err(py, allocate(class.as_type_ptr(), fields.len() as isize))?;
+            for (place, field) in (0..).zip(fields) {
+                ffi::PyTuple_SET_ITEM(object.as_ptr(), place, field.into_ptr());
+            }
+            // Where tuples keep their hash, tuple's own tp_new says so too that there is none yet.
+            #[cfg(Py_3_14)]
+            {
+                (*object.as_ptr().cast::<ffi::PyTupleObject>()).ob_hash = -1;
+            }
+            object
         };
         Ok(object.unbind())
     }

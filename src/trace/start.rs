@@ -8,10 +8,12 @@ use pyo3::types::PyTuple;
 
 use crate::convert::fields::time_or_now;
 use crate::py::boundary::contained;
+use crate::py::fastcall::{Call, fast_method};
 use crate::py::fork::refresh_after_fork;
+use crate::py::once::Interned;
 use crate::py::upstream::{GET_CURRENT_SPAN, NON_RECORDING_SPAN, Upstream, position, upstream};
 use crate::py::{exception, log};
-use crate::trace::arguments::Flag;
+use crate::trace::arguments::{Flag, flag, given};
 use crate::trace::classes;
 use crate::trace::non_recording_span::NonRecordingSpan;
 use crate::trace::parent::parent_of;
@@ -50,8 +52,8 @@ fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyRes
     }
     let parent = parent_of(py, upstream, start.context)?;
     let ids = &settings.id_generator;
-    let (trace_id, is_random) = match &parent {
-        Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0),
+    let (trace_id, is_random, span_id) = match &parent {
+        Some(parent) => (parent.trace_id, parent.flags & RANDOM_TRACE_ID != 0, None),
         None => ids.trace_id(py),
     };
     let sampling = sample(py, upstream, settings, start, parent.as_ref(), trace_id);
@@ -59,7 +61,8 @@ fn start_span<'py>(tracer: &Bound<'py, Tracer>, start: &Start<'_, 'py>) -> PyRes
     if is_random {
         flags |= RANDOM_TRACE_ID;
     }
-    let context = SpanContext::local(trace_id, ids.span_id(py), flags, sampling.trace_state);
+    let span_id = span_id.unwrap_or_else(|| ids.span_id(py));
+    let context = SpanContext::local(trace_id, span_id, flags, sampling.trace_state);
     let end_metrics = record_start(py, upstream, tracer.get(), parent.as_ref(), sampling.decision);
     if sampling.decision == Decision::Drop {
         return classes::new_non_recording_span(py, NonRecordingSpan { context });
@@ -177,6 +180,38 @@ fn record_start(
 fn unknown_kind(py: Python<'_>) -> usize {
     log::warning(py, "Invalid span kind, expected a SpanKind; INTERNAL is taken.");
     0
+}
+
+fast_method!(pub static START_SPAN: Tracer, "start_span", start_by_call);
+
+static PARAMETERS: [Interned; 8] = [
+    Interned::new("name"),
+    Interned::new("context"),
+    Interned::new("kind"),
+    Interned::new("attributes"),
+    Interned::new("links"),
+    Interned::new("start_time"),
+    Interned::new("record_exception"),
+    Interned::new("set_status_on_exception"),
+];
+
+fn start_by_call<'py>(tracer: &Bound<'py, Tracer>, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Some([Some(name), context, kind, attributes, links, start_time, record, set_status]) =
+        call.arguments(&PARAMETERS)
+    else {
+        return Ok(None);
+    };
+    let start = Start {
+        name: &name,
+        context: given(&context),
+        kind: given(&kind),
+        attributes: given(&attributes),
+        links: given(&links),
+        start_time: given(&start_time),
+        record_exception: flag(record)?,
+        set_status_on_exception: flag(set_status)?,
+    };
+    start_contained(tracer, &start).map(Some)
 }
 
 #[pymethods]

@@ -96,6 +96,14 @@ impl Tracer {
         self.metrics.as_ref()
     }
 
+    /// Whether a recorded span has, right after its start, the attributes that it was given: no sampler and no processor
+    /// in Python changes them, and none is one too many.
+    pub fn keeps_attributes(&self, count: usize) -> bool {
+        self.processors().python.is_empty()
+            && self.limits.span_attributes.is_none_or(|limit| count <= limit)
+            && self.settings().sampler.is_native()
+    }
+
     pub fn resource(&self, py: Python<'_>) -> Py<PyAny> {
         self.settings.get().origin.resource(py)
     }

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk._shared_internal import BatchExportStrategy, BatchProcessor
 
 from otel_rs import _native
+
+# Calls the function with the argument.
+RunExport = Callable[[Callable[[Any], None], Any], None]
+
+
+def run_plainly(export: Callable[[Any], None], argument: Any) -> None:
+    export(argument)
 
 
 class _CountedExporter:
@@ -33,8 +41,9 @@ class _CountedExporter:
 
 
 class PythonBatchProcessor(BatchProcessor[Any]):
-    def __init__(self, failure: object, exporter: Any, *args: Any) -> None:
+    def __init__(self, failure: object, run_export: RunExport, exporter: Any, *args: Any) -> None:
         self._failure = failure
+        self._run_export = run_export
         self._counted = _CountedExporter(exporter, failure)
         self._dropped = 0
         self._flushing = threading.Lock()
@@ -95,7 +104,7 @@ class PythonBatchProcessor(BatchProcessor[Any]):
     def _export(self, batch_strategy: BatchExportStrategy) -> None:
         self._this_thread.exports = True
         try:
-            super()._export(batch_strategy)
+            self._run_export(super()._export, batch_strategy)
         finally:
             self._this_thread.exports = False
 

@@ -13,7 +13,7 @@ from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelCom
 
 from otel_rs import _native
 from otel_rs.batching._native_worker import NativeBatchProcessor
-from otel_rs.batching._python_worker import PythonBatchProcessor
+from otel_rs.batching._python_worker import PythonBatchProcessor, RunExport, run_plainly
 from otel_rs.batching._successive import SuccessiveProcessors
 from otel_rs.batching.steps import NativeProcessor
 from otel_rs.exporter.otlp._exporter import follow_exporter
@@ -49,6 +49,8 @@ class Signal(NamedTuple):
     export_timeout: Setting
     max_queue_bytes: Setting
     max_concurrent_exports: Setting
+    run_export: RunExport = run_plainly
+    """Runs an export by a Python exporter."""
 
 
 class Sizes(NamedTuple):
@@ -165,6 +167,7 @@ def _python_batches(
 ) -> PythonBatchProcessor:
     return PythonBatchProcessor(
         signal.failure,
+        signal.run_export,
         exporter,
         min(cast("float", sizes.schedule_delay_millis), MAX_MILLIS),  # a thread cannot wait for longer
         sizes.max_export_batch_size,

@@ -15,19 +15,20 @@ from types import ModuleType
 
 from opentelemetry import trace as trace_api
 
+from otel_rs._finder import FINDER
 from otel_rs._reload import keep_modules
 from otel_rs.installation.exchange import Exchange
-from otel_rs.installation.importing import NativeFinder
+from otel_rs.installation.importing import NativeModules
 from otel_rs.installation.replacements import DEFERRED_MODULES, replacements
-from otel_rs.installation.stand_ins import StandInFinder
+from otel_rs.installation.stand_ins import StandIns
 from otel_rs.settings import tolerate_arguments
 
 _logger = logging.getLogger("otel_rs")
 
 _changing = threading.RLock()
 _exchange: Exchange | None = None
-_finder: NativeFinder | None = None
-_stand_ins = StandInFinder()
+_native_modules: NativeModules | None = None
+_stand_ins = StandIns()
 
 
 def install() -> None:
@@ -40,7 +41,7 @@ def install() -> None:
     Until then an argument that the stock class would take does not raise, in any module: a bad one is reported and left
     out, as a bad variable is.
     """
-    global _exchange, _finder
+    global _exchange, _native_modules
     wanted = replacements()
     with _changing:
         if _exchange is not None:
@@ -48,10 +49,10 @@ def install() -> None:
         exchange = _exchange = Exchange(wanted)
         # What the program passes is meant for the stock classes.
         tolerate_arguments(True)
-        _finder = NativeFinder(wanted, DEFERRED_MODULES, _put)
+        _native_modules = NativeModules(wanted, DEFERRED_MODULES, _put)
         # First, so that none is missed that another thread imports meanwhile.
-        sys.meta_path.insert(0, _finder)
-        sys.meta_path.append(_stand_ins)
+        FINDER.add(_stand_ins, _stand_ins.names)
+        FINDER.add(_native_modules, wanted)
         keep_modules()
         _put_in_imported(exchange)
     if _logger.isEnabledFor(logging.DEBUG):
@@ -76,19 +77,18 @@ def uninstall() -> None:
 
     Objects made meanwhile stay what they are, and so do names that other modules took meanwhile.
     """
-    global _exchange, _finder
+    global _exchange, _native_modules
     with _changing:
-        if _exchange is None or _finder is None:
+        if _exchange is None or _native_modules is None:
             return
-        for finder in (_finder, _stand_ins):
-            if finder in sys.meta_path:
-                sys.meta_path.remove(finder)
+        FINDER.remove(_native_modules)
+        FINDER.remove(_stand_ins)
         # A thread may have found a module before the finder was there, and imported it with native names after.
         _put_in_imported(_exchange)
         _exchange.restore()
         _stand_ins.remove_modules()
         tolerate_arguments(False)
-        _exchange = _finder = None
+        _exchange = _native_modules = None
 
 
 def _put_in_imported(exchange: Exchange) -> None:

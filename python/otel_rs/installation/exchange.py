@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from otel_rs._imported import call_when_imported
+from otel_rs.installation.lazy import LazyClass, Replacement
 from otel_rs.installation.on_demand import is_the_programs, is_waiting
-from otel_rs.installation.replacements import LazyClass, Replacement
 
 
 class _Exchanged(NamedTuple):
@@ -71,7 +71,7 @@ class Exchange:
                 if found is _NOT_MADE:
                     if not is_waiting(module):
                         continue
-                elif is_the_programs(found):
+                elif is_the_programs(found) and self._original(found) is found:
                     continue
                 done = self._exchanged.get(place)
                 if done is None or done.native is not found:

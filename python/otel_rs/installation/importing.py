@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Container, Sequence
-from importlib.abc import InspectLoader, Loader, MetaPathFinder
+from collections.abc import Callable, Container
+from importlib.abc import InspectLoader, Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -13,7 +12,7 @@ from otel_rs.installation.on_demand import RunOnDemand
 Put = Callable[[ModuleType], None]
 
 
-class NativeFinder(MetaPathFinder):
+class NativeModules:
     """Finds the modules as everybody would, and gives them a loader that puts the native objects in."""
 
     def __init__(self, wanted: Container[str], deferred: Container[str], put: Put) -> None:
@@ -21,29 +20,17 @@ class NativeFinder(MetaPathFinder):
         self._deferred = deferred
         self._put = put
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in self._wanted:
-            return None
-        spec = self._found_by_others(fullname, path, target)
+    def concerns(self, fullname: str, _target: ModuleType | None) -> bool:
+        return fullname in self._wanted
+
+    def changed(self, fullname: str, _target: ModuleType | None, spec: ModuleSpec | None) -> ModuleSpec | None:
         if spec is None or spec.loader is None:
-            return None
+            return spec
         if fullname in self._deferred and isinstance(spec.loader, InspectLoader):
             spec.loader = _DeferredLoader(spec.loader, self._put)
         else:
             spec.loader = _ReplacingLoader(spec.loader, self._put)
         return spec
-
-    def _found_by_others(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None
-    ) -> ModuleSpec | None:
-        for finder in sys.meta_path:
-            if finder is not self and hasattr(finder, "find_spec"):
-                spec = finder.find_spec(fullname, path, target)
-                if spec is not None:
-                    return spec
-        return None
 
 
 class _ReplacingLoader(Loader):
@@ -57,7 +44,7 @@ class _ReplacingLoader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        _restore_loader(module, self._loader)
+        restore_loader(module, self._loader)
         self._loader.exec_module(module)
         self._put(module)
 
@@ -74,12 +61,12 @@ class _DeferredLoader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        _restore_loader(module, self._loader)
+        restore_loader(module, self._loader)
         module.__getattr__ = RunOnDemand(module, self._loader, self._put)  # type: ignore[method-assign]
         self._put(module)
 
 
-def _restore_loader(module: ModuleType, loader: Loader) -> None:
+def restore_loader(module: ModuleType, loader: Loader) -> None:
     """Leaves the module as if its own loader had been found: for its source, its resources, and what reads them."""
     module.__loader__ = loader
     if module.__spec__ is not None:

@@ -66,5 +66,7 @@ def is_the_programs(value: Any) -> bool:
     """Whether the program has put this into a module: neither upstream's definition nor ours, nor a table of those."""
     if isinstance(value, dict):
         return False
+    if isinstance(value, (staticmethod, classmethod)):
+        value = value.__func__
     is_definition = issubclass(type(value), (type, FunctionType))
     return not (is_definition and str(value.__module__).startswith(("opentelemetry.", "otel_rs.")))

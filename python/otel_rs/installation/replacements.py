@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import wraps
 from importlib import import_module
 from typing import Any
@@ -11,15 +11,21 @@ from typing import Any
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util._importlib_metadata import entry_points
 
+from otel_rs.installation.instrumentations import instrumentations
+from otel_rs.installation.lazy import LazyClass, Replacement
 from otel_rs.installation.propagation import propagation
-from otel_rs.settings import corrected_environment
-from otel_rs.settings.reading import report_unknown_name
-from otel_rs.settings.table import ID_GENERATOR, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER, Setting
+from otel_rs.settings import Signal, corrected_environment, read
+from otel_rs.settings.names import report_unknown_name
+from otel_rs.settings.table import (
+    ID_GENERATOR,
+    LOGS_EXPORTER,
+    METRICS_EXPORTER,
+    OTLP_PROTOCOL,
+    TRACES_EXPORTER,
+    Setting,
+)
 
 _logger = logging.getLogger(__name__)
-
-# Makes what comes in an attribute's place, of what was there.
-Replacement = Callable[[Any], Any]
 
 _OTLP_CLASSES = {
     "trace_exporter": "OTLPSpanExporter",
@@ -36,29 +42,6 @@ def _otlp_modules() -> dict[str, dict[str, Replacement]]:
         for protocol in ("grpc", "http")
         for module, name in _OTLP_CLASSES.items()
     }
-
-
-class LazyClass:
-    """A native class that is imported when its place is: metrics and logs cost a program that has none nothing."""
-
-    def __init__(self, module: str, name: str, upstreams: str | None = None) -> None:
-        """``upstreams``: the module of upstream's that must be complete before, where the place is in another."""
-        self.module = module
-        self._name = name
-        self._upstreams = upstreams
-
-    def is_there_for(self, place: str) -> bool:
-        """Imports it. False if this thread is in the midst of importing its module, or upstream's."""
-        # Upstream's public modules have `__all__` last.
-        if self._upstreams not in (None, place) and not hasattr(import_module(self._upstreams), "__all__"):
-            return False
-        return hasattr(import_module(self.module), self._name)
-
-    def native(self) -> Any:
-        return getattr(import_module(self.module), self._name)
-
-    def __call__(self, _original: Any) -> Any:
-        return self.native()
 
 
 class _Exporter(LazyClass):
@@ -137,6 +120,7 @@ def replacements() -> dict[str, dict[str, Replacement]]:
             **_file_factories("log"),
         },
         **propagation(),
+        **instrumentations(),
         **_otlp_modules(),
     }
 
@@ -152,6 +136,11 @@ _EXPORTERS = {
     "opentelemetry_traces_exporter": ("OTLPSpanExporter", TRACES_EXPORTER),
     "opentelemetry_metrics_exporter": ("OTLPMetricExporter", METRICS_EXPORTER),
     "opentelemetry_logs_exporter": ("OTLPLogExporter", LOGS_EXPORTER),
+}
+_SIGNALS: dict[str, Signal] = {
+    "opentelemetry_traces_exporter": "traces",
+    "opentelemetry_metrics_exporter": "metrics",
+    "opentelemetry_logs_exporter": "logs",
 }
 # What stands in for other entry points that cannot be loaded.
 _DEFAULTS: dict[str, tuple[Setting, Any]] = {
@@ -177,12 +166,10 @@ def _import_config_components(original: Any) -> Any:
 
     def import_config_components(names: Sequence[str], group: str) -> list[tuple[str, Any]]:
         components: list[tuple[str, Any]] = []
+        if group in _EXPORTERS:
+            return _exporters(names, group, original)
         for name in names:
-            if name in _OTLP and group in _EXPORTERS:
-                components.extend(_otlp_exporter(name, group, original))
-            elif group in _EXPORTERS:
-                components.extend(_loaded(name, group, original, _EXPORTERS[group][1]))
-            elif group in _DEFAULTS:
+            if group in _DEFAULTS:
                 setting, default = _DEFAULTS[group]
                 components.extend(_loaded(name, group, original, setting) or [(name, default)])
             else:
@@ -192,14 +179,39 @@ def _import_config_components(original: Any) -> Any:
     return import_config_components
 
 
+def _exporters(names: Sequence[str], group: str, original: Any) -> list[tuple[str, Any]]:
+    """Of the names that can be loaded; if there are none, the default's: a name that is misspelt costs no telemetry."""
+    setting = _EXPORTERS[group][1]
+    components: list[tuple[str, Any]] = []
+    unknown = []
+    for name in names:
+        found = _otlp_exporter(name, group, original) if name in _OTLP else _loaded_or_none(name, group, original)
+        unknown += [name] if found is None else []
+        components.extend(found or [])
+    is_default = bool(unknown) and not components
+    known = {"otlp", "none", *(each.name for each in entry_points(group=group))} if unknown else set()
+    for name in unknown:
+        report_unknown_name(setting, name, known - {name}, "Using otlp, the default." if is_default else "")
+    if is_default:
+        protocol = read(OTLP_PROTOCOL, _SIGNALS[group]).value
+        components = _otlp_exporter("otlp_proto_grpc" if protocol == "grpc" else "otlp_proto_http", group, original)
+    return components
+
+
 def _loaded(name: str, group: str, original: Any, setting: Setting) -> list[tuple[str, Any]]:
     """What the entry point is, or nothing if it cannot be loaded, which is reported."""
+    found = _loaded_or_none(name, group, original)
+    if found is None:
+        report_unknown_name(setting, name, {entry_point.name for entry_point in entry_points(group=group)} - {name})
+    return found or []
+
+
+def _loaded_or_none(name: str, group: str, original: Any) -> list[tuple[str, Any]] | None:
     try:
         found: list[tuple[str, Any]] = original([name], group)
     except Exception as error:  # whatever the other package's modules raise
         _logger.debug("The entry point %s of %s cannot be loaded", name, group, exc_info=error)
-        report_unknown_name(setting, name, {entry_point.name for entry_point in entry_points(group=group)} - {name})
-        return []
+        return None
     return found
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from importlib.abc import Loader, MetaPathFinder
+from collections.abc import Callable, Iterator
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -56,12 +56,17 @@ _MODULES: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-class StandInFinder(MetaPathFinder):
-    """The last finder: what it is asked for is not installed."""
+class StandIns:
+    """Modules that nobody finds."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    names = (*_NAMESPACES, *_MODULES)
+
+    def concerns(self, fullname: str, _target: ModuleType | None) -> bool:
+        return fullname.startswith(_NAMESPACES[0])
+
+    def changed(self, fullname: str, _target: ModuleType | None, spec: ModuleSpec | None) -> ModuleSpec | None:
+        if spec is not None:
+            return spec
         if fullname in _NAMESPACES:
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = _Folders(fullname)  # type: ignore[assignment]  # iterated over alone

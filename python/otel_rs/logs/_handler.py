@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import weakref
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry._logs import LoggerProvider as ApiLoggerProvider
@@ -16,6 +17,10 @@ from otel_rs.logs import _stock
 from otel_rs.logs._logger import Logger
 from otel_rs.logs._provider import LoggerProvider
 
+# What upstream's `emit` calls.
+_TRANSLATES = frozenset({"_translate", "_get_attributes"})
+# What `logging.Handler.handle` calls.
+_HANDLES = frozenset({"emit", "filter", "acquire", "release"})
 # What upstream's `emit` reads of the handler.
 _ATTRIBUTES = frozenset({"formatter", "_logger_provider", "_log_code_attributes"})
 
@@ -23,9 +28,10 @@ _handlers: weakref.WeakSet[NativeHandler] = weakref.WeakSet()
 
 
 class NativeHandler(WithReplaceableMethods, _native.LoggingHandler):
-    """Base of the handlers. A subclass with its own way to translate a record is called in Python."""
+    """Base of the handlers. A subclass with its own way to translate a record is called in Python, and one with its own
+    way to handle it in Python and with its lock."""
 
-    _called_natively = frozenset({"_translate", "_get_attributes"})
+    _called_natively = _TRANSLATES | _HANDLES
     _of_sdk = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -49,7 +55,7 @@ class NativeHandler(WithReplaceableMethods, _native.LoggingHandler):
     def _look(self) -> None:
         # A class's own attributes of these names may be anything.
         has_own = any(hasattr(type(self), name) for name in _ATTRIBUTES)
-        self._set_native(is_unmodified(self) and not has_own)
+        self._set_native(is_unmodified(self, _TRANSLATES) and not has_own, not is_unmodified(self, _HANDLES))
 
     @staticmethod
     def _methods_changed() -> None:
@@ -57,14 +63,21 @@ class NativeHandler(WithReplaceableMethods, _native.LoggingHandler):
             handler._look()
 
     def flush(self) -> None:
-        """Has everything exported soon, and waits for nothing: without the thread that upstream's starts for it, which
-        no thread can be at the exit."""
+        """Has everything exported soon, and waits for nothing: without the thread that upstream's starts for it, if no
+        processor is Python's."""
         provider = vars(self).get("_logger_provider")
-        if not (isinstance(provider, LoggerProvider) and provider._start_flush()):
+        if isinstance(provider, LoggerProvider) and provider._start_flush():
+            return
+        # No thread can be started at the exit, when the provider has flushed. `logging.shutdown` goes on with the other
+        # handlers.
+        with suppress(RuntimeError):
             super().flush()  # type: ignore[misc]  # upstream's
 
     def _emit_in_python(self, record: logging.LogRecord) -> None:
         raise NotImplementedError
+
+    def _handle_in_python(self, record: logging.LogRecord) -> Any:
+        return logging.Handler.handle(self, record)  # type: ignore[arg-type]  # upstream's is one
 
 
 @with_native_steps

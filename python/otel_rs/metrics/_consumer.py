@@ -68,7 +68,9 @@ class MeasurementConsumer(_native.MeasurementConsumer, SynchronousMeasurementCon
         if not collecting.acquire(timeout=min(max(timeout_millis, 0) / 1e3, TIMEOUT_MAX)):
             raise MetricsTimeoutError("Timed out while another collection was under way")
         try:
-            storage = self._reader_storages[metric_reader]
+            storage = self._reader_storages.get(metric_reader)
+            if storage is None:  # removed since the collection began
+                return None
             # A callback may flush: what it observes goes with the collection that called it.
             if not self._observing:
                 self._observe(storage, timeout_millis)

@@ -54,7 +54,7 @@ _OF_UPSTREAM = {
 Point = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class StreamConfig:
     """What the native stream is made of."""
 

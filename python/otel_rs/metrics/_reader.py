@@ -28,6 +28,9 @@ _ANY_MILLIS = Number(unit="milliseconds", minimum=-inf, whole=False, infinite=Tr
 _DEFAULT_FLUSH_TIMEOUT_MILLIS = 10_000
 _DEFAULT_SHUTDOWN_TIMEOUT_MILLIS = 30_000
 
+# How long the thread of a reader waits before it asks again whether its export is done.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.001, 0.05
+
 
 class ExportTimeoutError(MetricsTimeoutError):
     """What was collected could not be exported in time; the export goes on."""
@@ -117,6 +120,35 @@ class PeriodicExportingMetricReader(Stock):
         if self.native is not None:
             self.native.tick_elsewhere(True)
 
+    def _ticker(self) -> None:
+        """As upstream's. What goes wrong in Python costs what Python collects, until the next interval."""
+        seconds = self._export_interval_millis / 1e3
+        try:
+            while not self._shutdown_event.wait(seconds):
+                self._tick(
+                    self._export_timeout_millis, f"Metric collection timed out. Will try again after {seconds} seconds"
+                )
+            # One last collection before shutting down completely.
+            self._tick(self._export_interval_millis, "Metric collection timed out.")
+        except (SystemExit, KeyboardInterrupt) as error:
+            # A callback's, which ends its thread; or a signal's handler's, which a greenlet must not keep to itself.
+            if not self._shutdown_event.is_set():
+                _logger.warning("%r ended the thread of a metric reader. Another one goes on", error)
+                self._start_thread()
+            raise
+
+    def _tick(self, timeout_millis: float, timed_out: str) -> None:
+        try:
+            self.collect(timeout_millis=timeout_millis)
+        except MetricsTimeoutError:
+            _logger.warning(timed_out, exc_info=True)
+        except Exception:
+            _logger.exception("Metrics could not be collected")
+        else:
+            return
+        if self.native is not None:
+            self._export(self.native, None, timeout_millis)
+
     def exporter_left_native(self) -> None:
         """The stock exporter exports from now on, which takes Python's objects."""
         if (native := self.native) is not None:
@@ -154,13 +186,23 @@ class PeriodicExportingMetricReader(Stock):
         if (native := self.native) is None or not isinstance(metrics_data, _native.Collection):
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)  # type: ignore[arg-type]
             return
-        is_tick = current_thread() is self._ticking
-        if is_tick and self._shutdown_event.is_set():
-            # The shutdown waits for it.
+        # The exporter says so, as to upstream's reader.
+        if self._shutdown and self._exporter._refuses_after_shutdown():  # type: ignore[attr-defined]
+            return
+        if current_thread() is not self._ticking:
+            if not native.collect(metrics_data, timeout_millis):
+                raise ExportTimeoutError(f"Metrics were not exported within {timeout_millis:.0f} ms")
+            return
+        self._export(native, metrics_data, timeout_millis)
+
+    def _export(self, native: _native.PeriodicReader, found: _native.Collection | None, timeout_millis: float) -> None:
+        """Waits for the export, unless the shutdown does; in Python, which lets other greenlets run."""
+        if self._shutdown_event.is_set():
             self._asked_for_last = True
-            timeout_millis = 0
-        if not native.collect(metrics_data, timeout_millis) and not is_tick:
-            raise ExportTimeoutError(f"Metrics were not exported within {timeout_millis:.0f} ms")
+        native.collect(found, 0)
+        deadline, pause = monotonic() + timeout_millis / 1e3, _FIRST_PAUSE_SECONDS
+        while not native.wait(1) and monotonic() < deadline and not self._shutdown_event.wait(pause):
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def force_flush(self, timeout_millis: float = _DEFAULT_FLUSH_TIMEOUT_MILLIS) -> bool:
         """Collects and exports now.

@@ -12,6 +12,7 @@ from opentelemetry.metrics import Counter, ObservableCounter
 from opentelemetry.sdk.metrics._internal import aggregation as upstream
 from opentelemetry.sdk.metrics._internal.metric_reader_storage import _DEFAULT_VIEW, MetricReaderStorage
 from opentelemetry.sdk.metrics.export import AggregationTemporality, ExponentialHistogram, Gauge, Histogram, Metric, Sum
+from opentelemetry.sdk.metrics.view import DefaultAggregation
 
 from otel_rs import _native
 from otel_rs.metrics._instruments import is_synchronous, upstream_class
@@ -124,8 +125,24 @@ class ReaderStorage(MetricReaderStorage):
         try:
             return [self._match(view, instrument)]
         except Exception as error:
+            if self._prefers_the_default_now(instrument):
+                return self._matches_of_view(view, instrument)
             _logger.warning("View %s is not applied to instrument %s: %r", view, instrument.name, error)
             return []
+
+    def _prefers_the_default_now(self, instrument: Any) -> bool:
+        """Whether what the reader preferred for this kind of instruments cannot be made, and is preferred no more."""
+        kind, preferred = upstream_class(instrument), self._instrument_class_aggregation
+        if type(preferred[kind]) is DefaultAggregation:
+            return False
+        try:
+            self._match(_DEFAULT_VIEW, instrument)
+        except Exception as error:
+            message = "The aggregation %r that a reader prefers for %s is not used, but the default one: %r"
+            _logger.warning(message, preferred[kind], kind.__name__.lstrip("_"), error)
+            preferred[kind] = DefaultAggregation()
+            return True
+        return False
 
     def _match(self, view: Any, instrument: Any) -> NativeMatch:
         kind = upstream_class(instrument)

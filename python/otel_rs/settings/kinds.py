@@ -6,6 +6,7 @@ import math
 import re
 import sys
 from binascii import b2a_base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -16,6 +17,21 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 class NotAcceptedError(ValueError):
     """The value is none that the kind accepts."""
+
+
+def closest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The one of the names that was most likely meant; 1 as `cutoff` is for the name itself."""
+    # Only a mistake pays for its import.
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, sorted(known), n=1, cutoff=cutoff)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """In brackets, to be put behind what is accepted; or nothing."""
+    meant = closest(name.lower(), known)
+    return f" (did you mean {meant}?)" if meant else ""
 
 
 class Kind:
@@ -49,6 +65,10 @@ class Kind:
     def shown(self, text: str) -> str:
         """The text as log lines may show it."""
         return shortened(repr(text))
+
+    def suggestion(self, text: str) -> str:
+        """What was most likely meant by a text that is not accepted, to be put behind what is."""
+        return ""
 
     def shown_value(self, value: Any) -> str:
         return self.text(value)
@@ -138,6 +158,9 @@ class Choice(Kind):
             return text.lower()
         raise NotAcceptedError
 
+    def suggestion(self, text: str) -> str:
+        return did_you_mean(text, self.names)
+
     def without(self, name: str) -> Choice:
         return Choice(*(other for other in self.names if other != name))
 
@@ -155,6 +178,27 @@ class Boolean(Kind):
 
     def text(self, value: Any) -> str:
         return str(value).lower()
+
+
+class Switches(Kind):
+    """All of some names, none of them, or those that are listed."""
+
+    unquoted = True
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.accepted = f"true, false, or names with commas between them: {', '.join(names)}"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        if text.lower() in ("true", "false"):
+            return self.names if text.lower() == "true" else ()
+        listed = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+        if not set(listed) <= set(self.names):
+            raise NotAcceptedError
+        return listed
+
+    def text(self, value: Any) -> str:
+        return "true" if value == self.names else ",".join(value) or "false"
 
 
 class Url(Kind):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from otel_rs.settings.kinds import Kind, NotAcceptedError
@@ -126,13 +126,7 @@ def _instead(found: Found, kind: Kind) -> str:
 
 
 def _report_not_accepted(source: str, text: str, kind: Kind, instead: str) -> None:
-    report_bad(source, text, kind.shown(text), f"; accepted: {kind.accepted}", instead)
-
-
-def report_unknown_name(setting: Setting, name: str, known: Iterable[str]) -> None:
-    """The name is of nothing that can be loaded. The default counts, or one thing less if there is none."""
-    instead = "It is left out." if setting.default is None else f"Using {setting.default}, the default."
-    report_bad(setting.variable, name, repr(name), f"; accepted: {', '.join(sorted(known))}", instead)
+    report_bad(source, text, kind.shown(text), f"; accepted: {kind.accepted}{kind.suggestion(text)}", instead)
 
 
 def choose(

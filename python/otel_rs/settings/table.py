@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from otel_rs.settings.grpc_codes import GrpcCodes
-from otel_rs.settings.kinds import YEAR_SECONDS, Boolean, CertificatesToTrust, Choice, File, Headers, Kind, Number, Url
+from otel_rs.settings.kinds import (
+    YEAR_SECONDS,
+    Boolean,
+    CertificatesToTrust,
+    Choice,
+    File,
+    Headers,
+    Kind,
+    Number,
+    Switches,
+    Url,
+)
 
 Signal = Literal["traces", "metrics", "logs"]
 SIGNALS: tuple[Signal, ...] = ("traces", "metrics", "logs")
@@ -122,12 +133,63 @@ LOGGING_AUTO_INSTRUMENTATION = Setting(
     default=False,
     if_bad=False,
 )
+PROPAGATORS = Setting(
+    "OTEL_PROPAGATORS",
+    Kind("names of propagators, with commas between them", unquoted=True),
+    "How the context of a trace crosses from one process to the next: `tracecontext`, `baggage`, `none`, or the names "
+    "that other packages' propagators have.",
+    default="tracecontext,baggage",
+)
+LOG_LEVEL = Setting(
+    "OTEL_LOG_LEVEL",
+    Choice("debug", "info", "warning", "error"),
+    "With the distro `rs`: the least level of this package's own log lines, on stderr if the program shows them "
+    "nowhere. At `info`, one line at the start says where each signal goes.",
+    default_in_words="the program's",
+)
+LAZY_INSTRUMENTATIONS = Setting(
+    "OTEL_RS_LAZY_INSTRUMENTATIONS",
+    Boolean(),
+    "With the distro `rs`: `false` loads every instrumentation at the start, with its library, as the stock distro "
+    "does; `true` loads an instrumentation when the program imports its library.",
+    default=True,
+)
 INTERNAL_METRICS = Setting(
     "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
     Boolean(),
     "`true`: the SDK measures itself (`otel.sdk.*`).",
     default=False,
     if_bad=False,
+)
+
+# `context` has the API's functions for contexts, `utils` and `util_http` have functions that all instrumentations, and
+# those of HTTP servers and clients, call.
+_NATIVE_INSTRUMENTATIONS = (
+    "asgi",
+    "asyncpg",
+    "celery",
+    "context",
+    "dbapi",
+    "django",
+    "fastapi",
+    "flask",
+    "grpc",
+    "httpx",
+    "redis",
+    "requests",
+    "sqlalchemy",
+    "starlette",
+    "urllib",
+    "urllib3",
+    "util_http",
+    "utils",
+    "wsgi",
+)
+NATIVE_INSTRUMENTATIONS = Setting(
+    "OTEL_RS_NATIVE_INSTRUMENTATIONS",
+    Switches(*_NATIVE_INSTRUMENTATIONS),
+    "Instrumentations of which native code runs what they do in each request, in releases that this package knows.",
+    default=_NATIVE_INSTRUMENTATIONS,
 )
 
 # --- Resource --------------------------------------------------------------------------------------------------------
@@ -145,11 +207,18 @@ RESOURCE_DETECTORS = Setting(
 
 # --- Spans -----------------------------------------------------------------------------------------------------------
 
+SAMPLERS = (
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+)
 SAMPLER = Setting(
     "OTEL_TRACES_SAMPLER",
     Kind("the name of a sampler", unquoted=True),
-    "`always_on`, `always_off`, `traceidratio`, `parentbased_always_on`, `parentbased_always_off`, "
-    "`parentbased_traceidratio`, or the name that another package's sampler has.",
+    f"{', '.join(f'`{name}`' for name in SAMPLERS)}, or the name that another package's sampler has.",
     default="parentbased_always_on",
 )
 SAMPLER_ARGUMENT = Setting(
@@ -472,8 +541,12 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         TRACER_CONFIGURATOR,
         METER_CONFIGURATOR,
         LOGGER_CONFIGURATOR,
+        PROPAGATORS,
         LOGGING_AUTO_INSTRUMENTATION,
+        LOG_LEVEL,
+        LAZY_INSTRUMENTATIONS,
         INTERNAL_METRICS,
+        NATIVE_INSTRUMENTATIONS,
     ),
     "Resource": (SERVICE_NAME, RESOURCE_ATTRIBUTES, RESOURCE_DETECTORS),
     "OTLP exporters": (

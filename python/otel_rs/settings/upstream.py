@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from otel_rs.settings import table
+from otel_rs.settings.components import known_propagators, known_sampler
 from otel_rs.settings.kinds import Boolean, Choice, Number
 from otel_rs.settings.reading import batch_size, read, variable_text
 from otel_rs.settings.table import Setting
@@ -23,6 +24,9 @@ _QUEUES = {
     table.BSP_MAX_EXPORT_BATCH_SIZE: table.BSP_MAX_QUEUE_SIZE,
     table.BLRP_MAX_EXPORT_BATCH_SIZE: table.BLRP_MAX_QUEUE_SIZE,
 }
+
+# Names of parts that there must be.
+_NAMES = {table.PROPAGATORS: known_propagators, table.SAMPLER: known_sampler}
 
 
 class _Correction:
@@ -54,7 +58,7 @@ if hasattr(os, "register_at_fork"):
 def corrected_environment(settings: Iterable[Setting] = table.ALL) -> Iterator[None]:
     """What is bad in `os.environ` is replaced for as long as this lasts, in any thread."""
     # Before the lock: a bad value is logged, and a handler may run any code.
-    replacements = {setting.variable: _corrected(setting) for setting in settings}
+    replacements = {setting.variable: corrected(setting) for setting in settings}
     with _lock:
         used = _correct(replacements)
     try:
@@ -97,13 +101,15 @@ def _set(variable: str, text: str | None) -> None:
         os.environ[variable] = text
 
 
-def _corrected(setting: Setting) -> str | None:
+def corrected(setting: Setting) -> str | None:
     """What upstream may read in the variable's place; None for nothing."""
     if queue := _QUEUES.get(setting):
         batch = read(setting)
         size = batch_size(batch, read(queue))
         return str(size) if batch.from_variable or size != setting.default else None
     text = os.environ.get(setting.variable)
+    if text is not None and setting in _NAMES:
+        return _NAMES[setting]()
     if text is None or _is_free_text(setting):
         return text
     if not isinstance(setting.kind, (Number, Choice, Boolean)):

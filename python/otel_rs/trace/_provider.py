@@ -20,7 +20,8 @@ from opentelemetry.util import types
 from otel_rs import endings, exit, forks
 from otel_rs._reload import keep_modules
 from otel_rs.settings import corrected_environment, read
-from otel_rs.settings.reading import report_unknown_name, variable_text
+from otel_rs.settings.names import report_unknown_name
+from otel_rs.settings.reading import variable_text
 from otel_rs.settings.table import GROUPS, SAMPLER, SDK_DISABLED
 from otel_rs.trace import _stock
 from otel_rs.trace._processors import SynchronousMultiSpanProcessor

@@ -32,7 +32,7 @@ class Span(WithReplaceableMethods, _native.Span, _stock.Span, metaclass=Lendable
 
     __slots__ = ()
 
-    _called_natively = frozenset({"end"})
+    _called_natively = frozenset({"end", "is_recording"})
     _upstream = _stock.Span
     _methods_changed = staticmethod(_native.look_up_methods)
 

@@ -29,7 +29,7 @@ class Tracer(WithReplaceableMethods, _native.Tracer, _stock.Tracer, metaclass=Le
     Specification: https://opentelemetry.io/docs/specs/otel/trace/api/#tracer
     """
 
-    _called_natively = frozenset({"start_span"})
+    _called_natively = frozenset({"start_span", "start_as_current_span"})
     _upstream = _stock.Tracer
     _methods_changed = staticmethod(_native.look_up_methods)
 

@@ -3,9 +3,10 @@
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::convert::attributes;
+use crate::convert::attributes::{self, Plain};
 use crate::py::boundary::contained;
-use crate::py::once::intern;
+use crate::py::fastcall::{Call, fast_method};
+use crate::py::once::{Interned, intern};
 use crate::py::upstream::upstream;
 use crate::py::{exception, log, text};
 use crate::trace::span::Span;
@@ -15,17 +16,17 @@ impl Span {
     /// Handles the usual case; false if key or value are not plain, or the span has ended.
     #[inline]
     fn set_plain_attribute(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> bool {
-        let put = attributes::with_plain(key, value, self.limits().span_value_len, |put| {
+        let Ok(key) = key.cast_exact::<PyString>() else { return false };
+        let Some(plain) = Plain::of(key, value, self.limits().span_value_len) else { return false };
+        let put = {
             let mut state = self.lock();
-            (state.end_time.is_none() && state.held(Part::Attributes).is_none()).then(|| put(&mut state.attributes))
-        });
-        match put {
-            Some(Some(put)) => {
-                put.log(key.py());
-                true
+            if state.end_time.is_some() || state.held(Part::Attributes).is_some() {
+                return false;
             }
-            Some(None) | None => false,
-        }
+            plain.put_into(&mut state.attributes)
+        };
+        put.log(key.py());
+        true
     }
 
     #[cold]
@@ -91,10 +92,9 @@ impl Span {
     }
 }
 
-#[pymethods]
 impl Span {
-    /// Sets one attribute; a key set before moves to the end. Invalid keys and values cost one log line.
-    fn set_attribute(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    #[inline]
+    pub fn set_one(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         let work = || {
             if !self.set_plain_attribute(key, value) {
                 self.set_any_attribute(key, value);
@@ -102,6 +102,27 @@ impl Span {
             Ok(())
         };
         contained(py, "set_attribute", work, || Ok(()))
+    }
+}
+
+fast_method!(pub static SET_ATTRIBUTE: Span, "set_attribute", set_attribute);
+
+static PARAMETERS: [Interned; 2] = [Interned::new("key"), Interned::new("value")];
+
+fn set_attribute<'py>(span: &Bound<'py, Span>, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = span.py();
+    let Some([Some(key), Some(value)]) = call.arguments(&PARAMETERS) else {
+        return Ok(None);
+    };
+    span.get().set_one(py, &key, &value)?;
+    Ok(Some(py.None().into_bound(py)))
+}
+
+#[pymethods]
+impl Span {
+    /// Sets one attribute; a key set before moves to the end. Invalid keys and values cost one log line.
+    fn set_attribute(&self, py: Python<'_>, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.set_one(py, key, value)
     }
 
     /// Sets all attributes of a mapping.

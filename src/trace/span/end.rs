@@ -59,22 +59,43 @@ impl Span {
         Ok(())
     }
 
+    /// `end`, which never raises.
+    pub fn end_contained(slf: &Bound<'_, Self>) -> PyResult<()> {
+        contained(slf.py(), "end", || Self::end_now(slf, None), || Ok(()))
+    }
+
     /// `end`, for callers that are inside `contained` already.
     pub fn end_now(slf: &Bound<'_, Self>, end_time: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
         let span = slf.get();
         let time = fields::time_or_now(not_none(end_time));
-        let (had_ended, held) = {
-            let mut state = span.lock();
-            let had_ended = state.end_time.is_some();
-            state.end_time.get_or_insert(time);
-            (had_ended, state.held(Part::Attributes).map(|held| held.clone_ref(py)))
-        };
-        if had_ended {
+        let processors = span.tracer.get().processors();
+        let only_batches = processors.python.is_empty() && span.end_metrics.is_none();
+        let mut state = span.lock();
+        if state.end_time.is_some() {
+            drop(state);
             log::warning(py, "Calling end() on an ended span.");
             return Ok(());
         }
-        if let Some(held) = held
+        state.end_time = Some(time);
+        if only_batches && let Some(wire) = span.plain_wire(py, &state) {
+            let (scope, measured) = (&span.origin.scope, wire.measured());
+            processors.native.iter().for_each(|processor| processor.push_item(scope, &measured));
+            drop(state);
+        } else {
+            let held = state.held(Part::Attributes).map(|held| held.clone_ref(py));
+            drop(state);
+            Self::hand_over(slf, held)?;
+        }
+        log::drain_reports(py);
+        Ok(())
+    }
+
+    /// Gives the ended span to the processors.
+    fn hand_over(slf: &Bound<'_, Self>, held_attributes: Option<Py<PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let span = slf.get();
+        if let Some(held) = held_attributes
             && held.bind(py).is_instance(upstream(py)?.bounded_attributes.bind(py))?
         {
             held.setattr(py, intern!(py, "_immutable"), true)?;
@@ -96,7 +117,6 @@ impl Span {
                 Err(OutOfMemory) => processors.native.iter().for_each(|processor| processor.drop_unframed()),
             });
         }
-        log::drain_reports(py);
         Ok(())
     }
 }

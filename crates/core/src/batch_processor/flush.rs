@@ -1,6 +1,6 @@
 //! Starting the worker, and waiting for what it exports.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::queue::Ticket;
@@ -9,28 +9,14 @@ use super::worker;
 use crate::process::deliveries;
 use crate::process::fork::generation;
 use crate::process::report::{Kind, Level, report};
-use crate::process::runtime::{self, Running};
+use crate::process::runtime;
 use crate::process::sync::Ordering;
 
 impl BatchProcessorState {
     /// Starts the worker if it is not there. Without it, or a thread for it, items wait in their bounds; the next batch
     /// tries again.
     pub fn start(self: &Arc<Self>) {
-        if self.started.load(Ordering::Acquire) && !runtime::lacks_thread() {
-            return;
-        }
-        let problem = match runtime::running() {
-            Ok(Running { handle, no_thread }) => {
-                if !self.started.swap(true, Ordering::AcqRel) {
-                    handle.spawn(worker::run(Arc::clone(self)));
-                    let state: Weak<Self> = Arc::downgrade(self);
-                    deliveries::add(state);
-                }
-                no_thread
-            }
-            Err(error) => Some(error),
-        };
-        if let Some(error) = problem {
+        if let Some(error) = deliveries::start(self, &self.started, worker::run) {
             report(Level::Error, Kind::NoThread, self.exporter.source(), || {
                 format!(
                     "The export thread can't be started, {} wait in the queue for a flush: {error}",

@@ -8,7 +8,7 @@ use super::counters::{Counts, Processed};
 use super::queue::{Pushed, Ticket};
 use super::state::BatchProcessorState;
 use crate::export::exporter::Exporter;
-use crate::otlp::Scope;
+use crate::otlp::{Framed, Scope};
 use crate::process::deliveries;
 use crate::process::fork::PerProcess;
 use crate::process::report::{Kind, Level, report};
@@ -35,11 +35,23 @@ impl BatchProcessor {
         })
     }
 
-    /// Takes one item, framed as the field of a batch. Never blocks: where there is no room the item is dropped and
-    /// counted.
+    /// Takes one item that is framed already. Never blocks: where there is no room the item is dropped and counted.
     pub fn push(&self, scope: &Arc<Scope>, framed: &[u8]) {
+        self.push_item(scope, framed);
+    }
+
+    /// As `push`, of an item that is framed into its batch.
+    #[inline]
+    pub fn push_item<I: Framed + ?Sized>(&self, scope: &Arc<Scope>, item: &I) {
         let state = self.state();
-        match state.queue.push(scope, framed) {
+        match state.queue.push(scope, item) {
+            Pushed::Waits => {}
+            pushed => self.follow_up(state, pushed),
+        }
+    }
+
+    fn follow_up(&self, state: &Arc<BatchProcessorState>, pushed: Pushed) {
+        match pushed {
             Pushed::Waits => {}
             Pushed::First => state.start(),
             Pushed::BatchReady => {

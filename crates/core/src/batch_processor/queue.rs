@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::config::BatchProcessorConfig;
-use crate::otlp::{Batch, OutOfMemory, Scope};
+use crate::otlp::{Batch, Framed, OutOfMemory, Scope};
 use crate::process::fork::generation;
 use crate::process::sync::{Condvar, Mutex, MutexGuard};
 
@@ -78,19 +78,21 @@ impl Queue {
         self.inner.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    pub fn push(&self, scope: &Arc<Scope>, framed: &[u8]) -> Pushed {
+    #[inline]
+    pub fn push<I: Framed + ?Sized>(&self, scope: &Arc<Scope>, item: &I) -> Pushed {
+        let framed_len = item.framed_len();
         let mut inner = self.lock();
         inner.created += 1;
         if inner.closed {
             return Pushed::Closed;
         }
-        if inner.items >= self.max_items || inner.bytes + framed.len() > self.max_bytes {
+        if inner.items >= self.max_items || inner.bytes + framed_len > self.max_bytes {
             return Pushed::Full;
         }
         let inner = &mut *inner;
-        let Ok(fits) = inner.add(scope, framed) else { return Pushed::NoMemory };
+        let Ok(fits) = inner.add(scope, item) else { return Pushed::NoMemory };
         inner.items += 1;
-        inner.bytes += framed.len();
+        inner.bytes += framed_len;
         inner.taken += 1;
         if !fits && inner.open.len() < self.batch_size {
             return Pushed::BatchReady;
@@ -218,17 +220,17 @@ impl Queue {
 impl Inner {
     /// Adds an item to the open batch; false if its request would become too long, so that the item starts another.
     #[inline]
-    fn add(&mut self, scope: &Arc<Scope>, framed: &[u8]) -> Result<bool, OutOfMemory> {
-        match self.open.push_within(self.max_request_bytes, scope, framed)? {
+    fn add<I: Framed + ?Sized>(&mut self, scope: &Arc<Scope>, item: &I) -> Result<bool, OutOfMemory> {
+        match self.open.push_within(self.max_request_bytes, scope, item)? {
             true => Ok(true),
-            false => self.start_another(scope, framed).map(|()| false),
+            false => self.start_another(scope, item).map(|()| false),
         }
     }
 
     #[cold]
-    fn start_another(&mut self, scope: &Arc<Scope>, framed: &[u8]) -> Result<(), OutOfMemory> {
+    fn start_another<I: Framed + ?Sized>(&mut self, scope: &Arc<Scope>, item: &I) -> Result<(), OutOfMemory> {
         self.seal();
-        self.open.push(scope, framed)
+        self.open.push_within(usize::MAX, scope, item).map(drop)
     }
 
     fn seal(&mut self) {
@@ -274,7 +276,7 @@ mod tests {
     /// Takes a span of each length.
     fn push(queue: &Queue, scope: &Arc<Scope>, lengths: impl IntoIterator<Item = usize>) {
         for length in lengths {
-            queue.push(scope, &vec![0; length]);
+            queue.push(scope, &vec![0; length][..]);
         }
     }
 
@@ -294,7 +296,7 @@ mod tests {
         let (queue, scope) = (queue(2, usize::MAX), scope());
         push(&queue, &scope, [5; 5]);
         let ticket = queue.request_flush();
-        queue.push(&scope, b"12345");
+        queue.push(&scope, &b"12345"[..]);
         let later = queue.request_flush();
         let ends: Vec<End> = std::iter::from_fn(|| queue.next(false)).map(|(_, end)| end).collect();
         assert_eq!(ends, [2, 4, 5, 6].map(End));
@@ -312,9 +314,9 @@ mod tests {
     #[test]
     fn a_flush_does_not_take_later_spans_along() {
         let (queue, scope) = (queue(100, usize::MAX), scope());
-        queue.push(&scope, b"1");
+        queue.push(&scope, &b"1"[..]);
         queue.request_flush();
-        queue.push(&scope, b"2");
+        queue.push(&scope, &b"2"[..]);
         assert_eq!(queue.next(false).map(|(batch, _)| batch.len()), Some(1));
         assert!(queue.next(false).is_none());
     }

@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -24,8 +22,11 @@ use super::deadline::Deadline;
 use super::dial::{Address, Dialed, Dialer};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
+use super::greeting::Greeting;
+use super::payload::Body;
 use super::proxy::Proxy;
 use super::ration::{Due, Ration};
+use super::remedy::Clue;
 use super::retry::Retry;
 
 /// The name is looked up again after this time, so that new servers behind it are found without a failure, and after
@@ -91,6 +92,7 @@ struct Known {
     connection: Connection,
     tls_generation: u64,
     ration: Arc<Ration>,
+    greeting: Arc<Greeting>,
     last_used: Instant,
 }
 
@@ -128,6 +130,11 @@ impl Channel {
         self.dialer.tls_problem()
     }
 
+    /// Host and port of the proxy, if there is one.
+    pub fn proxy(&self) -> Option<&str> {
+        self.dialer.proxy()
+    }
+
     /// The certificate that the client shows, in words, if it has one.
     pub fn tls_identity(&self) -> Option<Arc<str>> {
         self.dialer.tls_identity()
@@ -155,7 +162,7 @@ impl Channel {
                 None => {
                     let timed_out = deadline.left().is_zero();
                     let silent = Failure::new("cannot connect", "no answer in time", Retry::Backoff).of(Cause::Timeout);
-                    failure = Some(Failure { timed_out, ..silent });
+                    failure = Some(Failure { timed_out, ..silent.with(Clue::Timeout) });
                 }
             }
             server.link().pass_over_until = Some(Instant::now() + PASS_OVER);
@@ -241,11 +248,11 @@ impl Channel {
         if let Some(lease) = server.lease(generation) {
             return Ok(lease);
         }
-        let Dialed { stream, tls_generation, ration } = self.dialer.connect(&server.address).await?;
+        let Dialed { stream, tls_generation, ration, greeting } = self.dialer.connect(&server.address).await?;
         let connection = Connection::open(self.version, stream).await;
         let connection = connection.map_err(|error| Failure::transport("cannot connect", &error, Retry::Backoff))?;
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
-        let known = Known { number, connection, tls_generation, ration, last_used: Instant::now() };
+        let known = Known { number, connection, tls_generation, ration, greeting, last_used: Instant::now() };
         let mut link = server.link();
         link.pass_over_until = None;
         if !server.is_closed()
@@ -318,12 +325,13 @@ impl Known {
 
     /// The same for another call, if the connection carries several.
     fn shared(&self) -> Option<Known> {
-        Some(Known { connection: self.connection.shared()?, ration: Arc::clone(&self.ration), ..*self })
+        let (ration, greeting) = (Arc::clone(&self.ration), Arc::clone(&self.greeting));
+        Some(Known { connection: self.connection.shared()?, ration, greeting, ..*self })
     }
 }
 
 impl Lease {
-    pub async fn call(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    pub async fn call(&mut self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
         self.answer = Some(self.known.ration.answer_due());
         let answer = self.known.connection.call(request).await.map_err(|failure| self.explain(failure));
         if answer.is_err() && self.known.connection.shared().is_none() {
@@ -338,11 +346,12 @@ impl Lease {
         self.explain(self.known.connection.lost(error))
     }
 
-    /// hyper and h2 do not always pass on the error of a stream as it was.
+    /// hyper and h2 do not always pass on the error of a stream as it was, nor what the server has said.
     fn explain(&self, failure: Failure) -> Failure {
-        match self.known.ration.is_exceeded() {
+        let Known { connection, ration, greeting, .. } = &self.known;
+        match ration.is_exceeded() {
             true => Failure::endless(),
-            false => failure,
+            false => failure.heard(greeting, connection.version().speech()),
         }
     }
 

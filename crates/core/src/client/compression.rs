@@ -27,10 +27,10 @@ impl Compression {
         }
     }
 
-    /// Appends the compressed `input` to `output`; fails for want of memory alone.
-    pub(super) fn append(self, input: &[u8], output: Vec<u8>) -> io::Result<Vec<u8>> {
+    /// Fails for want of memory alone.
+    pub(super) fn compress(self, input: &[u8]) -> io::Result<Vec<u8>> {
         let level = flate2::Compression::default();
-        let mut output = Output(output);
+        let mut output = Output(Vec::new());
         let compressed = match self {
             Compression::None => output.write_all(input).map(|()| output),
             Compression::Gzip => {

@@ -44,6 +44,15 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// Where receivers of OTLP/HTTP take it.
+    pub(super) fn http_path(self) -> &'static str {
+        match self {
+            Signal::Traces => "/v1/traces",
+            Signal::Metrics => "/v1/metrics",
+            Signal::Logs => "/v1/logs",
+        }
+    }
+
     pub(super) fn grpc_path(self) -> &'static str {
         match self {
             Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",

@@ -2,9 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -12,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::config::Protocol;
 use super::failure::{Failure, sources};
+use super::greeting::Speech;
+use super::payload::Body;
 use super::retry::Retry;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,13 @@ impl HttpVersion {
         }
     }
 
+    pub fn speech(self) -> Speech {
+        match self {
+            HttpVersion::Http1 => Speech::Http1,
+            HttpVersion::Http2 => Speech::Http2,
+        }
+    }
+
     /// Its name in TLS.
     pub fn alpn(self) -> &'static [u8] {
         match self {
@@ -41,8 +48,8 @@ impl HttpVersion {
 
 /// Closes when it is dropped; over HTTP/2, when its last clone is dropped.
 pub(super) enum Connection {
-    Http1(http1::SendRequest<Full<Bytes>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
+    Http1(http1::SendRequest<Body>),
+    Http2(http2::SendRequest<Body>),
 }
 
 impl Connection {
@@ -67,6 +74,13 @@ impl Connection {
         }
     }
 
+    pub fn version(&self) -> HttpVersion {
+        match self {
+            Connection::Http1(_) => HttpVersion::Http1,
+            Connection::Http2(_) => HttpVersion::Http2,
+        }
+    }
+
     /// Whether a call can begin now.
     pub fn is_ready(&self) -> bool {
         match self {
@@ -83,7 +97,7 @@ impl Connection {
         }
     }
 
-    pub async fn call(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+    pub async fn call(&mut self, request: Request<Body>) -> Result<Response<Incoming>, Failure> {
         let answer = match self {
             Connection::Http1(sender) => sender.try_send_request(request).await,
             Connection::Http2(sender) => sender.try_send_request(request).await,

@@ -20,9 +20,11 @@ use super::config_error::ConfigError;
 use super::connection::HttpVersion;
 use super::endpoint::{Endpoint, Host, Target, UnixSocket};
 use super::failure::Failure;
+use super::greeting::{Greeting, Overheard, Speech};
 use super::proxy::{Proxy, ProxyServer, ProxyTask};
 use super::ration::{Ration, Rationed};
 use super::read_first::ReadFirst;
+use super::remedy::Clue;
 use super::resolver;
 use super::retry::Retry;
 use super::tls::{self, Tls};
@@ -50,6 +52,8 @@ pub(super) struct Dialer {
     tunnel: Option<TunnelTo>,
     tls: Option<NamedTls>,
     timeout: Duration,
+    /// Host and port of the proxy.
+    proxy: Option<String>,
 }
 
 /// Where the sockets lead.
@@ -79,12 +83,13 @@ pub(super) struct Dialed {
     /// The generation of the TLS settings that it was made with.
     pub tls_generation: u64,
     pub ration: Arc<Ration>,
+    pub greeting: Arc<Greeting>,
 }
 
 impl Dialer {
     pub fn new(config: &ClientConfig, endpoint: &Endpoint, proxy: Option<&Proxy>) -> Result<Dialer, ConfigError> {
-        let mut dialer =
-            Dialer { first: FirstHop::of(endpoint), proxy_tls: None, tunnel: None, tls: None, timeout: config.timeout };
+        let (first, timeout) = (FirstHop::of(endpoint), config.timeout);
+        let mut dialer = Dialer { first, proxy_tls: None, tunnel: None, tls: None, timeout, proxy: None };
         let Endpoint::Url(Target { url, .. }) = endpoint else { return Ok(dialer) };
         let alpn = HttpVersion::of(config.protocol).alpn();
         if endpoint.is_tls() {
@@ -95,6 +100,7 @@ impl Dialer {
             Some(Proxy { server: Err(problem), .. }) => dialer.first = FirstHop::Nowhere { problem: problem.clone() },
             Some(Proxy { server: Ok(server), task }) => {
                 dialer.first = FirstHop::of_proxy(server);
+                dialer.proxy = Some(server.shown());
                 if server.is_tls {
                     dialer.proxy_tls = Some(NamedTls::new(&config.tls, HttpVersion::Http1.alpn(), &server.host)?);
                 }
@@ -119,12 +125,16 @@ impl Dialer {
         for Host { name, port } in hosts {
             match resolver::look_up(name).await {
                 Ok(found) => add(&mut addresses, found, *port),
-                Err(error) => failure = Some(Failure::transport("cannot resolve the name", &error, Retry::Backoff)),
+                Err(error) => {
+                    let what = format!("cannot resolve the name {name}");
+                    failure = Some(Failure::transport(&what, &error, Retry::Backoff).with(Clue::UnknownName));
+                }
             }
         }
         match addresses.is_empty() {
             true => Err(failure.unwrap_or_else(|| {
-                Failure::new("cannot resolve the name", "it has no addresses", Retry::Backoff).of(Cause::Connection)
+                let none = Failure::new("cannot resolve the name", "it has no addresses", Retry::Backoff);
+                none.of(Cause::Connection).with(Clue::UnknownName)
             })),
             false => Ok(addresses),
         }
@@ -153,16 +163,19 @@ impl Dialer {
     }
 
     pub async fn connect(&self, address: &Address) -> Result<Dialed, Failure> {
-        let (mut stream, ration) = self.open(address).await.map_err(|error| cannot_connect(&error))?;
+        let opened = self.open(address).await;
+        let (mut stream, ration) =
+            opened.map_err(|error| Failure::transport(&self.cannot_connect(), &error, Retry::Backoff))?;
         let mut tls_generation = 0;
         if let Some(tls) = &self.proxy_tls {
-            let (secured, settings) = tls.connect(stream, "cannot connect to the proxy").await?;
+            let (secured, settings) = tls.connect(stream, &self.cannot_connect()).await?;
             stream = secured;
             tls_generation += settings;
         }
         if let Some(TunnelTo { target, credentials }) = &self.tunnel {
-            let opened = tunnel::open(stream, target.clone(), credentials.as_ref()).await;
-            stream = opened.map_err(|error| cannot_connect(&*error))?;
+            let (overheard, answer) = Overheard::new(stream);
+            let opened = tunnel::open(overheard, target.clone(), credentials.as_ref()).await;
+            stream = Box::new(opened.map_err(|error| self.no_way_through(&*error, &answer, target))?);
         }
         stream = Box::new(ReadFirst::new(stream));
         if let Some(tls) = &self.tls {
@@ -170,7 +183,35 @@ impl Dialer {
             stream = secured;
             tls_generation += settings;
         }
-        Ok(Dialed { stream, tls_generation, ration })
+        let (stream, greeting) = Overheard::new(stream);
+        Ok(Dialed { stream: Box::new(stream), tls_generation, ration, greeting })
+    }
+
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
+    fn cannot_connect(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("cannot connect to the proxy {proxy}"),
+            None => CANNOT_CONNECT.to_owned(),
+        }
+    }
+
+    /// The proxy has refused, or has not answered.
+    fn no_way_through(&self, error: &(dyn Error + 'static), answer: &Greeting, target: &Uri) -> Failure {
+        let proxy = self.proxy.as_deref().unwrap_or_default();
+        match answer.status() {
+            Some(status @ 300..) => {
+                let authority = target.authority().map(|authority| authority.as_str()).unwrap_or_default();
+                let what = format!("the proxy {proxy} refuses the way to {authority}: HTTP {status}");
+                Failure::new(what, "", Retry::Backoff).of(Cause::Connection).with(Clue::ProxyStatus(status))
+            }
+            _ => {
+                let what = format!("cannot connect through the proxy {proxy}");
+                Failure::transport(&what, error, Retry::Backoff).with(Clue::ProxyStatus(0))
+            }
+        }
     }
 
     async fn open(&self, address: &Address) -> io::Result<(Box<dyn Stream>, Arc<Ration>)> {
@@ -200,6 +241,7 @@ impl NamedTls {
     async fn connect(&self, stream: Box<dyn Stream>, what: &str) -> Result<(Box<dyn Stream>, u64), Failure> {
         let NamedTls(tls, name) = self;
         let settings = tls.current();
+        let (stream, greeting) = Overheard::new(stream);
         let handshake = TlsConnector::from(settings.config).connect(name.clone(), stream);
         // On the heap, for it is large, and this future is part of many.
         match Box::pin(tls::noted(handshake)).await {
@@ -208,7 +250,13 @@ impl NamedTls {
                 let what = format!("{what}: {}", refusal.what);
                 Err(Failure::new(what, refusal.whose, Retry::Backoff).of(Cause::Connection))
             }
-            (Err(error), None) => Err(Failure::transport(what, &error, Retry::Backoff)),
+            (Err(error), None) => {
+                let failure = Failure::transport(what, &error, Retry::Backoff).heard(&greeting, Speech::Tls);
+                Err(match failure.clue {
+                    Some(Clue::Unheard) => failure.with(Clue::NoHandshake),
+                    _ => failure,
+                })
+            }
         }
     }
 }
@@ -242,10 +290,6 @@ fn add(addresses: &mut Vec<Address>, found: Vec<SocketAddr>, port: u16) {
 fn rationed(stream: impl Stream + 'static) -> (Box<dyn Stream>, Arc<Ration>) {
     let (stream, ration) = Rationed::new(stream);
     (Box::new(stream), ration)
-}
-
-fn cannot_connect(error: &(dyn Error + 'static)) -> Failure {
-    Failure::transport(CANNOT_CONNECT, error, Retry::Backoff)
 }
 
 /// How long sent bytes may go unacknowledged before the connection counts as lost. Half an export's time, so that the

@@ -117,7 +117,10 @@ fn target(endpoint: &str, lists: bool) -> Result<Target, String> {
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => "it begins with no scheme: http:// or https://".to_owned(),
+        error => error.to_string(),
+    })?;
     match url.scheme() {
         "http" | "https" => Ok(url),
         "dns" => Err("a name server to ask cannot be chosen, only the system's: dns:///host:port".to_owned()),

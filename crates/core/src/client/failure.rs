@@ -4,7 +4,9 @@ use std::error::Error;
 use std::io;
 
 use super::cause::Cause;
+use super::greeting::{Greeting, Speech};
 use super::ration::Exceeded;
+use super::remedy::Clue;
 use super::retry::Retry;
 use super::tls;
 use crate::otlp::OutOfMemory;
@@ -23,6 +25,8 @@ pub(super) struct Failure {
     pub too_large: bool,
     /// The server has refused the client's certificate.
     pub about_identity: bool,
+    /// None where `what` says itself what to change.
+    pub clue: Option<Clue>,
 }
 
 impl Failure {
@@ -35,6 +39,7 @@ impl Failure {
             timed_out: false,
             too_large: false,
             about_identity: false,
+            clue: None,
         }
     }
 
@@ -47,15 +52,37 @@ impl Failure {
         let detail = root_cause(error).to_string();
         match tls::meaning(&detail) {
             Some(tls::Meaning { words, about_identity }) => {
-                Failure { about_identity, ..Failure::new(format!("{what}: {words}"), detail, retry) }
+                Failure { about_identity, ..Failure::new(format!("{what}: {words}"), "", retry) }
             }
-            None => Failure::new(what, detail, retry),
+            None => Failure { clue: clue(error), ..Failure::new(what, detail, retry) },
         }
         .of(cause)
     }
 
     pub fn timed_out() -> Failure {
-        Failure { timed_out: true, ..Failure::new("no answer in time", "", Retry::Backoff).of(Cause::Timeout) }
+        let failure = Failure::new("no answer in time", "", Retry::Backoff).of(Cause::Timeout);
+        Failure { timed_out: true, clue: Some(Clue::Timeout), ..failure }
+    }
+
+    /// The same after a look at what the server has said first over the connection, and with what it should have begun.
+    pub fn heard(self, greeting: &Greeting, expected: Speech) -> Failure {
+        match greeting.speech() {
+            Some(speech) if speech != expected => {
+                let clue = Some(if expected == Speech::Tls { Clue::NoTls } else { Clue::Speaks(speech) });
+                Failure { what: speech.instead_of(expected).to_owned(), detail: String::new(), clue, ..self }
+            }
+            None if self.has_no_meaning() => Failure { clue: Some(Clue::Unheard), ..self },
+            _ => self,
+        }
+    }
+
+    /// The connection was lost, and nobody knows why.
+    fn has_no_meaning(&self) -> bool {
+        self.cause == Cause::Connection && self.clue.is_none() && !self.detail.is_empty()
+    }
+
+    pub fn with(self, clue: Clue) -> Failure {
+        Failure { clue: Some(clue), ..self }
     }
 
     /// The peer sends without end; another attempt would most likely cost as much.
@@ -70,11 +97,24 @@ impl Failure {
 
     /// The server refused the request for its length, and would refuse it again.
     pub fn too_large(what: impl Into<String>, detail: impl Into<String>) -> Failure {
-        Failure { too_large: true, ..Failure::new(what, detail, Retry::Never) }
+        Failure { too_large: true, ..Failure::new(what, detail, Retry::Never) }.with(Clue::TooLarge)
     }
 
     pub fn of(self, cause: Cause) -> Failure {
         Failure { cause, ..self }
+    }
+}
+
+/// What the system's word for a failure of a socket says.
+fn clue(error: &(dyn Error + 'static)) -> Option<Clue> {
+    let kind = sources(error).find_map(|error| Some(error.downcast_ref::<io::Error>()?.kind()))?;
+    match kind {
+        // The second is of a socket in the file system.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Some(Clue::Refused),
+        io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            Some(Clue::Timeout)
+        }
+        _ => None,
     }
 }
 

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::Uri;
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use percent_encoding::percent_decode;
 use prost::Message;
 use tonic::Code;
@@ -25,7 +25,9 @@ use super::endpoint::{Endpoint, Target};
 use super::failure::Failure;
 use super::grpc_codes::{self, GrpcCodes};
 use super::headers::{binary, request_headers};
+use super::payload::{Body, Payload};
 use super::proxy;
+use super::remedy::Clue;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
 use super::rpc_status::{RetryInfo, RpcStatus};
@@ -91,32 +93,29 @@ impl GrpcTransport {
     }
 
     /// `request` as a length-prefixed message.
-    pub async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
+    pub async fn payload(&self, request: Bytes) -> Result<Payload, Failure> {
         let compression = self.compression;
         let (length, slow) = (request.len(), compression != Compression::None);
         let encode = move || {
-            let mut message = Vec::new();
-            // Compressed, it is shorter.
-            if compression == Compression::None {
-                message.try_reserve_exact(PREFIX_BYTES + request.len()).map_err(|_| Failure::no_memory())?;
-            }
-            message.extend_from_slice(&[0; PREFIX_BYTES]);
-            let mut message = compression.append(&request, message).map_err(|_| Failure::no_memory())?;
-            let length = (message.len() - PREFIX_BYTES) as u32;
-            message[0] = compression.encoding().is_some().into();
-            message[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
-            Ok(message.into())
+            let message: Bytes = match compression {
+                Compression::None => request.clone(),
+                compression => compression.compress(&request).map_err(|_| Failure::no_memory())?.into(),
+            };
+            let mut prefix = BytesMut::with_capacity(PREFIX_BYTES);
+            prefix.put_u8(compression.encoding().is_some().into());
+            prefix.put_u32(message.len() as u32);
+            Ok(Payload::new(prefix.freeze(), message))
         };
         encoding::run(length, slow, encode).await
     }
 
     /// One attempt, until `deadline`, which the request carries.
-    pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
+    pub async fn send(&self, payload: &Payload, deadline: &Deadline) -> Result<Accepted, Failure> {
         let lease = self.channel.lease(deadline).await;
         let mut lease = lease.map_err(|failure| self.unavailable(failure))?;
         let mut headers = self.headers.clone();
         headers.insert(GRPC_TIMEOUT, timeout(deadline.left() + SERVER_TIMEOUT_MARGIN));
-        let mut request = http::Request::new(Full::new(payload.clone()));
+        let mut request = http::Request::new(payload.body());
         *request.method_mut() = http::Method::POST;
         *request.version_mut() = http::Version::HTTP_2;
         *request.uri_mut() = self.uri.clone();
@@ -151,11 +150,12 @@ enum End {
     /// The header map that carries `grpc-status`, and the message before it.
     Status(HeaderMap, Bytes),
     NotGrpc(http::StatusCode),
-    Unusable(String),
+    TooLong,
+    NoStatus,
 }
 
 /// The call, up to its end; an error is one of the connection.
-async fn exchange(lease: &mut Lease, request: http::Request<Full<Bytes>>) -> Result<End, Failure> {
+async fn exchange(lease: &mut Lease, request: http::Request<Body>) -> Result<End, Failure> {
     let (head, mut body) = lease.call(request).await?.into_parts();
     if head.headers.contains_key(GRPC_STATUS) {
         return Ok(End::Status(head.headers, Bytes::new()));
@@ -168,7 +168,7 @@ async fn exchange(lease: &mut Lease, request: http::Request<Full<Bytes>>) -> Res
         match frame.map_err(|error| lease.lost(&error))?.into_data() {
             Ok(data) if message.len() + data.len() > PREFIX_BYTES + MAX_RESPONSE_BYTES => {
                 // The status would have come after the message: whether the data were accepted is unknown.
-                return Ok(End::Unusable(format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes")));
+                return Ok(End::TooLong);
             }
             Ok(data) => message.extend_from_slice(&data),
             Err(frame) => {
@@ -178,7 +178,7 @@ async fn exchange(lease: &mut Lease, request: http::Request<Full<Bytes>>) -> Res
             }
         }
     }
-    Ok(End::Unusable("the answer has no grpc-status".to_owned()))
+    Ok(End::NoStatus)
 }
 
 impl End {
@@ -186,7 +186,11 @@ impl End {
         match self {
             End::Status(status, message) => conclude(status, message, retryable_codes),
             End::NotGrpc(status) => Err(not_grpc(status, retryable_codes)),
-            End::Unusable(what) => Err(Failure::new(what, "", Retry::Never)),
+            End::TooLong => {
+                let what = format!("the answer is longer than {MAX_RESPONSE_BYTES} bytes");
+                Err(Failure::new(what, "", Retry::Never).with(Clue::NotGrpc))
+            }
+            End::NoStatus => Err(no_status()),
         }
     }
 }
@@ -214,7 +218,7 @@ pub(super) fn conclude(
     retryable_codes: Option<GrpcCodes>,
 ) -> Result<Accepted, Failure> {
     let Some(code) = status.get(GRPC_STATUS).map(|code| Code::from_bytes(code.as_bytes())) else {
-        return Err(Failure::new("the answer has no grpc-status", "", Retry::Never));
+        return Err(no_status());
     };
     if code == Code::Ok {
         return Ok(Accepted::decode(Format::Protobuf, unframed(message)));
@@ -226,7 +230,12 @@ pub(super) fn conclude(
     if matches!(code, Code::ResourceExhausted | Code::OutOfRange) && retry_info.is_none() && is_about_size(&text) {
         return Err(Failure::too_large(grpc_codes::name(code), text).of(cause(code)));
     }
-    Err(Failure::new(grpc_codes::name(code), text, retry(code, retry_info, retryable_codes)).of(cause(code)))
+    let failure = Failure::new(grpc_codes::name(code), text, retry(code, retry_info, retryable_codes));
+    Err(failure.of(cause(code)).with(Clue::Grpc(code)))
+}
+
+fn no_status() -> Failure {
+    Failure::new("the answer has no grpc-status", "", Retry::Never).with(Clue::NotGrpc)
 }
 
 /// The specification wants percent-encoded UTF-8; what is none becomes U+FFFD.
@@ -292,7 +301,11 @@ fn not_grpc(status: http::StatusCode, retryable_codes: Option<GrpcCodes>) -> Fai
         _ => Code::Unknown,
     };
     let what = format!("{} (HTTP {status}, not a gRPC answer)", grpc_codes::name(code));
-    Failure::new(what, "", retry(code, None, retryable_codes)).of(cause(code))
+    let clue = match status.as_u16() {
+        code @ (401 | 403 | 407 | 429 | 500..) => Clue::Http(code),
+        _ => Clue::NotGrpc,
+    };
+    Failure::new(what, "", retry(code, None, retryable_codes)).of(cause(code)).with(clue)
 }
 
 fn cause(code: Code) -> Cause {

@@ -8,7 +8,7 @@ use ::http::header::{
 };
 use ::http::{Method, Request, StatusCode, Uri};
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use url::{Position, Url};
 
@@ -21,8 +21,11 @@ use super::deadline::Deadline;
 use super::encoding;
 use super::endpoint::{Endpoint, Target};
 use super::failure::Failure;
+use super::greeting::{Speech, wants_tls};
 use super::headers::request_headers;
+use super::payload::{Body, Payload};
 use super::proxy::{self, ProxyTask};
+use super::remedy::Clue;
 use super::response::{Accepted, Format, MAX_RESPONSE_BYTES};
 use super::retry::Retry;
 use super::rpc_status::RpcStatus;
@@ -86,7 +89,7 @@ impl HttpTransport {
     }
 
     /// The body: `request`, which is protobuf, in the protocol's format and compressed.
-    pub async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
+    pub async fn payload(&self, request: Bytes) -> Result<Payload, Failure> {
         let HttpTransport { format, signal, compression, .. } = *self;
         let (length, slow) = (request.len(), (format, compression) != (Format::Protobuf, Compression::None));
         let encode = move || {
@@ -94,19 +97,18 @@ impl HttpTransport {
                 Format::Protobuf => request.clone(),
                 Format::Json => transcode::to_json(signal, request.clone())?,
             };
-            match compression {
-                Compression::None => Ok(request),
-                compression => {
-                    compression.append(&request, Vec::new()).map(Bytes::from).map_err(|_| Failure::no_memory())
-                }
-            }
+            let message = match compression {
+                Compression::None => request,
+                compression => compression.compress(&request).map_err(|_| Failure::no_memory())?.into(),
+            };
+            Ok(Payload::new(Bytes::new(), message))
         };
         encoding::run(length, slow, encode).await
     }
 
     /// One attempt, until `deadline`. A slow body does not hide a status already known. Redirects are not followed: the
     /// user's credentials would go to wherever a stranger says.
-    pub async fn send(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
+    pub async fn send(&self, payload: &Payload, deadline: &Deadline) -> Result<Accepted, Failure> {
         let mut lease = self.channel.lease(deadline).await?;
         let Some(answer) = deadline.limit(lease.call(self.request(payload))).await else {
             lease.discard();
@@ -121,8 +123,8 @@ impl HttpTransport {
         conclude(head.status, &head.headers, body.unwrap_or_default(), self.format)
     }
 
-    fn request(&self, payload: &Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(payload.clone()));
+    fn request(&self, payload: &Payload) -> Request<Body> {
+        let mut request = Request::new(payload.body());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -166,7 +168,11 @@ pub(super) fn conclude(
         true => format!("HTTP {status} (redirects are not followed)"),
         false => format!("HTTP {status}"),
     };
-    Err(Failure::new(what, explanation, retry(status, headers)).of(cause))
+    let clue = match status == StatusCode::BAD_REQUEST && wants_tls(explanation.as_bytes()) {
+        true => Clue::Speaks(Speech::Tls),
+        false => Clue::Http(status.as_u16()),
+    };
+    Err(Failure::new(what, explanation, retry(status, headers)).of(cause).with(clue))
 }
 
 /// The body; None if it is too long or breaks off: the status counts for more.

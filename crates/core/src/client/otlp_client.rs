@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::channel::Channel;
 use super::config::{ClientConfig, Protocol};
 use super::config_error::ConfigError;
 use super::deadline::Deadline;
@@ -16,10 +17,12 @@ use super::grpc::GrpcTransport;
 use super::headers;
 use super::http::HttpTransport;
 use super::outcome::Outcome;
+use super::payload::Payload;
 use super::proxy;
 use super::redaction::Redaction;
+use super::remedy::Circumstances;
 use super::response::Accepted;
-use super::retry::Retries;
+use super::retry::{Retries, Retry};
 use super::secrets;
 use crate::process::exit;
 
@@ -33,6 +36,7 @@ pub struct Client {
     label: String,
     timeout: Duration,
     redaction: Redaction,
+    circumstances: Circumstances,
     retries: AtomicU64,
     no_retry: watch::Sender<bool>,
 }
@@ -40,6 +44,15 @@ pub struct Client {
 enum Transport {
     Grpc(Box<GrpcTransport>),
     Http(Box<HttpTransport>),
+}
+
+impl Transport {
+    fn channel(&self) -> &Channel {
+        match self {
+            Transport::Grpc(transport) => transport.channel(),
+            Transport::Http(transport) => transport.channel(),
+        }
+    }
 }
 
 impl Client {
@@ -57,6 +70,7 @@ impl Client {
                 Transport::Http(Box::new(HttpTransport::new(config, &endpoint)?))
             }
         };
+        let proxy = transport.channel().proxy().map(str::to_owned);
         let headers = config.headers.iter().flat_map(|(name, value)| headers::texts(name, value));
         let in_endpoint = secrets::credentials_in(&config.endpoint);
         let in_proxy = config.proxy.iter().flat_map(|address| proxy::secrets_in(address));
@@ -67,6 +81,7 @@ impl Client {
             label: format!("OTLP/{} export of {} to {}", config.protocol, config.signal, endpoint.shown()),
             timeout: config.timeout,
             redaction: Redaction::of(secrets.iter().map(String::as_str)),
+            circumstances: Circumstances::new(config, &endpoint, proxy),
             retries: AtomicU64::new(0),
             no_retry: watch::Sender::new(false),
         })
@@ -108,6 +123,7 @@ impl Client {
         };
         let (stopped, exit_begun) = (self.no_retry.subscribe(), exit::exit_begun());
         let mut retries = Retries::new(&deadline, [no_retry, &stopped, &exit_begun]);
+        let mut before = None;
         loop {
             let failure = match self.attempt(&payload, &deadline).await {
                 Ok(Accepted { rejected, message }) => {
@@ -116,21 +132,24 @@ impl Client {
                 }
                 Err(failure) => failure,
             };
-            if !retries.wait(failure.retry).await {
-                return Outcome::of(&failure, self.reason(&failure, retries.attempts()));
+            // An attempt that the deadline cuts off says less than the one that failed before it.
+            let telling = if failure.timed_out { before.take().unwrap_or(failure) } else { failure };
+            if !retries.wait(telling.retry).await {
+                return Outcome::of(&telling, self.reason(&telling, retries.attempts()));
             }
+            before = Some(telling).filter(|failure| failure.retry != Retry::AtOnce);
             self.retries.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    async fn payload(&self, request: Bytes) -> Result<Bytes, Failure> {
+    async fn payload(&self, request: Bytes) -> Result<Payload, Failure> {
         match &self.transport {
             Transport::Grpc(transport) => transport.payload(request).await,
             Transport::Http(transport) => transport.payload(request).await,
         }
     }
 
-    async fn attempt(&self, payload: &Bytes, deadline: &Deadline) -> Result<Accepted, Failure> {
+    async fn attempt(&self, payload: &Payload, deadline: &Deadline) -> Result<Accepted, Failure> {
         match &self.transport {
             Transport::Grpc(transport) => transport.send(payload, deadline).await,
             Transport::Http(transport) => transport.send(payload, deadline).await,
@@ -150,10 +169,11 @@ impl Client {
         if attempts > 1 {
             reason.push_str(&format!(" (after {attempts} attempts)"));
         }
-        let channel = match &self.transport {
-            Transport::Grpc(transport) => transport.channel(),
-            Transport::Http(transport) => transport.channel(),
-        };
+        if let Some(clue) = failure.clue {
+            reason.push_str("; ");
+            reason.push_str(&self.circumstances.remedy(clue));
+        }
+        let channel = self.transport.channel();
         if failure.about_identity
             && let Some(identity) = channel.tls_identity()
         {

@@ -170,13 +170,15 @@ mod tests {
 
     #[test]
     fn the_halves_have_every_span_once_in_its_place() {
+        // Decoding takes Miri long.
+        const MANY: usize = if cfg!(miri) { 5 } else { 100 };
         let shapes: [&[&[&[usize]]]; 6] = [
             &[&[&[1, 1]]],
             &[&[&[1000, 1, 1, 1]]],
             &[&[&[1, 1, 1, 1000]]],
             &[&[&[5, 300], &[200]], &[&[7], &[9, 20_000, 3], &[1]]],
             &[&[&[1]], &[&[1]], &[&[1]]],
-            &[&[&[0; 100]], &[&[200; 50], &[3; 20]]],
+            &[&[&[0; MANY]], &[&[200; MANY / 2], &[3; MANY / 5]]],
         ];
         for shape in shapes {
             let whole = request(shape);
@@ -191,14 +193,16 @@ mod tests {
 
     #[test]
     fn the_halves_are_about_equal_in_bytes() {
-        let whole = request(&[&[&[10; 1000]], &[&[100; 100]]]).encode_to_vec();
+        const MANY: usize = if cfg!(miri) { 8 } else { 100 };
+        let whole = request(&[&[&[10; 10 * MANY]], &[&[100; MANY]]]).encode_to_vec();
         let [one, two] = halves(&whole, |_| 1).unwrap();
         assert!(one.request.len().abs_diff(two.request.len()) < 200, "{} {}", one.request.len(), two.request.len());
     }
 
     #[test]
     fn halving_again_and_again_ends_at_single_spans() {
-        let whole = request(&[&[&[5, 300, 0], &[200; 13]], &[&[7; 40], &[1]]]);
+        const MANY: usize = if cfg!(miri) { 2 } else { 40 };
+        let whole = request(&[&[&[5, 300, 0], &[200; 13]], &[&[7; MANY], &[1]]]);
         let mut waiting = vec![Bytes::from(whole.encode_to_vec())];
         let mut single = Vec::new();
         while let Some(part) = waiting.pop() {

@@ -4,7 +4,8 @@ use std::hash::{BuildHasher, Hasher};
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use crate::otlp::{Fields, Value, len_tag, put_bytes, put_fixed64, put_varint};
+pub use crate::otlp::Scalar;
+use crate::otlp::{OutOfMemory, len_tag, put_head, varint_len};
 
 /// One attribute of a measurement, borrowed from whoever measured.
 #[derive(Clone, Copy)]
@@ -13,60 +14,14 @@ pub struct Item<'a> {
     pub value: Scalar<'a>,
 }
 
-/// A value. `1`, `1.0` and `True` are different values, as on the wire.
-#[derive(Clone, Copy)]
-pub enum Scalar<'a> {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Double(f64),
-    Text(&'a str),
-    Bytes(&'a [u8]),
-    /// An AnyValue message: a sequence, a mapping, or what only the encoder understands.
-    Encoded(&'a [u8]),
+/// Appends a field. Asks for no more room than it needs.
+fn put(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    put_head(out, len_tag(field), bytes.len() as u64);
+    out.extend_from_slice(bytes);
 }
 
-impl<'a> Scalar<'a> {
-    /// The value of an AnyValue message.
-    pub fn of_message(message: &'a [u8]) -> Self {
-        match Fields::of(message).next() {
-            None => Self::Null,
-            Some((1, Value::Bytes(text))) => std::str::from_utf8(text).map_or(Self::Encoded(message), Self::Text),
-            Some((2, Value::Varint(value))) => Self::Bool(value != 0),
-            Some((3, Value::Varint(value))) => Self::Int(value as i64),
-            Some((4, Value::Fixed64(value))) => Self::Double(f64::from_bits(value)),
-            Some((7, Value::Bytes(bytes))) => Self::Bytes(bytes),
-            Some(_) => Self::Encoded(message),
-        }
-    }
-
-    #[inline]
-    fn hash(&self, hasher: &mut impl Hasher) {
-        match *self {
-            Self::Null => hasher.write_u8(0),
-            Self::Bool(value) => hasher.write_u8(1 + u8::from(value)),
-            Self::Int(value) => hasher.write_i64(value),
-            Self::Double(value) => hasher.write_u64(bits(value)),
-            Self::Text(value) => hasher.write(value.as_bytes()),
-            Self::Bytes(value) | Self::Encoded(value) => hasher.write(value),
-        }
-    }
-
-    /// Appends the AnyValue message.
-    fn encode(&self, out: &mut Vec<u8>) {
-        match *self {
-            Self::Null => {}
-            Self::Text(value) => put_bytes(out, len_tag(1), value.as_bytes()),
-            Self::Bool(value) => out.extend([0x10, u8::from(value)]),
-            Self::Int(value) => {
-                out.push(0x18);
-                put_varint(out, value as u64);
-            }
-            Self::Double(value) => put_fixed64(out, 0x21, value.to_bits()),
-            Self::Bytes(value) => put_bytes(out, len_tag(7), value),
-            Self::Encoded(value) => out.extend_from_slice(value),
-        }
-    }
+fn framed_len(len: usize) -> usize {
+    1 + varint_len(len as u64) + len
 }
 
 /// Both zeros are one value, as in Python.
@@ -84,9 +39,21 @@ pub fn hash_of(items: &[Item<'_>]) -> u64 {
     items.iter().fold(0, |sum: u64, item| {
         let mut hasher = seed.build_hasher();
         hasher.write(item.key.as_bytes());
-        item.value.hash(&mut hasher);
+        hash_value(item.value, &mut hasher);
         sum.wrapping_add(hasher.finish())
     })
+}
+
+#[inline]
+fn hash_value(value: Scalar<'_>, hasher: &mut impl Hasher) {
+    match value {
+        Scalar::Null => hasher.write_u8(0),
+        Scalar::Bool(value) => hasher.write_u8(1 + u8::from(value)),
+        Scalar::Int(value) => hasher.write_i64(value),
+        Scalar::Double(value) => hasher.write_u64(bits(value)),
+        Scalar::Text(value) => hasher.write(value.as_bytes()),
+        Scalar::Bytes(value) | Scalar::Encoded(value) => hasher.write(value),
+    }
 }
 
 /// The attributes of a series: encoded once, for every point of it.
@@ -116,10 +83,24 @@ enum Kind {
 
 impl AttributeSet {
     /// `hash` is `hash_of(items)`; `field` is the field of the points that the `KeyValue`s go into.
-    pub fn new(items: &[Item<'_>], hash: u64, field: u8) -> Self {
-        let mut wire = Vec::new();
-        let items = items.iter().map(|item| Stored::append(item, field, &mut wire)).collect();
-        Self { hash, wire: wire.into(), items }
+    ///
+    /// Fails where there is no memory for it, or where it is too large for any receiver.
+    pub fn new(items: &[Item<'_>], hash: u64, field: u8) -> Result<Self, OutOfMemory> {
+        let (mut wire, mut stored) = (Vec::new(), Vec::new());
+        let wire_len = wire_len(items);
+        // Its places are 32-bit numbers, and so is the length of a message in protobuf.
+        if u32::try_from(wire_len).is_err() {
+            return Err(OutOfMemory);
+        }
+        wire.try_reserve_exact(wire_len)?;
+        stored.try_reserve_exact(items.len())?;
+        stored.extend(items.iter().map(|item| Stored::append(item, field, &mut wire)));
+        Ok(Self { hash, wire: wire.into(), items: stored.into() })
+    }
+
+    /// What a set of these items takes in memory, about.
+    pub fn size_of(items: &[Item<'_>]) -> usize {
+        size_of::<Self>() + wire_len(items) + items.len() * size_of::<Stored>()
     }
 
     pub fn hash(&self) -> u64 {
@@ -128,11 +109,6 @@ impl AttributeSet {
 
     pub fn wire(&self) -> &[u8] {
         &self.wire
-    }
-
-    /// What it takes in memory, about.
-    pub fn size(&self) -> usize {
-        size_of::<Self>() + self.wire.len() + self.items.len() * size_of::<Stored>()
     }
 
     /// Whether these are the same attributes, in whatever order.
@@ -184,16 +160,24 @@ impl AttributeSet {
     }
 }
 
+/// How long the `KeyValue` message of an item is.
+fn message_len(item: &Item<'_>) -> usize {
+    framed_len(item.key.len()) + framed_len(item.value.encoded_len())
+}
+
+/// How long the framed messages of the items are.
+fn wire_len(items: &[Item<'_>]) -> usize {
+    items.iter().map(|item| framed_len(message_len(item))).sum()
+}
+
 impl Stored {
     fn append(item: &Item<'_>, field: u8, wire: &mut Vec<u8>) -> Self {
-        let (mut value, mut message) = (Vec::new(), Vec::new());
-        item.value.encode(&mut value);
-        put_bytes(&mut message, len_tag(1), item.key.as_bytes());
-        let key_end = message.len();
-        put_bytes(&mut message, len_tag(2), &value);
-        put_bytes(wire, len_tag(field), &message);
+        put_head(wire, len_tag(field), message_len(item) as u64);
+        put(wire, 1, item.key.as_bytes());
+        let key_end = wire.len();
+        put_head(wire, len_tag(2), item.value.encoded_len() as u64);
+        item.value.encode(wire);
         let end = wire.len();
-        let key_end = end - message.len() + key_end;
         // A value's own bytes are the last ones; in front of them are tags and lengths.
         let last = |bytes: &[u8]| (end - bytes.len()) as u32..end as u32;
         Self {
@@ -216,7 +200,7 @@ mod tests {
     use super::*;
 
     fn set(items: &[Item<'_>]) -> AttributeSet {
-        AttributeSet::new(items, hash_of(items), 7)
+        AttributeSet::new(items, hash_of(items), 7).unwrap()
     }
 
     fn item<'a>(key: &'a str, value: Scalar<'a>) -> Item<'a> {
@@ -269,6 +253,7 @@ mod tests {
         for scalar in scalars {
             let mut message = Vec::new();
             scalar.encode(&mut message);
+            assert_eq!(message.len(), scalar.encoded_len());
             let items = [item("key", scalar)];
             let again = [item("key", Scalar::of_message(&message))];
             assert!(set(&items).is(&again, hash_of(&again)), "{message:?}");

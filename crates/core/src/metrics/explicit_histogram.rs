@@ -1,5 +1,6 @@
 //! Counts of measurements in buckets with given bounds.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -11,18 +12,25 @@ use crate::otlp::Number;
 pub struct ExplicitHistogram {
     bounds: Arc<[Number]>,
     record_min_max: bool,
-    /// Since the last collection: None if nothing was measured.
-    counts: Option<Box<[u64]>>,
+    /// As the next point has them.
+    counts: Box<[u64]>,
+    /// Since the last collection.
     summary: Summary,
-    previous_counts: Box<[u64]>,
+    /// Before it, for cumulative points. Apart, because the Python SDK adds up in this order.
     previous: Summary,
     interval: Interval,
 }
 
-pub struct ExplicitPoint {
+pub struct ExplicitPoint<'a> {
     pub start_time_unix_nano: u64,
-    pub bucket_counts: Box<[u64]>,
+    pub bucket_counts: Cow<'a, [u64]>,
     pub summary: Summary,
+}
+
+impl ExplicitPoint<'_> {
+    pub fn into_owned(self) -> ExplicitPoint<'static> {
+        ExplicitPoint { bucket_counts: Cow::Owned(self.bucket_counts.into_owned()), ..self }
+    }
 }
 
 /// The first bucket whose bound is not below the value.
@@ -41,12 +49,10 @@ pub fn bucket_of(bounds: &[Number], value: Number) -> usize {
 
 impl ExplicitHistogram {
     pub fn new(bounds: Arc<[Number]>, record_min_max: bool, now: u64) -> Self {
-        let empty = || vec![0; bounds.len() + 1].into_boxed_slice();
         Self {
             record_min_max,
-            counts: None,
+            counts: vec![0; bounds.len() + 1].into(),
             summary: Summary::EMPTY,
-            previous_counts: empty(),
             previous: Summary::EMPTY,
             interval: Interval::new(now),
             bounds,
@@ -56,26 +62,37 @@ impl ExplicitHistogram {
     /// Returns the value's bucket.
     #[inline]
     pub fn add(&mut self, value: Number) -> usize {
-        let buckets = self.bounds.len() + 1;
-        let counts = self.counts.get_or_insert_with(|| vec![0; buckets].into());
         let bucket = bucket_of(&self.bounds, value);
-        counts[bucket] += 1;
+        self.counts[bucket] += 1;
         self.summary.add(value, self.record_min_max);
         bucket
     }
 
-    pub fn collect(&mut self, temporality: Temporality, now: u64) -> Option<ExplicitPoint> {
-        let counts = self.counts.take();
-        let summary = std::mem::replace(&mut self.summary, Summary::EMPTY);
+    /// Hands the point to `take`, if there is one.
+    pub fn collect<R>(
+        &mut self,
+        temporality: Temporality,
+        now: u64,
+        take: impl FnOnce(ExplicitPoint<'_>) -> R,
+    ) -> Option<R> {
+        let mut summary = std::mem::replace(&mut self.summary, Summary::EMPTY);
         let start_time_unix_nano = self.interval.start(temporality, now);
+        let has_measurements = summary.count > 0;
+        match temporality {
+            Temporality::Delta if !has_measurements => return None,
+            Temporality::Delta => {}
+            Temporality::Cumulative => {
+                if has_measurements {
+                    self.previous.merge(&summary);
+                }
+                summary = self.previous;
+            }
+        }
+        let bucket_counts = Cow::Borrowed(&*self.counts);
+        let taken = take(ExplicitPoint { start_time_unix_nano, bucket_counts, summary });
         if temporality == Temporality::Delta {
-            return Some(ExplicitPoint { start_time_unix_nano, bucket_counts: counts?, summary });
+            self.counts.fill(0);
         }
-        if let Some(counts) = counts {
-            std::iter::zip(&mut self.previous_counts, &counts).for_each(|(sum, count)| *sum += count);
-        }
-        self.previous.merge(&summary);
-        let bucket_counts = self.previous_counts.clone();
-        Some(ExplicitPoint { start_time_unix_nano, bucket_counts, summary: self.previous })
+        Some(taken)
     }
 }

@@ -7,25 +7,42 @@ use crate::metrics::exponential_buckets::ExponentialBuckets;
 use crate::metrics::stream::{Aggregation, Collected, Point, Shape, Stream};
 use crate::metrics::summary::Summary;
 use crate::otlp::{
-    self, EXPONENTIAL_HISTOGRAM_POINT, HISTOGRAM_POINT, Metric, MetricKind, NUMBER_POINT, Number, PointFields, Points,
+    self, EXPONENTIAL_HISTOGRAM_POINT, HISTOGRAM_POINT, Metric, MetricKind, NUMBER_POINT, OutOfMemory, PointFields,
+    Points, frame_explicit_bounds,
 };
 
-/// The metric with the points since the last collection; None if there are none.
-pub fn metric(stream: &Stream, time_unix_nano: u64) -> Option<Metric> {
+/// The metric with the points since the last collection; None if there are none. Adds to `points` how many there are,
+/// also without memory for them: their deltas are lost then.
+pub fn metric(stream: &Stream, time_unix_nano: u64, points: &mut usize) -> Result<Option<Metric>, OutOfMemory> {
+    let (mut framed, before) = (Vec::new(), *points);
+    put_points(stream, time_unix_nano, &mut framed, points)?;
+    let len = *points - before;
+    Ok((len > 0).then(|| Metric { points: Points::of(framed, len), ..without_points(stream) }))
+}
+
+/// Appends the metric with the points since the last collection; nothing if there are none. Adds to `points` as
+/// `metric` does.
+pub fn put_metric(
+    stream: &Stream,
+    time_unix_nano: u64,
+    out: &mut Vec<u8>,
+    points: &mut usize,
+) -> Result<(), OutOfMemory> {
+    let (start, before) = (out.len(), *points);
+    let len = without_points(stream).frame_with(out, stream.written_len(), |out| {
+        put_points(stream, time_unix_nano, out, points)?;
+        Ok(*points - before)
+    })?;
+    if len == 0 {
+        out.truncate(start);
+    } else {
+        stream.set_written_len(out.len() - start);
+    }
+    Ok(())
+}
+
+fn without_points(stream: &Stream) -> Metric {
     let Shape { aggregation, temporality, .. } = stream.shape();
-    // The same for each point.
-    let bounds: Vec<f64> = match aggregation {
-        Aggregation::Explicit { bounds, .. } => bounds.iter().map(|bound| bound.as_f64()).collect(),
-        _ => Vec::new(),
-    };
-    let (mut points, mut exemplars) = (Points::default(), Vec::new());
-    for collected in stream.collect(time_unix_nano) {
-        exemplars.clear();
-        push(&collected, time_unix_nano, &bounds, &mut exemplars, &mut points);
-    }
-    if points.is_empty() {
-        return None;
-    }
     let (kind, is_monotonic) = match aggregation {
         Aggregation::Sum { is_monotonic } => (MetricKind::Sum, *is_monotonic),
         Aggregation::LastValue => (MetricKind::Gauge, false),
@@ -33,29 +50,49 @@ pub fn metric(stream: &Stream, time_unix_nano: u64) -> Option<Metric> {
         Aggregation::Exponential(_) => (MetricKind::ExponentialHistogram, false),
     };
     let temporality = if kind == MetricKind::Gauge { 0 } else { *temporality as u64 };
-    Some(Metric { head: Arc::clone(stream.head()), kind, temporality, is_monotonic, points })
+    Metric { head: Arc::clone(stream.head()), kind, temporality, is_monotonic, points: Points::default() }
 }
 
-fn push(
-    collected: &Collected,
+fn put_points(stream: &Stream, time_unix_nano: u64, out: &mut Vec<u8>, points: &mut usize) -> Result<(), OutOfMemory> {
+    // The same for each point.
+    let bounds = match &stream.shape().aggregation {
+        Aggregation::Explicit { bounds, .. } => {
+            frame_explicit_bounds(&bounds.iter().map(|bound| bound.as_f64()).collect::<Vec<_>>())
+        }
+        _ => Vec::new(),
+    };
+    let (mut exemplars, mut result) = (Vec::new(), Ok(()));
+    stream.collect(time_unix_nano, |collected| {
+        *points += 1;
+        if result.is_ok() {
+            exemplars.clear();
+            result = frame(&collected, time_unix_nano, &bounds, &mut exemplars, out);
+        }
+    });
+    result
+}
+
+#[inline]
+fn frame(
+    collected: &Collected<'_>,
     time_unix_nano: u64,
-    explicit_bounds: &[f64],
+    explicit_bounds: &[u8],
     exemplars: &mut Vec<u8>,
-    points: &mut Points,
-) {
+    out: &mut Vec<u8>,
+) -> Result<(), OutOfMemory> {
     let fields = match &collected.point {
         Point::Number { .. } => &NUMBER_POINT,
         Point::Explicit(_) => &HISTOGRAM_POINT,
         Point::Exponential(_) => &EXPONENTIAL_HISTOGRAM_POINT,
     };
-    collected.exemplars.iter().for_each(|exemplar| frame(exemplar, fields, exemplars));
+    collected.exemplars.iter().for_each(|exemplar| frame_exemplar(exemplar, fields, exemplars));
     let point = |start_time_unix_nano| {
-        let attributes = collected.series.attributes().wire();
+        let attributes = collected.attributes.wire();
         otlp::Point { start_time_unix_nano, time_unix_nano, attributes, exemplars }
     };
     match &collected.point {
         Point::Number { start_time_unix_nano, value } => {
-            points.push_number(&point(start_time_unix_nano.unwrap_or(0)), *value);
+            point(start_time_unix_nano.unwrap_or(0)).frame_number(out, *value)
         }
         Point::Explicit(histogram) => {
             let Summary { count, sum, min, max } = histogram.summary;
@@ -67,7 +104,7 @@ fn push(
                 min: Some(min.as_f64()),
                 max: Some(max.as_f64()),
             };
-            points.push_histogram(&point(histogram.start_time_unix_nano), &message);
+            point(histogram.start_time_unix_nano).frame_histogram(out, &message)
         }
         Point::Exponential(histogram) => {
             let Summary { count, sum, min, max } = histogram.summary;
@@ -82,7 +119,7 @@ fn push(
                 min: Some(min.as_f64()),
                 max: Some(max.as_f64()),
             };
-            points.push_exponential_histogram(&point(histogram.start_time_unix_nano), &message);
+            point(histogram.start_time_unix_nano).frame_exponential_histogram(out, &message)
         }
     }
 }
@@ -91,9 +128,9 @@ fn buckets(buckets: &ExponentialBuckets) -> otlp::Buckets {
     otlp::Buckets { offset: buckets.offset() as i32, counts: buckets.counts() }
 }
 
-fn frame(exemplar: &Exemplar, point: &PointFields, out: &mut Vec<u8>) {
+fn frame_exemplar(exemplar: &Exemplar, point: &PointFields, out: &mut Vec<u8>) {
     let Exemplar { value, time_unix_nano, trace_and_span, filtered_attributes } = exemplar;
     let filtered_attributes = filtered_attributes.as_ref().map_or(&[][..], |attributes| attributes.wire());
-    let (value, time_unix_nano, trace_and_span): (Number, _, _) = (*value, *time_unix_nano, *trace_and_span);
+    let (value, time_unix_nano, trace_and_span) = (*value, *time_unix_nano, *trace_and_span);
     otlp::Exemplar { time_unix_nano, value, trace_and_span, filtered_attributes }.frame(out, point);
 }

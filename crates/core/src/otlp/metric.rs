@@ -1,11 +1,11 @@
 //! Metrics as OTLP messages (opentelemetry/proto/metrics/v1/metrics.proto).
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::otlp::batch::{Resource, Scope};
+use crate::otlp::memory::{OutOfMemory, make_room};
 use crate::otlp::wire::{self, Fields, Value, fixed64_tag, len_tag, varint_tag};
 
 /// A point's fields that have another number in each kind of point.
@@ -48,15 +48,17 @@ pub struct Exemplar<'a> {
 impl Exemplar<'_> {
     /// Appends the exemplar as a field of a point.
     pub fn frame(&self, out: &mut Vec<u8>, point: &PointFields) {
-        let start = out.len();
-        put_time(out, 2, self.time_unix_nano);
-        self.value.put(out, 3, 6);
-        if let Some((trace_id, span_id)) = self.trace_and_span {
-            wire::put_bytes(out, len_tag(4), &span_id.to_be_bytes());
-            wire::put_bytes(out, len_tag(5), &trace_id.to_be_bytes());
-        }
-        out.extend_from_slice(self.filtered_attributes);
-        wire::frame_from(out, start, len_tag(point.exemplars));
+        // Two numbers and two ids.
+        let expected = 2 * FIXED64_FIELD + 28 + self.filtered_attributes.len();
+        wire::put_framed(out, len_tag(point.exemplars), expected, |out| {
+            put_time(out, 2, self.time_unix_nano);
+            self.value.put(out, 3, 6);
+            if let Some((trace_id, span_id)) = self.trace_and_span {
+                wire::put_bytes(out, len_tag(4), &span_id.to_be_bytes());
+                wire::put_bytes(out, len_tag(5), &trace_id.to_be_bytes());
+            }
+            out.extend_from_slice(self.filtered_attributes);
+        });
     }
 }
 
@@ -71,21 +73,90 @@ pub struct Point<'a> {
 }
 
 impl Point<'_> {
-    fn put(&self, out: &mut Vec<u8>) {
-        put_time(out, 2, self.start_time_unix_nano);
-        put_time(out, 3, self.time_unix_nano);
-        out.extend_from_slice(self.attributes);
-        out.extend_from_slice(self.exemplars);
+    /// Appends a point of a gauge or a sum, as a field of its metric's data.
+    pub fn frame_number(&self, out: &mut Vec<u8>, value: Number) -> Result<(), OutOfMemory> {
+        self.frame(out, 0, 0, |out| value.put(out, 4, 6))
+    }
+
+    pub fn frame_histogram(&self, out: &mut Vec<u8>, histogram: &Histogram<'_>) -> Result<(), OutOfMemory> {
+        let Histogram { count, sum, bucket_counts, explicit_bounds, min, max } = *histogram;
+        let expected = 8 * bucket_counts.len() + explicit_bounds.len() + 4 * FIXED64_FIELD;
+        self.frame(out, expected, 0, |out| {
+            put_time(out, 4, count);
+            put_double(out, 5, sum);
+            put_packed(out, 6, bucket_counts.iter().copied());
+            out.extend_from_slice(explicit_bounds);
+            put_double(out, 11, min);
+            put_double(out, 12, max);
+        })
+    }
+
+    pub fn frame_exponential_histogram(
+        &self,
+        out: &mut Vec<u8>,
+        histogram: &ExponentialHistogram,
+    ) -> Result<(), OutOfMemory> {
+        let buckets = [&histogram.positive, &histogram.negative].into_iter().flatten();
+        let counts: usize = buckets.map(|buckets| buckets.counts.len()).sum();
+        // A count is one byte, or some more.
+        let more = counts * (wire::MAX_VARINT_LEN - 1) + 2 * HEADS;
+        self.frame(out, counts + 5 * FIXED64_FIELD, more, |out| {
+            put_time(out, 4, histogram.count);
+            put_double(out, 5, histogram.sum);
+            wire::put_uint(out, varint_tag(6), zigzag(histogram.scale));
+            put_time(out, 7, histogram.zero_count);
+            if let Some(buckets) = &histogram.positive {
+                buckets.frame(out, 8);
+            }
+            if let Some(buckets) = &histogram.negative {
+                buckets.frame(out, 9);
+            }
+            wire::put_uint(out, varint_tag(10), u64::from(histogram.flags));
+            put_double(out, 12, histogram.min);
+            put_double(out, 13, histogram.max);
+        })
+    }
+
+    /// What `put` appends is about `expected` bytes long, and at most `more` than that.
+    #[inline]
+    fn frame(
+        &self,
+        out: &mut Vec<u8>,
+        expected: usize,
+        more: usize,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), OutOfMemory> {
+        let expected = self.attributes.len() + self.exemplars.len() + 3 * FIXED64_FIELD + expected;
+        make_room(out, HEADS + expected + more)?;
+        wire::put_framed(out, len_tag(DATA_POINTS), expected, |out| {
+            put_time(out, 2, self.start_time_unix_nano);
+            put_time(out, 3, self.time_unix_nano);
+            out.extend_from_slice(self.attributes);
+            out.extend_from_slice(self.exemplars);
+            put(out);
+        });
+        Ok(())
     }
 }
+
+/// A tag and a value.
+const FIXED64_FIELD: usize = 9;
 
 pub struct Histogram<'a> {
     pub count: u64,
     pub sum: Option<f64>,
     pub bucket_counts: &'a [u64],
-    pub explicit_bounds: &'a [f64],
+    /// Framed, as `frame_explicit_bounds` does it.
+    pub explicit_bounds: &'a [u8],
     pub min: Option<f64>,
     pub max: Option<f64>,
+}
+
+/// As the field of a histogram's point.
+pub fn frame_explicit_bounds(bounds: &[f64]) -> Vec<u8> {
+    let mut framed = Vec::new();
+    put_packed(&mut framed, 7, bounds.iter().map(|bound| bound.to_bits()));
+    framed
 }
 
 pub struct ExponentialHistogram {
@@ -107,81 +178,63 @@ pub struct Buckets {
 
 impl Buckets {
     fn frame(&self, out: &mut Vec<u8>, field: u8) {
-        let start = out.len();
-        wire::put_uint(out, varint_tag(1), zigzag(self.offset));
-        let counts = out.len();
-        self.counts.iter().for_each(|count| wire::put_varint(out, *count));
-        wire::frame_from(out, counts, len_tag(2));
-        wire::frame_from(out, start, len_tag(field));
+        wire::put_framed(out, len_tag(field), HEADS + self.counts.len(), |out| {
+            wire::put_uint(out, varint_tag(1), zigzag(self.offset));
+            wire::put_framed(out, len_tag(2), self.counts.len(), |out| {
+                self.counts.iter().for_each(|count| wire::put_varint(out, *count));
+            });
+        });
     }
 }
 
-/// Framed data points, and where each ends.
+/// Framed data points.
 #[derive(Default)]
 pub struct Points {
     framed: Vec<u8>,
-    ends: Vec<usize>,
+    len: usize,
 }
 
 impl Points {
-    pub fn push_number(&mut self, point: &Point<'_>, value: Number) {
-        self.push(|out| {
-            point.put(out);
-            value.put(out, 4, 6);
-        });
+    /// So many points that are framed already.
+    pub fn of(framed: Vec<u8>, len: usize) -> Self {
+        Self { framed, len }
     }
 
-    pub fn push_histogram(&mut self, point: &Point<'_>, histogram: &Histogram<'_>) {
-        self.push(|out| {
-            point.put(out);
-            put_time(out, 4, histogram.count);
-            put_double(out, 5, histogram.sum);
-            put_packed(out, 6, histogram.bucket_counts.iter().copied());
-            put_packed(out, 7, histogram.explicit_bounds.iter().map(|bound| bound.to_bits()));
-            put_double(out, 11, histogram.min);
-            put_double(out, 12, histogram.max);
-        });
+    pub fn push_number(&mut self, point: &Point<'_>, value: Number) -> Result<(), OutOfMemory> {
+        point.frame_number(&mut self.framed, value)?;
+        self.len += 1;
+        Ok(())
     }
 
-    pub fn push_exponential_histogram(&mut self, point: &Point<'_>, histogram: &ExponentialHistogram) {
-        self.push(|out| {
-            point.put(out);
-            put_time(out, 4, histogram.count);
-            put_double(out, 5, histogram.sum);
-            wire::put_uint(out, varint_tag(6), zigzag(histogram.scale));
-            put_time(out, 7, histogram.zero_count);
-            if let Some(buckets) = &histogram.positive {
-                buckets.frame(out, 8);
-            }
-            if let Some(buckets) = &histogram.negative {
-                buckets.frame(out, 9);
-            }
-            wire::put_uint(out, varint_tag(10), u64::from(histogram.flags));
-            put_double(out, 12, histogram.min);
-            put_double(out, 13, histogram.max);
-        });
+    pub fn push_histogram(&mut self, point: &Point<'_>, histogram: &Histogram<'_>) -> Result<(), OutOfMemory> {
+        point.frame_histogram(&mut self.framed, histogram)?;
+        self.len += 1;
+        Ok(())
     }
 
-    fn push(&mut self, put: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.framed.len();
-        put(&mut self.framed);
-        wire::frame_from(&mut self.framed, start, len_tag(DATA_POINTS));
-        self.ends.push(self.framed.len());
+    pub fn push_exponential_histogram(
+        &mut self,
+        point: &Point<'_>,
+        histogram: &ExponentialHistogram,
+    ) -> Result<(), OutOfMemory> {
+        point.frame_exponential_histogram(&mut self.framed, histogram)?;
+        self.len += 1;
+        Ok(())
     }
 
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.len
     }
 
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len == 0
     }
 
-    fn part(&self, part: Range<usize>) -> Self {
-        let start = if part.start == 0 { 0 } else { self.ends[part.start - 1] };
-        let ends: Vec<usize> = self.ends[part].iter().map(|end| end - start).collect();
-        let end = start + ends.last().copied().unwrap_or(0);
-        Self { framed: self.framed[start..end].to_vec(), ends }
+    /// Where each point begins, and where the last one ends.
+    fn places(&self) -> Vec<usize> {
+        let mut fields = Fields::of(&self.framed);
+        let ends = std::iter::from_fn(|| fields.next().map(|_| self.framed.len() - fields.rest().len()));
+        std::iter::once(0).chain(ends).collect()
     }
 }
 
@@ -221,22 +274,54 @@ impl Metric {
         head.into()
     }
 
-    fn part(&self, part: Range<usize>) -> Self {
-        Self { head: Arc::clone(&self.head), points: self.points.part(part), ..*self }
+    /// With these of its points, which are framed.
+    fn part(&self, framed: &[u8], len: usize) -> Result<Self, OutOfMemory> {
+        let mut copy = Vec::new();
+        make_room(&mut copy, framed.len())?;
+        copy.extend_from_slice(framed);
+        Ok(Self { head: Arc::clone(&self.head), points: Points::of(copy, len), ..*self })
     }
 
-    fn frame(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&self.head);
-        // A metric without points has no kind on the wire: so does the Python SDK's.
-        if !self.points.is_empty() {
+    /// How long it is with its frame, at most.
+    pub fn expected_len(&self) -> usize {
+        self.head.len() + self.points.framed.len() + HEADS
+    }
+
+    /// Appends the metric with its points, and returns how many there are.
+    pub fn frame(&self, out: &mut Vec<u8>) -> Result<usize, OutOfMemory> {
+        let Points { framed, len } = &self.points;
+        self.frame_with(out, framed.len(), |out| {
+            make_room(out, framed.len())?;
+            out.extend_from_slice(framed);
+            Ok(*len)
+        })
+    }
+
+    /// Appends the metric with the points that `put` appends; these take `expected` bytes, about. `put` returns how many
+    /// there are.
+    pub fn frame_with(
+        &self,
+        out: &mut Vec<u8>,
+        expected: usize,
+        put: impl FnOnce(&mut Vec<u8>) -> Result<usize, OutOfMemory>,
+    ) -> Result<usize, OutOfMemory> {
+        make_room(out, self.head.len() + HEADS)?;
+        wire::put_framed(out, len_tag(2), self.head.len() + expected, |out| {
+            out.extend_from_slice(&self.head);
             let data = out.len();
-            out.extend_from_slice(&self.points.framed);
-            wire::put_uint(out, varint_tag(2), self.temporality);
-            wire::put_uint(out, varint_tag(3), u64::from(self.is_monotonic));
-            wire::frame_from(out, data, len_tag(self.kind as u8));
-        }
-        wire::frame_from(out, start, len_tag(2));
+            let points = wire::put_framed(out, len_tag(self.kind as u8), expected, |out| {
+                let points = put(out)?;
+                make_room(out, HEADS)?;
+                wire::put_uint(out, varint_tag(2), self.temporality);
+                wire::put_uint(out, varint_tag(3), u64::from(self.is_monotonic));
+                Ok::<_, OutOfMemory>(points)
+            })?;
+            if points == 0 {
+                // A metric without points has no kind on the wire: so does the Python SDK's.
+                out.truncate(data);
+            }
+            Ok(points)
+        })
     }
 }
 
@@ -250,19 +335,132 @@ pub fn points_of(metric: &[u8]) -> u64 {
     data.map(|data| Fields::of(data).filter(is_point).count() as u64).sum()
 }
 
-#[derive(Default)]
-pub struct Metrics {
-    pub resources: Vec<ResourceMetrics>,
+/// Metrics, or what becomes a metric when it is written.
+pub struct Metrics<M = Metric> {
+    pub resources: Vec<ResourceMetrics<M>>,
 }
 
-pub struct ResourceMetrics {
+pub struct ResourceMetrics<M = Metric> {
     pub resource: Arc<Resource>,
-    pub scopes: Vec<ScopeMetrics>,
+    pub scopes: Vec<ScopeMetrics<M>>,
 }
 
-pub struct ScopeMetrics {
+pub struct ScopeMetrics<M = Metric> {
     pub scope: Arc<Scope>,
-    pub metrics: Vec<Metric>,
+    pub metrics: Vec<M>,
+}
+
+impl<M> Default for Metrics<M> {
+    fn default() -> Self {
+        Self { resources: Vec::new() }
+    }
+}
+
+/// Tags and lengths of a message with a few fields, at most.
+const HEADS: usize = 32;
+
+impl<M> FromIterator<(Arc<Scope>, M)> for Metrics<M> {
+    /// Grouped by scope and resource, in the order in which those come first.
+    fn from_iter<I: IntoIterator<Item = (Arc<Scope>, M)>>(metrics: I) -> Self {
+        let mut scopes: Vec<ScopeMetrics<M>> = Vec::new();
+        for (scope, metric) in metrics {
+            match scopes.iter_mut().find(|known| Arc::ptr_eq(&known.scope, &scope)) {
+                Some(known) => known.metrics.push(metric),
+                None => scopes.push(ScopeMetrics { scope, metrics: vec![metric] }),
+            }
+        }
+        let mut resources: Vec<ResourceMetrics<M>> = Vec::new();
+        for scope in scopes {
+            let resource = &scope.scope.resource;
+            match resources.iter_mut().find(|known| Arc::ptr_eq(&known.resource, resource)) {
+                Some(known) => known.scopes.push(scope),
+                None => resources.push(ResourceMetrics { resource: Arc::clone(resource), scopes: vec![scope] }),
+            }
+        }
+        Self { resources }
+    }
+}
+
+impl<M> Metrics<M> {
+    /// Appends the `ExportMetricsServiceRequest`. `put` appends a metric, whose length is `expected`, about; or nothing.
+    /// A scope or resource with no other metrics is left out. Without memory for all of it what is in `out` is no
+    /// message.
+    pub fn put(
+        &self,
+        out: &mut Vec<u8>,
+        expected: impl Fn(&M) -> usize,
+        mut put: impl FnMut(&mut Vec<u8>, &M) -> Result<(), OutOfMemory>,
+    ) -> Result<(), OutOfMemory> {
+        make_room(out, self.resources.iter().map(|resource| resource.expected_len(&expected)).sum())?;
+        self.resources.iter().try_for_each(|resource| resource.put(out, &expected, &mut put))
+    }
+}
+
+impl<M> ResourceMetrics<M> {
+    fn expected_len(&self, expected: &impl Fn(&M) -> usize) -> usize {
+        let scopes: usize = self.scopes.iter().map(|scope| scope.expected_len(expected)).sum();
+        HEADS + self.resource.message.len() + self.resource.schema_url.len() + scopes
+    }
+
+    fn put(
+        &self,
+        out: &mut Vec<u8>,
+        expected: &impl Fn(&M) -> usize,
+        put: &mut impl FnMut(&mut Vec<u8>, &M) -> Result<(), OutOfMemory>,
+    ) -> Result<(), OutOfMemory> {
+        let Resource { message, schema_url } = &*self.resource;
+        put_group(out, 1, self.expected_len(expected), message, schema_url, &self.scopes, |out, scope| {
+            scope.put(out, expected, put)
+        })
+    }
+}
+
+impl<M> ScopeMetrics<M> {
+    fn expected_len(&self, expected: &impl Fn(&M) -> usize) -> usize {
+        HEADS
+            + self.scope.message.len()
+            + self.scope.schema_url.len()
+            + self.metrics.iter().map(expected).sum::<usize>()
+    }
+
+    fn put(
+        &self,
+        out: &mut Vec<u8>,
+        expected: &impl Fn(&M) -> usize,
+        put: &mut impl FnMut(&mut Vec<u8>, &M) -> Result<(), OutOfMemory>,
+    ) -> Result<(), OutOfMemory> {
+        let Scope { message, schema_url, .. } = &*self.scope;
+        put_group(out, 2, self.expected_len(expected), message, schema_url, &self.metrics, put)
+    }
+}
+
+/// Appends what describes a resource or a scope, and its members; nothing, if it has members but none appends anything.
+fn put_group<T>(
+    out: &mut Vec<u8>,
+    field: u8,
+    expected: usize,
+    message: &[u8],
+    schema_url: &str,
+    members: &[T],
+    mut put: impl FnMut(&mut Vec<u8>, &T) -> Result<(), OutOfMemory>,
+) -> Result<(), OutOfMemory> {
+    let start = out.len();
+    make_room(out, message.len() + HEADS)?;
+    let is_empty = wire::put_framed(out, len_tag(field), expected, |out| {
+        wire::put_bytes(out, len_tag(1), message);
+        let before = out.len();
+        members.iter().try_for_each(|member| put(out, member))?;
+        make_room(out, schema_url.len() + HEADS)?;
+        let is_empty = out.len() == before;
+        if !schema_url.is_empty() {
+            wire::put_bytes(out, len_tag(3), schema_url.as_bytes());
+        }
+        Ok::<_, OutOfMemory>(is_empty)
+    })?;
+    if is_empty && !members.is_empty() {
+        out.truncate(start);
+    }
+    Ok(())
 }
 
 impl Metrics {
@@ -273,17 +471,19 @@ impl Metrics {
     }
 
     /// Parts of at most so many data points, in their order; what has no point is in none.
-    pub fn split(self, max_points: usize) -> Vec<Self> {
+    pub fn split(self, max_points: usize) -> Result<Vec<Self>, OutOfMemory> {
         let mut parts = Vec::new();
         let mut open = Self::default();
         let mut room = max_points;
         for resource in &self.resources {
             for scope in &resource.scopes {
                 for metric in &scope.metrics {
+                    let places = metric.points.places();
                     let mut done = 0;
                     while done < metric.points.len() {
                         let until = metric.points.len().min(done + room);
-                        open.add(&resource.resource, &scope.scope, metric.part(done..until));
+                        let framed = &metric.points.framed[places[done]..places[until]];
+                        open.add(&resource.resource, &scope.scope, metric.part(framed, until - done)?);
                         room -= until - done;
                         done = until;
                         if room == 0 {
@@ -297,7 +497,7 @@ impl Metrics {
         if !open.resources.is_empty() {
             parts.push(open);
         }
-        parts
+        Ok(parts)
     }
 
     fn add(&mut self, resource: &Arc<Resource>, scope: &Arc<Scope>, metric: Metric) {
@@ -312,28 +512,10 @@ impl Metrics {
     }
 
     /// The `ExportMetricsServiceRequest`.
-    pub fn request(&self) -> Bytes {
+    pub fn request(&self) -> Result<Bytes, OutOfMemory> {
         let mut out = Vec::new();
-        for resource in &self.resources {
-            let start = out.len();
-            wire::put_bytes(&mut out, len_tag(1), &resource.resource.message);
-            for scope in &resource.scopes {
-                let start = out.len();
-                wire::put_bytes(&mut out, len_tag(1), &scope.scope.message);
-                scope.metrics.iter().for_each(|metric| metric.frame(&mut out));
-                put_schema_url(&mut out, &scope.scope.schema_url);
-                wire::frame_from(&mut out, start, len_tag(2));
-            }
-            put_schema_url(&mut out, &resource.resource.schema_url);
-            wire::frame_from(&mut out, start, len_tag(1));
-        }
-        out.into()
-    }
-}
-
-fn put_schema_url(out: &mut Vec<u8>, url: &str) {
-    if !url.is_empty() {
-        wire::put_bytes(out, len_tag(3), url.as_bytes());
+        self.put(&mut out, Metric::expected_len, |out, metric| metric.frame(out).map(drop))?;
+        Ok(out.into())
     }
 }
 
@@ -368,6 +550,8 @@ fn zigzag(value: i32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::otlp::attributes::Attributes;
     use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -380,7 +564,7 @@ mod tests {
 
     fn sum(name: &str, values: Range<i64>) -> Metric {
         let mut points = Points::default();
-        values.for_each(|value| points.push_number(&point(&[], &[]), Number::Int(value)));
+        values.for_each(|value| points.push_number(&point(&[], &[]), Number::Int(value)).unwrap());
         Metric { head: Metric::head(name, "", "s"), kind: MetricKind::Sum, temporality: 2, is_monotonic: true, points }
     }
 
@@ -396,7 +580,7 @@ mod tests {
     }
 
     fn decoded(metrics: &Metrics) -> proto::ResourceMetrics {
-        ExportMetricsServiceRequest::decode(metrics.request()).unwrap().resource_metrics.remove(0)
+        ExportMetricsServiceRequest::decode(metrics.request().unwrap()).unwrap().resource_metrics.remove(0)
     }
 
     #[test]
@@ -408,10 +592,11 @@ mod tests {
         Exemplar { time_unix_nano: 15, value, trace_and_span: Some((1, 2)), filtered_attributes: &[] }
             .frame(&mut exemplars, &HISTOGRAM_POINT);
         let mut points = Points::default();
-        let (bucket_counts, explicit_bounds) = (&[1, 2, 0][..], &[-0.5, 9.0][..]);
+        let (bucket_counts, bounds) = (&[1, 2, 0][..], &[-0.5, 9.0][..]);
+        let explicit_bounds = &frame_explicit_bounds(bounds);
         let (sum, min) = (Some(0.0), Some(-3.5));
         let histogram = Histogram { count: 3, sum, bucket_counts, explicit_bounds, min, max: None };
-        points.push_histogram(&point(&attributes.bytes(), &exemplars), &histogram);
+        points.push_histogram(&point(&attributes.bytes(), &exemplars), &histogram).unwrap();
         let (head, temporality) = (Metric::head("h", "about", ""), 1);
         let explicit = Metric { head, kind: MetricKind::Histogram, temporality, is_monotonic: false, points };
 
@@ -423,7 +608,7 @@ mod tests {
         let (negative, max) = (None, Some(f64::INFINITY));
         let histogram =
             ExponentialHistogram { count, sum: None, scale, zero_count, positive, negative, flags, min: None, max };
-        points.push_exponential_histogram(&point(&attributes.bytes(), &[]), &histogram);
+        points.push_exponential_histogram(&point(&attributes.bytes(), &[]), &histogram).unwrap();
         let (head, kind) = (Metric::head("e", "", ""), MetricKind::ExponentialHistogram);
         let exponential = Metric { head, kind, temporality, is_monotonic: false, points };
 
@@ -436,7 +621,7 @@ mod tests {
         let point = &data.data_points[0];
         assert_eq!((point.start_time_unix_nano, point.time_unix_nano, point.count), (10, 20, 3));
         assert_eq!((point.sum, point.min, point.max), (Some(0.0), Some(-3.5), None));
-        assert_eq!((&point.bucket_counts[..], &point.explicit_bounds[..]), (bucket_counts, explicit_bounds));
+        assert_eq!((&point.bucket_counts[..], &point.explicit_bounds[..]), (bucket_counts, bounds));
         assert_eq!(point.attributes[0].key, "k");
         let exemplar = &point.exemplars[0];
         assert_eq!((exemplar.trace_id[15], exemplar.span_id[7], exemplar.time_unix_nano), (1, 2, 15));
@@ -454,7 +639,7 @@ mod tests {
     fn parts_have_at_most_so_many_points_and_all_of_them_in_order() {
         for max in 1..9 {
             let metrics = all(vec![sum("a", 0..3), sum("none", 0..0), sum("b", 3..4), sum("c", 4..8)]);
-            let parts = metrics.split(max);
+            let parts = metrics.split(max).unwrap();
             let mut values = Vec::new();
             for (at, part) in parts.iter().enumerate() {
                 let before = values.len();

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::otlp::attributes::Attributes;
+use crate::otlp::batch::Framed;
 use crate::otlp::memory::{OutOfMemory, make_room};
 use crate::otlp::wire::{self, fixed64_tag, len_tag, varint_tag};
 
@@ -187,32 +188,123 @@ pub struct Span<'a> {
 }
 
 impl Span<'_> {
-    /// Appends the span as one `ScopeSpans.spans` field: what a batch is made of. Without memory for it, `out` stays as
-    /// it is.
+    /// Appends the span, framed. Without memory for it, `out` stays as it is.
     pub fn try_frame(&self, out: &mut Vec<u8>) -> Result<(), OutOfMemory> {
-        let lists = self.events.map_or(0, |e| e.live().len()) + self.links.map_or(0, |l| l.live().len());
-        let texts = self.name.len() + self.trace_state.len() + self.status_message.len();
-        make_room(out, 192 + texts + self.attributes.wire_len() + lists)?;
-        self.frame(out);
+        let body_len = self.body_len();
+        make_room(out, bytes_len(body_len))?;
+        self.frame_as(body_len, out);
         Ok(())
     }
 
-    pub fn frame(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        wire::put_bytes(out, len_tag(field::TRACE_ID), &self.trace_id.to_be_bytes());
-        wire::put_bytes(out, len_tag(field::SPAN_ID), &self.span_id.to_be_bytes());
-        if !self.trace_state.is_empty() {
-            wire::put_bytes(out, len_tag(field::TRACE_STATE), self.trace_state.as_bytes());
-        }
+    fn body_len(&self) -> usize {
+        let text = |text: &str| if text.is_empty() { 0 } else { bytes_len(text.len()) };
+        let list = |messages: Option<&Messages>| messages.map_or(0, |m| m.live().len() + uint_len(m.dropped));
+        // Ids, times and flags, and the kind, which is a small number.
+        const ALWAYS: usize = 18 + 10 + 9 + 9 + 6;
+        ALWAYS
+            + text(self.trace_state)
+            + self.parent_span_id.map_or(0, |_| 10)
+            + text(self.name)
+            + uint_len(self.kind.into())
+            + self.attributes.wire_len()
+            + uint_len(self.attributes.dropped())
+            + list(self.events)
+            + list(self.links)
+            + bytes_len(self.status_len())
+    }
+
+    fn status_len(&self) -> usize {
+        let message = if self.status_message.is_empty() { 0 } else { bytes_len(self.status_message.len()) };
+        message + uint_len(self.status as u32)
+    }
+
+    fn put_ids(&self, out: &mut Vec<u8>) {
+        const PARENT: usize = 28;
+        let mut ids = [0; PARENT + 10];
+        ids[0] = len_tag(field::TRACE_ID);
+        ids[1] = 16;
+        ids[2..18].copy_from_slice(&self.trace_id.to_be_bytes());
+        ids[18] = len_tag(field::SPAN_ID);
+        ids[19] = 8;
+        ids[20..PARENT].copy_from_slice(&self.span_id.to_be_bytes());
+        let mut end = PARENT;
         if let Some(parent) = self.parent_span_id {
-            wire::put_bytes(out, len_tag(field::PARENT_SPAN_ID), &parent.to_be_bytes());
+            ids[PARENT] = len_tag(field::PARENT_SPAN_ID);
+            ids[PARENT + 1] = 8;
+            ids[PARENT + 2..].copy_from_slice(&parent.to_be_bytes());
+            end = ids.len();
         }
-        if !self.name.is_empty() {
-            wire::put_bytes(out, len_tag(field::NAME), self.name.as_bytes());
+        if self.trace_state.is_empty() {
+            return out.extend_from_slice(&ids[..end]);
         }
+        out.extend_from_slice(&ids[..PARENT]);
+        put_text(out, field::TRACE_STATE, self.trace_state);
+        out.extend_from_slice(&ids[PARENT..end]);
+    }
+
+    fn put_times(&self, out: &mut Vec<u8>) {
+        let mut times = [0; 18];
+        times[0] = fixed64_tag(field::START_TIME_UNIX_NANO);
+        times[1..9].copy_from_slice(&self.start_time_unix_nano.to_le_bytes());
+        times[9] = fixed64_tag(field::END_TIME_UNIX_NANO);
+        times[10..].copy_from_slice(&self.end_time_unix_nano.to_le_bytes());
+        out.extend_from_slice(&times);
+    }
+
+    /// An unset status is written too, as an empty message: so does the Python SDK.
+    fn put_status_and_flags(&self, out: &mut Vec<u8>) {
+        let status = len_tag(field::STATUS);
+        let [f0, f1, f2, f3] = span_flags(self.parent_is_remote).to_le_bytes();
+        // Field 16 takes a tag of two bytes.
+        const FLAGS: u32 = (field::FLAGS as u32) << 3 | 5;
+        const FLAGS_TAG: [u8; 2] = [FLAGS as u8 | 0x80, (FLAGS >> 7) as u8];
+        let len = self.status_len();
+        if len == 0 {
+            return out.extend_from_slice(&[status, 0, FLAGS_TAG[0], FLAGS_TAG[1], f0, f1, f2, f3]);
+        }
+        wire::put_head(out, status, len as u64);
+        put_text(out, 2, self.status_message);
+        wire::put_uint(out, varint_tag(3), self.status as u64);
+        out.extend_from_slice(&[FLAGS_TAG[0], FLAGS_TAG[1], f0, f1, f2, f3]);
+    }
+}
+
+/// A span whose length is known.
+pub struct MeasuredSpan<'a> {
+    span: &'a Span<'a>,
+    body_len: usize,
+}
+
+impl Framed for MeasuredSpan<'_> {
+    #[inline]
+    fn framed_len(&self) -> usize {
+        bytes_len(self.body_len)
+    }
+
+    #[inline]
+    fn frame_into(&self, out: &mut Vec<u8>) {
+        self.span.frame_as(self.body_len, out);
+    }
+}
+
+impl Span<'_> {
+    /// As a batch takes it.
+    #[inline]
+    pub fn measured(&self) -> MeasuredSpan<'_> {
+        MeasuredSpan { span: self, body_len: self.body_len() }
+    }
+
+    /// Appends the span as one `ScopeSpans.spans` field: what a batch is made of.
+    pub fn frame(&self, out: &mut Vec<u8>) {
+        self.frame_as(self.body_len(), out);
+    }
+
+    fn frame_as(&self, body_len: usize, out: &mut Vec<u8>) {
+        wire::put_head(out, len_tag(SCOPE_SPANS_SPANS), body_len as u64);
+        self.put_ids(out);
+        put_text(out, field::NAME, self.name);
         wire::put_uint(out, varint_tag(field::KIND), u64::from(self.kind));
-        wire::put_fixed64(out, fixed64_tag(field::START_TIME_UNIX_NANO), self.start_time_unix_nano);
-        wire::put_fixed64(out, fixed64_tag(field::END_TIME_UNIX_NANO), self.end_time_unix_nano);
+        self.put_times(out);
         self.attributes.write(out);
         wire::put_uint(out, varint_tag(field::DROPPED_ATTRIBUTES_COUNT), u64::from(self.attributes.dropped()));
         if let Some(events) = self.events {
@@ -223,29 +315,26 @@ impl Span<'_> {
             out.extend_from_slice(links.live());
             wire::put_uint(out, varint_tag(field::DROPPED_LINKS_COUNT), u64::from(links.dropped));
         }
-        self.put_status(out);
-        // Field 16 takes a tag of two bytes.
-        wire::put_varint(out, u64::from(field::FLAGS) << 3 | 5);
-        out.extend_from_slice(&span_flags(self.parent_is_remote).to_le_bytes());
-        wire::frame_from(out, start, len_tag(SCOPE_SPANS_SPANS));
+        self.put_status_and_flags(out);
     }
+}
 
-    /// An unset status is written too, as an empty message: so does the Python SDK.
-    fn put_status(&self, out: &mut Vec<u8>) {
-        out.push(len_tag(field::STATUS));
-        let message = self.status_message;
-        let mut len = 0;
-        if !message.is_empty() {
-            len += 1 + wire::varint_len(message.len() as u64) + message.len();
-        }
-        if self.status != StatusCode::Unset {
-            len += 2;
-        }
-        wire::put_varint(out, len as u64);
-        if !message.is_empty() {
-            wire::put_bytes(out, len_tag(2), message.as_bytes());
-        }
-        wire::put_uint(out, varint_tag(3), self.status as u64);
+/// Length of a field with `len` bytes in it.
+fn bytes_len(len: usize) -> usize {
+    1 + wire::varint_len(len as u64) + len
+}
+
+/// Length of what `put_uint` appends.
+fn uint_len(value: u32) -> usize {
+    if value == 0 { 0 } else { 1 + wire::varint_len(value.into()) }
+}
+
+/// Appends a text, unless it is empty.
+#[inline]
+fn put_text(out: &mut Vec<u8>, field: u8, text: &str) {
+    if !text.is_empty() {
+        wire::put_head(out, len_tag(field), text.len() as u64);
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -298,6 +387,7 @@ mod tests {
         };
         let mut out = Vec::new();
         span.frame(&mut out);
+        assert_eq!(out.len(), span.measured().framed_len());
         let decoded = proto::ScopeSpans::decode(&out[..]).unwrap().spans.remove(0);
         assert_eq!(span_name(&decoded.encode_to_vec()), "GET /");
         assert_eq!(decoded.trace_id, 0x0102u128.to_be_bytes());

@@ -15,6 +15,8 @@ pub const fn fixed64_tag(field: u8) -> u8 {
     field << 3 | 1
 }
 
+pub const MAX_VARINT_LEN: usize = 10;
+
 #[inline]
 pub const fn varint_len(value: u64) -> usize {
     // One byte for every started group of seven bits; zero takes one as well.
@@ -39,6 +41,52 @@ pub fn put_head(out: &mut Vec<u8>, tag: u8, len: u64) {
     } else {
         out.push(tag);
         put_varint(out, len);
+    }
+}
+
+/// As `put_head`, into `out` from `at` on; returns where it ends. There must be room.
+#[inline]
+pub fn head_at(out: &mut [u8], at: usize, tag: u8, len: usize) -> usize {
+    out[at] = tag;
+    varint_at(out, at + 1, len as u64)
+}
+
+/// As `put_varint`, into `out` from `at` on; returns where it ends. There must be room.
+#[inline]
+pub fn varint_at(out: &mut [u8], mut at: usize, mut value: u64) -> usize {
+    while value >= 0x80 {
+        out[at] = value as u8 | 0x80;
+        value >>= 7;
+        at += 1;
+    }
+    out[at] = value as u8;
+    at + 1
+}
+
+/// `out.copy_from_slice(bytes)`, for bytes of which there are few as a rule: a call of `memcpy` costs more than they do.
+#[inline]
+pub fn copy_short(out: &mut [u8], bytes: &[u8]) {
+    /// The first and the last N, which overlap.
+    #[inline(always)]
+    fn both_ends<const N: usize>(out: &mut [u8], bytes: &[u8]) {
+        let (first, last) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>());
+        if let (Some(first), Some(last)) = (first, last) {
+            let end = out.len() - N;
+            out[..N].copy_from_slice(first);
+            out[end..].copy_from_slice(last);
+        }
+    }
+    assert_eq!(out.len(), bytes.len());
+    match bytes.len() {
+        0 => {}
+        1..4 => {
+            let last = bytes.len() - 1;
+            (out[0], out[last / 2 + last % 2], out[last]) = (bytes[0], bytes[last / 2 + last % 2], bytes[last]);
+        }
+        4..8 => both_ends::<4>(out, bytes),
+        8..16 => both_ends::<8>(out, bytes),
+        16..32 => both_ends::<16>(out, bytes),
+        _ => out.copy_from_slice(bytes),
     }
 }
 
@@ -84,6 +132,52 @@ pub fn frame_from(out: &mut Vec<u8>, start: usize, tag: u8) {
     out[start..start + used].copy_from_slice(&head[..used]);
 }
 
+/// Appends a `KeyValue` of an encoded `AnyValue`, and returns where its key begins.
+#[inline]
+pub fn put_key_value(out: &mut Vec<u8>, tag: u8, key: &str, value: &[u8]) -> usize {
+    let (key_len, value_len) = (key.len() as u64, value.len() as u64);
+    let len = 2 + varint_len(key_len) + key.len() + varint_len(value_len) + value.len();
+    put_head(out, tag, len as u64);
+    put_head(out, len_tag(1), key_len);
+    let key_start = out.len();
+    out.extend_from_slice(key.as_bytes());
+    put_head(out, len_tag(2), value_len);
+    out.extend_from_slice(value);
+    key_start
+}
+
+/// Appends a message of which only `put` knows the length. Where its length takes as many bytes as `expected` does, the
+/// message stays where it is written; else it is moved.
+#[inline]
+pub fn put_framed<R>(out: &mut Vec<u8>, tag: u8, expected: usize, put: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    let room = varint_len(expected as u64);
+    out.push(tag);
+    let head = out.len();
+    out.extend_from_slice(&[0; MAX_VARINT_LEN][..room]);
+    let result = put(out);
+    let len = out.len() - head - room;
+    let needed = varint_len(len as u64);
+    if needed != room {
+        move_end(out, head + room, head + needed);
+    }
+    let mut rest = len;
+    for byte in &mut out[head..head + needed - 1] {
+        *byte = rest as u8 | 0x80;
+        rest >>= 7;
+    }
+    out[head + needed - 1] = rest as u8;
+    result
+}
+
+/// Moves all that stands in `out` after `from`.
+#[cold]
+fn move_end(out: &mut Vec<u8>, from: usize, to: usize) {
+    let end = out.len();
+    out.resize(end.max(end + to - from), 0);
+    out.copy_within(from..end, to);
+    out.truncate(end + to - from);
+}
+
 /// A field as it stands in a message that we wrote ourselves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
@@ -103,6 +197,10 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     pub fn of(message: &'a [u8]) -> Self {
         Self { rest: message }
+    }
+
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
     }
 
     fn varint(&mut self) -> Option<u64> {
@@ -157,6 +255,9 @@ mod tests {
                 let mut out = Vec::new();
                 put_varint(&mut out, value);
                 assert_eq!(out.len(), varint_len(value), "{value}");
+                let mut at = [0; 12];
+                assert_eq!(varint_at(&mut at, 1, value), 1 + out.len());
+                assert_eq!(at[1..=out.len()], out[..]);
                 let mut fields = Fields::of(&out);
                 assert_eq!(fields.varint(), Some(value));
                 assert!(fields.rest.is_empty());
@@ -174,6 +275,34 @@ mod tests {
             afterwards.extend_from_slice(&body);
             frame_from(&mut afterwards, 3, 0x12);
             assert_eq!(at_once, afterwards);
+        }
+    }
+
+    #[test]
+    fn a_message_is_framed_alike_whatever_length_was_expected() {
+        for len in [0, 1, 127, 128, 300, 16383, 16384] {
+            let body = vec![7u8; len];
+            let mut at_once = vec![1, 2, 3];
+            put_bytes(&mut at_once, 0x12, &body);
+            for expected in [0, 127, 128, 16383, 16384, usize::MAX] {
+                let mut framed = vec![1, 2, 3];
+                let put = |out: &mut Vec<u8>| {
+                    out.extend_from_slice(&body);
+                    "result"
+                };
+                assert_eq!(put_framed(&mut framed, 0x12, expected, put), "result");
+                assert_eq!(framed, at_once, "{len} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn short_bytes_are_copied_whole() {
+        for len in 0..70u8 {
+            let bytes: Vec<u8> = (1..=len).collect();
+            let mut out = vec![0; bytes.len()];
+            copy_short(&mut out, &bytes);
+            assert_eq!(out, bytes);
         }
     }
 

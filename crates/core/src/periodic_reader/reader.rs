@@ -53,6 +53,11 @@ impl PeriodicReader {
         self.state().ask(found)
     }
 
+    /// The ticket of the round that was asked for last.
+    pub fn last(&self) -> Ticket {
+        self.state().last()
+    }
+
     /// Makes no more rounds, after a last one if it is asked for; each request is tried once.
     pub fn start_shutdown(&self, last_round: bool) -> Ticket {
         self.closed.store(true, Ordering::Release);

@@ -8,13 +8,15 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use prost::Message;
 
+use super::collection::{Request, collect};
+use super::worker::room_of;
 use super::*;
 use crate::client::{Cause, ClientConfig, Compression, Outcome, Protocol, Signal};
 use crate::export::Exporter;
 use crate::metrics::{
     Aggregation, Budget, Item, Reader, ReservoirKind, Scalar, Shape, Stream, Temporality, hash_of, metric,
 };
-use crate::otlp::{Number, Resource, Scope, ScopeMetrics};
+use crate::otlp::{Metric, Number, Resource, Scope, ScopeMetrics};
 
 const LATER: Duration = Duration::from_secs(20);
 const MOMENT: Duration = Duration::from_millis(200);
@@ -86,7 +88,11 @@ fn stream(reader: Option<Weak<dyn Reader>>) -> Arc<Stream> {
 }
 
 fn count(stream: &Stream, amount: i64) {
-    let items = [Item { key: "key", value: Scalar::Int(1) }];
+    count_with(stream, 1, amount);
+}
+
+fn count_with(stream: &Stream, key: i64, amount: i64) {
+    let items = [Item { key: "key", value: Scalar::Int(key) }];
     stream.measure(&items, hash_of(&items), Number::Int(amount), None, || 1);
 }
 
@@ -265,14 +271,18 @@ fn a_reader_that_is_dropped_delivers() {
     }
 }
 
+fn found_by(stream: &Stream) -> Metric {
+    metric(stream, 77, &mut 0).unwrap().unwrap()
+}
+
 #[test]
 fn what_somebody_else_found_goes_along_in_its_scope_at_its_own_time() {
     let case = case(None, |_| async { delivered() });
     case.count(1);
     let other = stream(None);
     count(&other, 2);
-    let found = ScopeMetrics { scope: Arc::clone(&case.scope), metrics: vec![metric(&other, 77).unwrap()] };
-    let found = Found { scopes: vec![found] };
+    let found = ScopeMetrics { scope: Arc::clone(&case.scope), metrics: vec![found_by(&other)] };
+    let found = Found { scopes: vec![found], lost_points: 0 };
     assert!(case.reader.wait(case.reader.ask(found), Instant::now() + LATER));
     assert_eq!(case.sums(), [2, 1]);
     let requests = case.requests.lock().unwrap();
@@ -285,6 +295,89 @@ fn what_somebody_else_found_goes_along_in_its_scope_at_its_own_time() {
     let times: Vec<u64> = times.collect();
     assert_eq!(times[0], 77);
     assert!(times[1] > 77, "measurements have the time at which they were collected");
+}
+
+/// A request without its points' times.
+fn timeless(request: &Request) -> ExportMetricsServiceRequest {
+    let mut request = ExportMetricsServiceRequest::decode(request.body.clone()).unwrap();
+    let scopes = request.resource_metrics.iter_mut().flat_map(|resource| &mut resource.scope_metrics);
+    for metric in scopes.flat_map(|scope| &mut scope.metrics) {
+        let Some(Data::Sum(sum)) = &mut metric.data else { panic!("a counter is a sum: {metric:?}") };
+        sum.data_points.iter_mut().for_each(|point| point.time_unix_nano = 0);
+    }
+    request
+}
+
+#[test]
+fn one_request_says_the_same_as_parts_with_room_for_all() {
+    let resources = ["", "one", "other"].map(|url| Arc::new(Resource { message: vec![], schema_url: url.to_owned() }));
+    let scope = |resource: &Arc<Resource>| {
+        Arc::new(Scope { resource: Arc::clone(resource), message: vec![], schema_url: "scope".to_owned() })
+    };
+    let scopes = [&resources[0], &resources[1], &resources[0], &resources[2]].map(scope);
+    // Of the last resource and of the second scope nothing was measured.
+    let measured = [(0, true), (1, true), (0, true), (2, false), (1, false), (3, false)];
+    // Lengths before and after which a frame has another size, whatever was expected of it.
+    for (round, series) in [1, 3, 40, 40, 2, 0, 700, 700].into_iter().enumerate() {
+        let collected = |max_points| {
+            let streams = measured.map(|(scope, is_measured)| {
+                let stream = stream(None);
+                stream.set_written_len([0, 50, 5000, 5_000_000][round % 4]);
+                (0..series).filter(|_| is_measured).for_each(|key| count_with(&stream, key, 1));
+                (Arc::clone(&scopes[scope]), stream)
+            });
+            let found = stream(None);
+            count(&found, 2);
+            let found = ScopeMetrics { scope: Arc::clone(&scopes[1]), metrics: vec![found_by(&found)] };
+            collect(&streams, Found { scopes: vec![found], lost_points: 0 }, max_points, vec![1; 100]).unwrap()
+        };
+        let ([whole], [part]) = (&collected(None)[..], &collected(Some(usize::MAX))[..]) else { panic!("one of each") };
+        assert_eq!((whole.points, part.points), (3 * series as usize + 1, 3 * series as usize + 1));
+        assert_eq!(timeless(whole), timeless(part));
+        assert_eq!(timeless(whole).resource_metrics.len(), if series > 0 { 2 } else { 1 });
+    }
+}
+
+#[test]
+fn without_memory_for_a_request_what_was_collected_counts_as_failed_and_the_rest_waits() {
+    let case = case(None, |_| async { delivered() });
+    let [other, large] = [stream(None), stream(None)];
+    case.reader.add((Arc::clone(&case.scope), Arc::clone(&large)));
+    let failed = |lost_points| {
+        count(&other, 2);
+        let found = ScopeMetrics { scope: Arc::clone(&case.scope), metrics: vec![found_by(&other)] };
+        let found = Found { scopes: vec![found], lost_points };
+        assert!(case.reader.wait(case.reader.ask(found), Instant::now() + LATER));
+        case.exporter.counts().failed
+    };
+    case.count(3);
+    // So much was written the last time.
+    large.set_written_len(isize::MAX as usize);
+    assert_eq!(failed(0), 1);
+    assert!(case.sums().is_empty());
+    large.set_written_len(0);
+    assert_eq!(failed(5), 1 + 5);
+    assert_eq!(case.sums(), [2, 3]);
+}
+
+#[test]
+fn the_memory_of_a_request_is_kept_for_one_of_about_its_length() {
+    let request = |len: usize, capacity: usize| {
+        let mut body = Vec::with_capacity(capacity);
+        body.resize(len, 1);
+        (body.as_ptr() as usize, Bytes::from(body))
+    };
+    for (len, capacity) in [(1000, 1000), (1000, 1500), (1, 1)] {
+        let (place, body) = request(len, capacity);
+        let room = room_of(body);
+        assert_eq!((room.as_ptr() as usize, room.len(), room.capacity()), (place, 0, capacity));
+    }
+    let (_, much) = request(1000, 3000);
+    assert_eq!(room_of(much).capacity(), 0);
+    let (_, read) = request(1000, 1000);
+    let reader = read.clone();
+    assert_eq!(room_of(read).capacity(), 0, "somebody reads it");
+    drop(reader);
 }
 
 #[test]

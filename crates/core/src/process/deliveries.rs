@@ -1,10 +1,13 @@
 //! What the end of this process waits for: whatever takes telemetry and delivers it later.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use crate::process::fork::PerProcess;
+use crate::process::runtime::{self, Running};
+use crate::process::sync::{AtomicBool, Ordering};
 
 /// Of one process: a batch processor's or a metric reader's.
 pub trait Delivery: Send + Sync {
@@ -34,8 +37,29 @@ fn live() -> Vec<Arc<dyn Delivery>> {
     lock(&LIVE).iter().filter_map(Weak::upgrade).collect()
 }
 
-/// From now on the end of the process waits for it.
-pub fn add(delivery: Weak<dyn Delivery>) {
+/// Starts the delivery's worker if it is not there; from then on the end of the process waits for it. Why it has no thread,
+/// if it has none: then it works while somebody waits for it, and the next call tries again.
+pub fn start<D, Work>(delivery: &Arc<D>, started: &AtomicBool, worker: impl FnOnce(Arc<D>) -> Work) -> Option<io::Error>
+where
+    D: Delivery + 'static,
+    Work: Future<Output = ()> + Send + 'static,
+{
+    if started.load(Ordering::Acquire) && !runtime::lacks_thread() {
+        return None;
+    }
+    let Running { handle, no_thread } = match runtime::running() {
+        Ok(running) => running,
+        Err(error) => return Some(error),
+    };
+    if !started.swap(true, Ordering::AcqRel) {
+        handle.spawn(worker(Arc::clone(delivery)));
+        let delivery: Weak<D> = Arc::downgrade(delivery);
+        add(delivery);
+    }
+    no_thread
+}
+
+fn add(delivery: Weak<dyn Delivery>) {
     let mut live = lock(&LIVE);
     live.retain(|delivery| delivery.strong_count() > 0);
     live.push(delivery);

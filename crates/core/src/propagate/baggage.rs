@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::cut::{Bytes, cut, is_blank, without_blanks, without_blanks_after, without_blanks_before};
 use super::percent;
 
@@ -17,14 +19,25 @@ pub struct Reported;
 /// A name and its value with all properties, decoded.
 pub type Entry<'a> = (Cow<'a, str>, Cow<'a, str>);
 
+/// More than a few are rare.
+pub type Entries<'a> = SmallVec<[Entry<'a>; 4]>;
+
 /// The entries in their order. A name may be there several times.
-pub fn read(header: &str) -> Result<Vec<Entry<'_>>, Reported> {
+pub fn read(header: &str) -> Result<Entries<'_>, Reported> {
     if header.len() > MAX_LEN || !header.is_ascii() {
         return Err(Reported);
     }
-    let mut entries = Vec::new();
+    let mut entries = Entries::new();
     let mut rest = Some(header);
     while let Some(now) = rest {
+        if let Some((entry, length)) = read_plain(now) {
+            if entries.len() == MAX_ENTRIES || length > MAX_ENTRY {
+                return Err(Reported);
+            }
+            entries.push(entry);
+            rest = now.get(length + 1..).map(without_blanks_before);
+            continue;
+        }
         // Blanks before the first entry and after the last belong to it.
         let (entry, next) = match cut(now, b',') {
             Some((entry, next)) => (without_blanks_after(entry), Some(without_blanks_before(next))),
@@ -40,6 +53,28 @@ pub fn read(header: &str) -> Result<Vec<Entry<'_>>, Reported> {
         entries.push(read_entry(entry)?);
     }
     Ok(entries)
+}
+
+/// The entry that the text begins with, and its length, if there are neither blanks nor properties in it: so are most,
+/// and each of their characters is looked at once.
+#[inline]
+fn read_plain(text: &str) -> Option<(Entry<'_>, usize)> {
+    let (name, rest) = cut_plain(text, &PLAIN_NAME, &NAME);
+    let (value, rest) = cut_plain(rest.strip_prefix('=')?, &PLAIN_VALUE, &VALUE);
+    let is_whole = rest.is_empty() || rest.starts_with(',');
+    (is_whole && !text.starts_with('=')).then(|| ((name, value), text.len() - rest.len()))
+}
+
+/// What the text begins with of `all`, decoded, and the rest. Nothing in `plain` has to be.
+#[inline]
+fn cut_plain<'a>(text: &'a str, plain: &Bytes, all: &Bytes) -> (Cow<'a, str>, &'a str) {
+    let first = plain.first_of(text.as_bytes());
+    let (known, rest) = text.split_at(first);
+    if !rest.bytes().next().is_some_and(percent::is_escape) {
+        return (Cow::Borrowed(known), rest);
+    }
+    let (whole, rest) = text.split_at(first + all.first_of(rest.as_bytes()));
+    (trimmed(percent::decoded_from(whole, first)), rest)
 }
 
 fn read_entry(entry: &str) -> Result<Entry<'_>, Reported> {
@@ -59,32 +94,34 @@ fn are_properties(properties: &str) -> bool {
     })
 }
 
-/// A token of RFC 9110.
+/// Those of a token of RFC 9110.
+static NAME: Bytes = Bytes::between([b'!', b'~'], br#""(),/:;<=>?@[\]{}"#);
+static VALUE: Bytes = Bytes::between([b'!', b'~'], br#"",;\"#);
+/// Those that stand for themselves.
+static PLAIN_NAME: Bytes = Bytes::between([b'!', b'~'], br#""(),/:;<=>?@[\]{}%+"#);
+static PLAIN_VALUE: Bytes = Bytes::between([b'!', b'~'], br#"",;\%+"#);
+
 #[inline]
 fn is_name(name: &str) -> bool {
-    const NAME: Bytes = Bytes::between([b'!', b'~'], br#""(),/:;<=>?@[\]{}"#);
     !name.is_empty() && NAME.has_all(name.as_bytes())
 }
 
 #[inline]
 fn is_value(value: &str) -> bool {
-    const VALUE: Bytes = Bytes::between([b'!', b'~'], br#"",;\"#);
     VALUE.has_all(value.as_bytes())
 }
 
-/// Without what Python's `str.strip` strips.
+/// Without what Python's `str.strip` strips. None of that is left where nothing was escaped.
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    let Cow::Owned(text) = text else { return text };
     let is_space = |character: char| character.is_whitespace() || matches!(character, '\x1c'..='\x1f');
     let ends = [text.as_bytes().first(), text.as_bytes().last()];
     if ends.iter().flatten().all(|byte| byte.is_ascii_graphic()) {
-        return text;
+        return Cow::Owned(text);
     }
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(is_space)),
-        Cow::Owned(text) => match text.trim_matches(is_space) {
-            kept if kept.len() == text.len() => Cow::Owned(text),
-            kept => Cow::Owned(kept.to_owned()),
-        },
+    match text.trim_matches(is_space) {
+        kept if kept.len() == text.len() => Cow::Owned(text),
+        kept => Cow::Owned(kept.to_owned()),
     }
 }
 

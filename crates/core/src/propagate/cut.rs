@@ -35,6 +35,16 @@ pub fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
 pub struct Bytes([bool; 256]);
 
 impl Bytes {
+    pub const fn of(characters: &[u8]) -> Self {
+        let mut set = [false; 256];
+        let mut at = 0;
+        while at < characters.len() {
+            set[characters[at] as usize] = true;
+            at += 1;
+        }
+        Self(set)
+    }
+
     /// Those between the first and the last of `range`, without those of `except`.
     pub const fn between(range: [u8; 2], except: &[u8]) -> Self {
         let mut set = [false; 256];
@@ -53,6 +63,12 @@ impl Bytes {
 
     #[inline]
     pub fn has_all(&self, text: &[u8]) -> bool {
-        text.iter().all(|byte| self.0[usize::from(*byte)])
+        self.first_of(text) == text.len()
+    }
+
+    /// How many of them the text begins with.
+    #[inline]
+    pub fn first_of(&self, text: &[u8]) -> usize {
+        text.iter().take_while(|byte| self.0[usize::from(**byte)]).count()
     }
 }

@@ -6,7 +6,8 @@
 
 pub mod baggage;
 mod cut;
-mod percent;
+mod hex;
+pub mod percent;
 pub mod trace_parent;
 pub mod trace_state;
 

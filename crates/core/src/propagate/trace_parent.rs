@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::cut::{is_blank, without_blanks_before};
+use super::hex;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceParent {
@@ -26,11 +27,10 @@ impl TraceParent {
         if fields.len() < LEN || DASHES.iter().any(|&at| fields[at] != b'-') {
             return None;
         }
-        let version = number(&fields[VERSION])?;
-        let (high, low) = fields[TRACE_ID].split_at(16);
-        let trace_id = u128::from(number(high)?) << 64 | u128::from(number(low)?);
-        let span_id = number(&fields[SPAN_ID])?;
-        let flags = number(&fields[FLAGS])? as u8;
+        let trace_id = number(&fields[TRACE_ID])?;
+        let span_id = number(&fields[SPAN_ID])? as u64;
+        let [version, flags] = [VERSION, FLAGS].map(|field| [fields[field.start], fields[field.start + 1]]);
+        let [version, flags] = octets(version, flags)?;
         let more = has_more(&fields[LEN..])?;
         let is_valid = trace_id != 0 && span_id != 0 && version != 0xff && !(version == 0 && more);
         is_valid.then_some(Self { trace_id, span_id, flags })
@@ -38,10 +38,10 @@ impl TraceParent {
 
     pub fn write(&self) -> [u8; LEN] {
         let mut header = [b'-'; LEN];
-        hex(&mut header[VERSION], &[0]);
-        hex(&mut header[TRACE_ID], &self.trace_id.to_be_bytes());
-        hex(&mut header[SPAN_ID], &self.span_id.to_be_bytes());
-        hex(&mut header[FLAGS], &[self.flags]);
+        header[VERSION].copy_from_slice(b"00");
+        write(&mut header[TRACE_ID], self.trace_id);
+        write(&mut header[SPAN_ID], self.span_id.into());
+        header[FLAGS].copy_from_slice(&hex::digits(self.flags.into())[6..]);
         header
     }
 }
@@ -55,36 +55,26 @@ fn has_more(rest: &[u8]) -> Option<bool> {
     }
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// The values of digits in lower case; of other bytes one that is too large.
-const VALUES: [u8; 256] = {
-    let mut values = [u8::MAX; 256];
-    let mut value = 0;
-    while value < DIGITS.len() {
-        values[DIGITS[value] as usize] = value as u8;
-        value += 1;
-    }
-    values
-};
-
-/// Of at most 16 digits.
+/// Of fields whose length is a multiple of eight digits.
 #[inline]
-fn number(digits: &[u8]) -> Option<u64> {
-    let (mut number, mut all) = (0, 0);
-    for digit in digits {
-        let value = VALUES[usize::from(*digit)];
-        all |= value;
-        number = number << 4 | u64::from(value & 0xf);
-    }
-    (all <= 0xf).then_some(number)
+fn number(digits: &[u8]) -> Option<u128> {
+    let (words, _) = digits.as_chunks::<8>();
+    words.iter().try_fold(0, |number, word| Some(number << 32 | u128::from(hex::number(*word)?)))
 }
 
+/// Of two digits each.
 #[inline]
-fn hex(digits: &mut [u8], bytes: &[u8]) {
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 0xf)];
+fn octets([a, b]: [u8; 2], [c, d]: [u8; 2]) -> Option<[u8; 2]> {
+    let number = hex::number([b'0', b'0', b'0', b'0', a, b, c, d])?;
+    Some([(number >> 8) as u8, number as u8])
+}
+
+/// The last digits of the number, as many as there is space for.
+#[inline]
+fn write(digits: &mut [u8], number: u128) {
+    let (words, _) = digits.as_chunks_mut::<8>();
+    for (word, place) in words.iter_mut().rev().zip(0..) {
+        *word = hex::digits((number >> (32 * place)) as u32);
     }
 }
 

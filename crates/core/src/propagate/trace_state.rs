@@ -1,5 +1,7 @@
 //! `tracestate`: what each vendor on the way has to say, newest first.
 
+use smallvec::SmallVec;
+
 use super::cut::{Bytes, cut, without_blanks};
 
 /// More members, or more characters in all headers together, are reported and dropped.
@@ -20,20 +22,28 @@ pub enum Unread {
     Reported,
 }
 
+/// Keys and values. More than a few are rare.
+pub type Members<'a> = SmallVec<[(&'a str, &'a str); 4]>;
+
 /// Reads the members of one header after those of the headers before it.
-pub fn read<'a>(header: &'a str, members: &mut Vec<(&'a str, &'a str)>) -> Result<(), Unread> {
+pub fn read<'a>(header: &'a str, members: &mut Members<'a>) -> Result<(), Unread> {
     let mut rest = Some(header);
     while let Some(now) = rest {
-        let (member, next) = cut(now, b',').map_or((now, None), |(member, next)| (member, Some(next)));
-        rest = next;
-        let member = without_blanks(member);
-        if member.is_empty() {
-            continue;
-        }
-        let (key, value) = cut(member, b'=').ok_or(Unread::Reported)?;
-        if !is_key(key.as_bytes()) || !is_value(value.as_bytes()) {
-            return Err(Unread::Reported);
-        }
+        let (key, value) = match read_plain(now) {
+            Some((key, value)) => {
+                rest = now.get(key.len() + 1 + value.len() + 1..);
+                (key, value)
+            }
+            None => {
+                let (member, next) = cut(now, b',').map_or((now, None), |(member, next)| (member, Some(next)));
+                rest = next;
+                let member = without_blanks(member);
+                if member.is_empty() {
+                    continue;
+                }
+                read_member(member)?
+            }
+        };
         if members.iter().any(|(known, _)| *known == key) {
             return Err(Unread::Duplicate);
         }
@@ -44,6 +54,24 @@ pub fn read<'a>(header: &'a str, members: &mut Vec<(&'a str, &'a str)>) -> Resul
         members.push((key, value));
     }
     Ok(())
+}
+
+/// The member that the text begins with, if there are neither blanks around it nor a tenant in it: so are most, and each
+/// of their characters is looked at once.
+#[inline]
+fn read_plain(text: &str) -> Option<(&str, &str)> {
+    let key = KEY.first_of(text.as_bytes());
+    let value = text[key..].strip_prefix('=')?;
+    let length = VALUE.first_of(value.as_bytes());
+    let (key, value, next) = (&text[..key], &value[..length], value.as_bytes().get(length));
+    let is_member = key.len() <= MAX_KEY && key.starts_with(|first: char| first.is_ascii_lowercase());
+    (is_member && is_whole(value) && matches!(next, None | Some(b','))).then_some((key, value))
+}
+
+fn read_member(member: &str) -> Result<(&str, &str), Unread> {
+    let (key, value) = cut(member, b'=').ok_or(Unread::Reported)?;
+    let is_member = is_key(key.as_bytes()) && VALUE.has_all(value.as_bytes()) && is_whole(value);
+    if is_member { Ok((key, value)) } else { Err(Unread::Reported) }
 }
 
 fn is_key(key: &[u8]) -> bool {
@@ -57,21 +85,25 @@ fn is_key(key: &[u8]) -> bool {
 }
 
 fn is_name(name: &[u8], max: usize, is_first: impl Fn(&u8) -> bool) -> bool {
-    let is_next = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/');
-    name.len() <= max && name.split_first().is_some_and(|(first, rest)| is_first(first) && rest.iter().all(is_next))
+    name.len() <= max && name.first().is_some_and(is_first) && KEY.has_all(name)
 }
 
-fn is_value(value: &[u8]) -> bool {
-    const VALUE: Bytes = Bytes::between([b' ', b'~'], b",=");
-    value.len() <= MAX_VALUE && value.last().is_some_and(|last| *last != b' ') && VALUE.has_all(value)
+/// It is neither too short nor too long, and no blank at its end belongs to what is around it.
+#[inline]
+fn is_whole(value: &str) -> bool {
+    value.len() <= MAX_VALUE && value.bytes().next_back().is_some_and(|last| last != b' ')
 }
+
+/// Those of a key after its first.
+static KEY: Bytes = Bytes::of(b"abcdefghijklmnopqrstuvwxyz0123456789_-*/");
+static VALUE: Bytes = Bytes::between([b' ', b'~'], b",=");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn all(headers: &[&str]) -> Result<Vec<(String, String)>, Unread> {
-        let mut members = Vec::new();
+        let mut members = Members::new();
         headers.iter().try_for_each(|header| read(header, &mut members))?;
         Ok(members.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
     }

@@ -115,8 +115,8 @@ fn builder() -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(16)
-        .initial_stream_window_size(64 * KIB)
-        .initial_connection_window_size(256 * KIB);
+        .initial_stream_window_size(1024 * KIB)
+        .initial_connection_window_size(2048 * KIB);
     builder
 }
 

@@ -15,6 +15,7 @@ from otel_rs.exporter.otlp._stock import StockMissingError, distribution, stock_
 from otel_rs.exporter.otlp._stock_names import has_overridden_name
 from otel_rs.exporter.otlp._twin import Follower, Twin
 from otel_rs.settings import corrected_environment, read
+from otel_rs.settings.kinds import without_secrets
 from otel_rs.settings.reading import arguments_raise, report_bad
 from otel_rs.settings.table import INTERNAL_METRICS, Signal
 
@@ -52,6 +53,7 @@ class NativeExporter:
         prepared = arguments.prepare(self._signal, max_data_points)
         self._native = make_native(prepared.config, prepared.sources)
         self._endpoint_url = prepared.config.endpoint
+        self._protocol_name = prepared.config.protocol
         self._meter_provider = meter_provider
         self._twin = Twin(prepared.stock_arguments, {**prepared.known, "_max_export_batch_size": max_data_points})
         beyond = prepared.beyond_native
@@ -64,6 +66,21 @@ class NativeExporter:
             self._let_stock_export(logging.WARNING, beyond.why)
         elif prepared.watch is not None:
             prepared.watch(weakref.WeakMethod(self._argument_changed))
+
+    @property
+    def protocol(self) -> str:
+        """As ``OTEL_EXPORTER_OTLP_PROTOCOL`` has it."""
+        return self._protocol_name
+
+    @property
+    def endpoint_shown(self) -> str:
+        """Where it sends, without user info and query, which may be secrets."""
+        return without_secrets(self._endpoint_url)
+
+    def __repr__(self) -> str:
+        if "_protocol_name" not in vars(self):  # its constructor has not come so far
+            return object.__repr__(self)
+        return f"{type(self).__qualname__}(endpoint={self.endpoint_shown!r}, protocol={self._protocol_name!r})"
 
     # --- The stock exporter, for what the native one cannot do -------------------------------------------------------
 

@@ -38,6 +38,8 @@ _LOG_RECORDS = Signal(
     export_timeout=BLRP_EXPORT_TIMEOUT,
     max_queue_bytes=BLRP_MAX_QUEUE_BYTES,
     max_concurrent_exports=BLRP_MAX_CONCURRENT_EXPORTS,
+    # Each line that an export logs would be the next record.
+    run_export=_native.call_unexported,
 )
 
 

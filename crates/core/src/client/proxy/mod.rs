@@ -150,9 +150,12 @@ mod tests {
     fn exceptions_are_read_in_both_cases() {
         let target = "https://collector:4317";
         for by in [for_http as Found, for_grpc] {
-            for variable in ["no_proxy", "NO_PROXY"] {
-                let variables = [("https_proxy", "http://b:1"), (variable, "elsewhere, collector")];
-                assert_eq!(proxy(by, target, variables.to_vec().leak()), None, "{variable}");
+            let cases: [Variables; 2] = [
+                &[("https_proxy", "http://b:1"), ("no_proxy", "elsewhere, collector")],
+                &[("https_proxy", "http://b:1"), ("NO_PROXY", "elsewhere, collector")],
+            ];
+            for variables in cases {
+                assert_eq!(proxy(by, target, variables), None, "{variables:?}");
             }
         }
         let all: Variables = &[("https_proxy", "http://b:1"), ("no_grpc_proxy", ""), ("no_proxy", "collector")];
@@ -163,9 +166,12 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_an_error_that_names_the_variable() {
         for by in [for_http as Found, for_grpc] {
-            for variable in ["https_proxy", "HTTPS_PROXY"] {
-                let variables = [(variable, "ftp://user:pa55@host:1")];
-                let problem = find(by, "https://collector:1", variables.to_vec().leak()).unwrap().err().unwrap();
+            let cases: [(&str, Variables); 2] = [
+                ("https_proxy", &[("https_proxy", "ftp://user:pa55@host:1")]),
+                ("HTTPS_PROXY", &[("HTTPS_PROXY", "ftp://user:pa55@host:1")]),
+            ];
+            for (variable, variables) in cases {
+                let problem = find(by, "https://collector:1", variables).unwrap().err().unwrap();
                 assert_eq!(
                     problem,
                     format!("the proxy in {variable} cannot be used: the scheme must be http or https")

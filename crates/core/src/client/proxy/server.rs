@@ -17,6 +17,11 @@ pub struct ProxyServer {
 }
 
 impl ProxyServer {
+    /// Host and port.
+    pub fn shown(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
     /// An error says why `text` is none, without a word of it: any part may be a password.
     pub fn parse(text: &str) -> Result<ProxyServer, String> {
         let url = url(text)?;

@@ -21,6 +21,7 @@ fn an_invalid_endpoint_is_named_with_what_is_accepted() {
             let error = error(&config);
             assert_contains(&error, &format!("endpoint is {endpoint:?}: "));
             assert_contains(&error, accepted);
+            assert!(!error.contains("relative URL"), "{error}");
         }
     }
 }

@@ -47,6 +47,18 @@ async fn a_server_that_hangs_costs_the_deadline() {
 }
 
 #[tokio::test]
+async fn an_attempt_cut_off_by_the_deadline_does_not_hide_what_failed_before() {
+    bounded(async {
+        let busy = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 0\r\ncontent-length: 0\r\n\r\n".to_vec();
+        let script = vec![Read, Send(busy), Read, Hang];
+        let (outcome, _) = export_to(Protocol::HttpProtobuf, SHORT, script).await;
+        let reason = reason(outcome);
+        assert_contains(&reason, "HTTP 503 Service Unavailable (after 2 attempts)");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_connection_closed_or_reset_is_reported_and_retried() {
     with_each_protocol(async |protocol| {
         for script in [vec![], vec![Reset], vec![Read], vec![Read, Reset]] {
@@ -77,7 +89,7 @@ async fn garbage_is_reported_and_retried() {
 async fn an_http1_server_is_no_grpc_server() {
     let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n".to_vec();
     let (outcome, elapsed) = bounded(export_to(Protocol::Grpc, SHORT, vec![Send(answer)])).await;
-    assert_contains(&reason(outcome), "connection lost");
+    assert_contains(&reason(outcome), "the server speaks HTTP/1.1, and gRPC is HTTP/2");
     assert!(elapsed < AT_MOST, "{elapsed:?}");
 }
 

@@ -175,10 +175,11 @@ async fn an_endless_answer_to_connect_costs_only_its_own_export() {
     if is_child() {
         let mut config = config(Protocol::HttpProtobuf, ([127, 0, 0, 1], 1).into());
         config.endpoint = "https://collector.invalid/v1/traces".to_owned();
-        config.timeout = TIMEOUT;
+        // Time enough to read what is too much, on a busy machine, too.
+        config.timeout = 10 * TIMEOUT;
         let (outcome, took) = timed(export_once(&config)).await;
-        assert_contains(&reason(outcome), "cannot connect: tunnel error: ");
-        return assert!(took < TIMEOUT + LATE, "{took:?}");
+        assert_contains(&reason(outcome), "cannot connect through the proxy ");
+        return assert!(took < config.timeout, "{took:?}");
     }
     async fn answer_without_end(mut stream: TcpStream, answer: &'static str) -> std::io::Result<()> {
         let answer = answer.repeat(10_000);

@@ -19,6 +19,7 @@ mod json;
 mod names;
 mod proxy;
 mod relay;
+mod remedies;
 mod tls;
 mod too_large;
 mod unix;

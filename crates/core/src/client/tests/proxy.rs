@@ -146,11 +146,11 @@ async fn a_proxy_that_refuses_is_reported_without_its_credentials() {
         let mut config = child_config(Protocol::Grpc);
         config.timeout = Duration::from_millis(300);
         let shown = format!("{:?} {}", Client::new(&config).unwrap(), reason(export_once(&config).await));
-        assert_contains(&shown, "cannot connect: tunnel error: proxy authorization required");
+        assert_contains(&shown, "refuses the way to collector.invalid:4317: HTTP 407");
         config.endpoint = "https://collector.invalid:4318/v1/traces".to_owned();
         config.protocol = Protocol::HttpProtobuf;
         let shown = shown + &format!("{:?} {}", Client::new(&config).unwrap(), reason(export_once(&config).await));
-        assert_contains(&shown, "proxy authorization required");
+        assert_contains(&shown, "refuses the way to collector.invalid:4318: HTTP 407");
         assert!(!shown.contains("pa55") && !shown.contains("dXNlcjpw"), "{shown}");
         return;
     }

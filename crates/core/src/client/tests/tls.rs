@@ -154,7 +154,7 @@ async fn a_server_without_tls_is_reported() {
             let server = Willing::start(protocol).await;
             let mut config = tls_config(protocol, server.address(), &ca);
             config.timeout = ONE_ATTEMPT;
-            assert_contains(&reason(export_once(&config).await), "cannot connect: ");
+            assert_contains(&reason(export_once(&config).await), "the server speaks no TLS");
             assert_eq!(server.count(), 0);
         }
     })

@@ -49,19 +49,20 @@ pub fn note(error: &CertificateError, certificate: &CertificateDer<'_>, trusted:
 fn what(error: &CertificateError, description: Option<&Description>, trusted: &str) -> String {
     use CertificateError::{
         BadSignature, Expired, ExpiredContext, InvalidPurposeContext, NotValidForNameContext, NotValidYetContext,
-        Other, UnknownIssuer, UnsupportedSignatureAlgorithmContext, UnsupportedSignatureAlgorithmForPublicKeyContext,
+        Other, Revoked, UnknownIssuer, UnsupportedSignatureAlgorithmContext,
+        UnsupportedSignatureAlgorithmForPublicKeyContext,
     };
     match error {
         UnknownIssuer => unknown_issuer(description, trusted),
         ExpiredContext { not_after, .. } => {
             let not_after = since_epoch(*not_after);
             let whose = match description.is_some_and(|description| description.not_after != not_after) {
-                true => "a certificate that the server sends with its own",
-                false => "the server's certificate",
+                true => "the issuer's",
+                false => "the server's",
             };
-            format!("{whose} has expired on {}; the server needs a new one", date(not_after))
+            format!("{whose} certificate has expired on {}; the server needs a new one", date(not_after))
         }
-        Expired => "the server's certificate, or one that it sends with it, has expired".to_owned(),
+        Expired => "the server's certificate, or one that it sends with it, has expired; the server needs a new one".to_owned(),
         NotValidYetContext { not_before, .. } => {
             let not_before = date(since_epoch(*not_before));
             format!("the server's certificate is valid from {not_before} on; if that is past, this machine's clock is wrong")
@@ -79,7 +80,9 @@ fn what(error: &CertificateError, description: Option<&Description>, trusted: &s
             }
         }
         InvalidPurposeContext { .. } => {
-            "the server's certificate is not for servers: its extended key usage lacks serverAuth".to_owned()
+            "the server's certificate is not for servers: its extended key usage lacks serverAuth; the server needs another \
+             one"
+                .to_owned()
         }
         BadSignature => "the server's certificate has a wrong signature, or its RSA key or its issuer's has less than 2048 \
                          bits; the server needs another one"
@@ -93,12 +96,17 @@ fn what(error: &CertificateError, description: Option<&Description>, trusted: &s
             Some(webpki::Error::CaUsedAsEndEntity) if description.is_some_and(Description::is_self_signed) => {
                 unknown_issuer(description, trusted)
             }
-            Some(error) => by_webpki(error),
-            None => format!("the server's certificate is refused: {other}"),
+            Some(error) => by_webpki(error).to_owned(),
+            None => NOT_UNDERSTOOD.to_owned(),
         },
-        error => format!("the server's certificate is refused: {error}"),
+        Revoked => "the server's certificate is revoked; the server needs a new one".to_owned(),
+        _ => NOT_UNDERSTOOD.to_owned(),
     }
 }
+
+/// The libraries have names for what is left, and no words.
+const NOT_UNDERSTOOD: &str = "the server's certificate is not well-formed, or of a kind that is not supported; the server \
+                              needs another one";
 
 fn unknown_issuer(description: Option<&Description>, trusted: &str) -> String {
     let remedy = "set OTEL_EXPORTER_OTLP_CERTIFICATE to a PEM file with";
@@ -113,7 +121,7 @@ fn unknown_issuer(description: Option<&Description>, trusted: &str) -> String {
     }
 }
 
-fn by_webpki(error: &webpki::Error) -> String {
+fn by_webpki(error: &webpki::Error) -> &'static str {
     match error {
         webpki::Error::CaUsedAsEndEntity => {
             "the server's certificate is an authority's (CA:TRUE); the server needs another one, or \
@@ -125,9 +133,8 @@ fn by_webpki(error: &webpki::Error) -> String {
         webpki::Error::UnsupportedCriticalExtension => {
             "the server's certificate has a critical extension that is not known; the server needs another one"
         }
-        error => return format!("the server's certificate is refused: {error}"),
+        _ => NOT_UNDERSTOOD,
     }
-    .to_owned()
 }
 
 /// `DnsName("a.test")` without what is around the name.

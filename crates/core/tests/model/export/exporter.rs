@@ -87,6 +87,10 @@ impl Exporter {
         unreachable!("{spans} spans: {reason}");
     }
 
+    pub fn fail(&self, points: u64, reason: &str) {
+        unreachable!("{points} points: {reason}");
+    }
+
     pub async fn export_within(&self, request: Bytes, spans: u64, limits: &Limits, counters: &Counters) -> Exported {
         let own = Counters::default();
         let mut in_flight = InFlight::new([&own, counters], spans);

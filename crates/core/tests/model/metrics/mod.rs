@@ -11,7 +11,7 @@ pub mod stream;
 #[allow(dead_code)]
 mod points;
 
-pub use points::metric;
+pub use points::{metric, put_metric};
 pub use stream::{Reader, Stream};
 
 pub mod attribute_set {

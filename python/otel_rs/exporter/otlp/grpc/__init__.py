@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_rs._lazy_exports import lazy_exports
+from otel_rs._lazy_exports import lazy_exports, with_exports
 from otel_rs.exporter.otlp.grpc._spans import OTLPSpanExporter
 
 if TYPE_CHECKING:
@@ -47,4 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["OTLPLogExporter", "OTLPMetricExporter", "OTLPSpanExporter"]
 
 # A program that exports spans alone does not import the SDK's metrics and logs.
-__getattr__ = lazy_exports(__name__, {"OTLPLogExporter": "_logs", "OTLPMetricExporter": "_metrics"})
+if not TYPE_CHECKING:
+    _MODULES = {"OTLPLogExporter": "_logs", "OTLPMetricExporter": "_metrics"}
+    __getattr__ = lazy_exports(__name__, _MODULES)
+    __dir__ = with_exports(__name__, _MODULES)

@@ -63,7 +63,8 @@ class StockTarget(NamedTuple):
         return cls(given, name or given, not native.startswith("https:"))
 
 
-@dataclass(frozen=True, kw_only=True)
+# Without the methods that nobody uses: to make them would slow down every start.
+@dataclass(eq=False, repr=False, kw_only=True)
 class GrpcArguments:
     endpoint: str | None
     insecure: bool | None
@@ -138,7 +139,7 @@ class GrpcArguments:
     def _stock_arguments(
         self, config: ExporterConfig, target: StockTarget, certificates: Found, provider: Found | None
     ) -> dict[str, Any]:
-        from grpc import Compression, StatusCode  # type: ignore[import-untyped]
+        from grpc import Compression, StatusCode
 
         codes = config.retryable_codes
         return {

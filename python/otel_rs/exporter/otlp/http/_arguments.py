@@ -61,7 +61,8 @@ def _trusted(certificates: Found, session: SessionSettings) -> list[tuple[str, s
     return [(path, "session")]
 
 
-@dataclass(frozen=True, kw_only=True)
+# Without the methods that nobody uses: to make them would slow down every start.
+@dataclass(eq=False, repr=False, kw_only=True)
 class HttpArguments:
     endpoint: str | None
     certificate_file: FileArgument

@@ -1,5 +1,7 @@
 //! `otel-rs view` as the command line starts it.
 
+pub mod in_process;
+
 use std::env;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;

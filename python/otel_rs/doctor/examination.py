@@ -1,0 +1,25 @@
+"""The examination, in its order."""
+
+from __future__ import annotations
+
+from otel_rs.doctor.choice import choices
+from otel_rs.doctor.delivery import deliveries
+from otel_rs.doctor.findings import Examination
+from otel_rs.doctor.in_force import complaints, in_force
+from otel_rs.doctor.lines import Lines
+from otel_rs.doctor.versions import versions
+from otel_rs.settings import forget_reports, read
+from otel_rs.settings.table import SDK_DISABLED
+
+
+def examine(timeout: float, *, sends: bool = True) -> Examination:
+    """`timeout`: seconds that the receiver may take. `sends`: whether it is asked at all."""
+    with Lines():
+        set_up = list(choices())
+        settings = in_force()
+    found = Examination(versions(), set_up, settings, complaints())
+    is_loaded = set_up[0].status == "ok"
+    if sends and is_loaded and not read(SDK_DISABLED).value:
+        found.delivery = deliveries(timeout)
+    forget_reports()
+    return found

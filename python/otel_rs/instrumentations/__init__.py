@@ -1,0 +1,1 @@
+"""Instrumentation packages under our distro: when they are loaded."""

@@ -1,0 +1,31 @@
+//! Native parts of the hottest instrumentations: what they compute in each request.
+
+/// A struct from an object's attributes of the same names. PyO3's derive interns the names in its own way, see `intern!`.
+macro_rules! from_attributes {
+    ($made:ident { $($field:ident),* $(,)? }) => {
+        impl<'a, 'py> pyo3::FromPyObject<'a, 'py> for $made {
+            type Error = pyo3::PyErr;
+
+            fn extract(object: pyo3::Borrowed<'a, 'py, pyo3::PyAny>) -> pyo3::PyResult<Self> {
+                Ok(Self { $($field: object.getattr(stringify!($field))?.extract()?,)* })
+            }
+        }
+    };
+}
+
+pub mod api_context;
+pub mod asgi;
+pub mod asgi_measure;
+pub mod attributes;
+pub mod client;
+mod client_span;
+pub mod contexts;
+pub mod dbapi;
+pub mod exclusion;
+pub mod flask;
+pub mod originals;
+pub mod requests;
+pub mod server_span;
+pub mod use_span;
+pub mod wsgi;
+pub mod wsgi_convention;
