@@ -18,8 +18,11 @@ from otel_rs import BatchSpanProcessor, TracerProvider, settings
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
 
+from .support.absent import skip_tests_of_absent_packages
 from .support.environment import environment
 from .support.receiver import GrpcReceiver, HttpReceiver, Receiver, started
+
+skip_tests_of_absent_packages()
 
 
 @pytest.fixture(autouse=True)

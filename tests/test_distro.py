@@ -220,7 +220,7 @@ def test_only_the_exporter_name_that_upstream_rejects_is_ignored(start: Any, env
     assert (stock["recording"], "RuntimeError: " in stock.stderr) == (False, True)
     facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_PYTHON_CONFIGURATOR=CONFIGURATORS["rs"], **environment)
     assert (facts["provider"], facts["recording"]) == (NATIVE_PROVIDER, True)
-    assert facts["exporters"] == ([] if value == "unknown" and "EXPORTER" in variable else [NATIVE_EXPORTERS["grpc"]])
+    assert facts["exporters"] == [NATIVE_EXPORTERS["grpc"]]
     assert "Traceback" not in facts.stderr
     (line,) = [line for line in facts.stderr.splitlines() if line.startswith(variable)]
     assert value.rpartition(",")[2] in line

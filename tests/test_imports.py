@@ -31,9 +31,10 @@ assert before == after, (before, after)
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_can_be_imported_first_and_does_nothing_else(module: str) -> None:
-    # Upstream's modules, and requests, may register what they like.
+    # Upstream's modules, requests, Celery and Django may register what they like.
     first = (
-        "opentelemetry.sdk._configuration, concurrent.futures.thread, opentelemetry.instrumentation.distro, requests"
+        "opentelemetry.sdk._configuration, concurrent.futures.thread, opentelemetry.instrumentation.distro, requests, "
+        "opentelemetry.instrumentation.celery, opentelemetry.instrumentation.django"
     )
     for program in (f"import {module}", PROGRAM.format(first=first, module=module)):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

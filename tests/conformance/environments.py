@@ -47,21 +47,32 @@ TEST_TOOLS = (
     "urllib3",
 )
 CONTRIB_TEST_TOOLS = (
+    "aiosqlite==0.22.1",
     "asgiref",
+    "asyncpg",
     "celery",
     "django",
+    "fakeredis==2.40.0",
     # Not the development set's: of the instrumentation's tests seven fail with it, on the stock SDK, too.
     "fastapi==0.141.0",
     "flask",
+    "grpcio",
+    "httpretty==1.1.4",
     "httpx",
     "httpx2==2.16.2",
     "mocket==3.15.0",
+    # What the code that the tests have made for gRPC is for.
+    "protobuf==3.20.3",
     "psutil==7.2.2",
     "pytest",
     "pytest-rerunfailures==16.7",
     "pytest-timeout",
+    "redis",
     "requests",
     "respx==0.23.1",
+    # The last whose applications have the decorators for routes that the tests use.
+    "starlette==0.52.1",
+    "sqlalchemy[asyncio]",
 )
 # What all of upstream's source distributions are built with.
 BUILD_TOOL = "hatchling==1.33.0"

@@ -9,24 +9,18 @@ from typing import Any
 
 import pytest
 
-from otel_rs import TracerProvider
 from otel_rs.exporter.otlp import TlsCredentials
-from otel_rs.exporter.otlp import grpc as native_grpc
-from otel_rs.exporter.otlp import http as native_http
 
 from ..support.authority import Authority
 from ..support.receiver import GrpcReceiver, HttpReceiver, Receiver, ServerTls, started
-from .test_otlp_logs import record
-from .test_otlp_metrics import data, gauge, number_point
+from .exporters import PROTOCOLS, SIGNALS, item, ours
 
 pytestmark = [
     pytest.mark.installed,
     pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates"),
 ]
 
-MODULES: dict[str, Any] = {"http": native_http, "grpc": native_grpc}
 RECEIVERS: dict[str, Any] = {"http": HttpReceiver, "grpc": GrpcReceiver}
-CLASSES = {"traces": "OTLPSpanExporter", "metrics": "OTLPMetricExporter", "logs": "OTLPLogExporter"}
 FILES = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
 
 
@@ -62,7 +56,7 @@ def export() -> Iterator[Callable[..., bool]]:
     made = []
 
     def export(signal: str, receiver: Receiver, **arguments: Any) -> bool:
-        exporter = getattr(MODULES[receiver.protocol], CLASSES[signal])(
+        exporter = ours(receiver.protocol, signal)(
             **{"endpoint": receiver.endpoint_of(signal), "timeout": 3, **arguments}
         )
         made.append(exporter)
@@ -77,19 +71,11 @@ def export() -> Iterator[Callable[..., bool]]:
         exporter.shutdown()
 
 
-def item(signal: str) -> Any:
-    if signal == "traces":
-        span = TracerProvider(shutdown_on_exit=False).get_tracer("test").start_span("span")
-        span.end()
-        return [span]
-    return data(gauge(number_point(1))) if signal == "metrics" else [record()]
-
-
 def arguments(protocol: str, **files: Path) -> dict[str, Any]:
     return files if protocol == "http" else {"credentials": TlsCredentials(**files)}
 
 
-all_signals = pytest.mark.parametrize("signal", CLASSES)
+all_signals = pytest.mark.parametrize("signal", SIGNALS)
 
 
 @all_signals
@@ -116,6 +102,28 @@ def test_the_variables_are_the_certificate_to_trust(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(other))
     monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_CERTIFICATE", str(authority.certificate))
     assert export(signal, tls_receiver)
+
+
+@all_signals
+def test_the_signals_variable_says_that_grpc_uses_no_tls(
+    signal: str, grpc_receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what upstream's tests of its exporters ask grpcio for."""
+
+    def arrives() -> bool:
+        exporter = ours("grpc", signal)(endpoint=f"127.0.0.1:{grpc_receiver.port}", timeout=2)
+        try:
+            return bool(exporter.export(item(signal)).name == "SUCCESS")
+        finally:
+            exporter.shutdown()
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_INSECURE", "false")
+    assert not arrives()
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_INSECURE", "true")
+    assert arrives()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
+    monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{signal.upper()}_INSECURE", "false")
+    assert not arrives()
 
 
 @all_signals
@@ -153,7 +161,7 @@ def test_a_certificate_of_the_client(
 
 
 @all_signals
-@pytest.mark.parametrize("protocol", MODULES)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("middle", ["signal", "general"])
 @pytest.mark.parametrize("name", FILES)
 def test_a_variable_with_an_unreadable_file_is_named(
@@ -171,7 +179,7 @@ def test_a_variable_with_an_unreadable_file_is_named(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(client[1]))
     variable = f"OTEL_EXPORTER_OTLP_{middle}{name}"
     monkeypatch.setenv(variable, "/no/such/file.pem")
-    exporter = getattr(MODULES[protocol], CLASSES[signal])(endpoint="https://127.0.0.1:1")
+    exporter = ours(protocol, signal)(endpoint="https://127.0.0.1:1")
     (line,) = log()
     assert line.startswith(f"{variable} is '/no/such/file.pem': ")
     assert "accepted: " in line
@@ -179,12 +187,12 @@ def test_a_variable_with_an_unreadable_file_is_named(
     exporter.shutdown()
 
 
-@pytest.mark.parametrize("protocol", MODULES)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_an_argument_with_an_invalid_certificate_is_named(protocol: str, tmp_path: Path) -> None:
     file = tmp_path / "no certificate.pem"
     file.write_text("secret")
     with pytest.raises(ValueError, match=r"certificate_file is .*no certificate\.pem.*accepted: ") as caught:
-        MODULES[protocol].OTLPSpanExporter("https://127.0.0.1:1", **arguments(protocol, certificate_file=file))
+        ours(protocol, "traces")("https://127.0.0.1:1", **arguments(protocol, certificate_file=file))
     assert "secret" not in str(caught.value)
 
 
@@ -192,5 +200,5 @@ def test_an_argument_with_an_invalid_certificate_is_named(protocol: str, tmp_pat
 def test_without_tls_the_files_are_not_read(signal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in FILES:
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", "/no/such/file.pem")
-    for module in MODULES.values():
-        getattr(module, CLASSES[signal])(endpoint="http://127.0.0.1:1").shutdown()
+    for protocol in PROTOCOLS:
+        ours(protocol, signal)(endpoint="http://127.0.0.1:1").shutdown()

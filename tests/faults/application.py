@@ -1,4 +1,5 @@
-"""An application that makes and counts spans for several destinations in turn, and measures itself, in its own process.
+"""An application that makes, counts and logs spans for several destinations in turn, and measures itself, in its own
+process.
 
 It reads its `Settings` as JSON from standard input, and writes its report as JSON to standard output.
 """
@@ -20,19 +21,27 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality
 from opentelemetry.sdk.resources import Resource
 
 from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.exporter.otlp.grpc import OTLPLogExporter as GrpcLogExporter
 from otel_rs.exporter.otlp.grpc import OTLPMetricExporter as GrpcMetricExporter
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
+from otel_rs.exporter.otlp.http import OTLPLogExporter as HttpLogExporter
 from otel_rs.exporter.otlp.http import OTLPMetricExporter as HttpMetricExporter
 from otel_rs.exporter.otlp.http import OTLPSpanExporter as HttpSpanExporter
+from otel_rs.logs import LoggerProvider
+from otel_rs.logs.export import BatchLogRecordProcessor
+from otel_rs.logs.instrumentation import LoggingHandler
 from otel_rs.metrics import MeterProvider
 from otel_rs.metrics.export import PeriodicExportingMetricReader
 
 EXPORTERS: dict[str, Any] = {"http": HttpSpanExporter, "grpc": GrpcSpanExporter}
 METRIC_EXPORTERS: dict[str, Any] = {"http": HttpMetricExporter, "grpc": GrpcMetricExporter}
+LOG_EXPORTERS: dict[str, Any] = {"http": HttpLogExporter, "grpc": GrpcLogExporter}
 RESOURCE = Resource({"service.name": "application"})
 
 # The number of latencies kept for each thread and destination (the latest); their memory is allocated at the start.
 KEPT = 50_000
+# In the place of a latency that is not known, as that of ballast.
+UNTIMED = b"\1" * 8
 # More than the socket buffers hold, and less than a gRPC server accepts.
 BALLAST_BYTES = 3_400_000
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -45,6 +54,57 @@ class Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(record.getMessage())
+
+
+Processor = BatchSpanProcessor | BatchLogRecordProcessor
+
+
+def problem_of(counts: dict[str, int], before: int, after: int) -> str | None:
+    """What is wrong with the counts of a processor that got something between `before` and `after` times."""
+    done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
+    if not before <= counts["created"] <= after:
+        return f"{before} to {after} were created: {counts}"
+    if counts["created"] != done + counts["pending"] or min(counts.values()) < 0:
+        return f"the counts do not add up: {counts}"
+    if counts["in_flight"] > counts["pending"]:
+        return f"more is in flight than pending: {counts}"
+    return None
+
+
+def settled(processor: Processor) -> dict[str, int]:
+    """Waits until no export runs; returns the counts."""
+    deadline = time.monotonic() + 10
+    while (counts := processor.counts())["pending"] and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return counts
+
+
+class Logs:
+    """Python's logger for a destination, whose lines are sent there."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        arguments = {**settings["exporter"], "endpoint": settings["exporter"]["endpoint"].replace("traces", "logs")}
+        self.exporter = LOG_EXPORTERS[settings["protocol"]](**arguments)
+        self.processor = BatchLogRecordProcessor(self.exporter, **settings["processor"])
+        provider = LoggerProvider(RESOURCE, shutdown_on_exit=False)
+        provider.add_log_record_processor(self.processor)
+        self.handler = LoggingHandler(logger_provider=provider)
+        self.logger = logging.Logger("application")
+        self.logger.addHandler(self.handler)
+        self.flushed: tuple[bool, float] = (False, 0)
+        self.shutdown_seconds = 0.0
+
+    def flush(self, millis: float) -> None:
+        begun = time.monotonic()
+        self.flushed = (self.processor.force_flush(millis), time.monotonic() - begun)
+
+    def shutdown(self, millis: float) -> None:
+        begun = time.monotonic()
+        self.processor.shutdown(millis)
+        self.shutdown_seconds = time.monotonic() - begun
+
+    def report(self) -> dict[str, Any]:
+        return {"counts": settled(self.processor), "flushed": self.flushed, "shutdown": self.shutdown_seconds}
 
 
 class Metrics:
@@ -87,19 +147,24 @@ class Metrics:
 class Destination:
     def __init__(self, settings: dict[str, Any], threads: int) -> None:
         self.provider = TracerProvider(shutdown_on_exit=False, resource=RESOURCE)
-        self.processor: BatchSpanProcessor | None = None
-        if settings["protocol"] != "none":
-            exporter = EXPORTERS[settings["protocol"]](**settings["exporter"])
-            self.processor = BatchSpanProcessor(exporter, **settings["processor"])
+        self.metrics = Metrics(settings) if "metrics" in settings else None
+        self.logs = Logs(settings) if "logs" in settings else None
+        # Of what is timed.
+        self.processor: Processor | None = None
+        self.exporter: Any = None
+        if settings.get("logs") == "alone":
+            self.processor, self.exporter = self.logs.processor, self.logs.exporter
+        elif settings["protocol"] != "none":
+            self.exporter = EXPORTERS[settings["protocol"]](**settings["exporter"])
+            self.processor = BatchSpanProcessor(self.exporter, **settings["processor"])
             self.provider.add_span_processor(self.processor)
         self.tracer = self.provider.get_tracer("application")
-        self.metrics = Metrics(settings) if "metrics" in settings else None
         # This destination gets one span for every `every` spans of the others.
         self.every = settings.get("every", 1)
         self._flush_millis = settings.get("flush_millis")
         # One slot per thread, so that no update is lost.
         self.ended = [0] * threads
-        self.times = [array.array("Q", b"\1" * 8 * KEPT) for _ in range(threads)]
+        self.times = [array.array("Q", UNTIMED * KEPT) for _ in range(threads)]
         self.max_pending = 0
         self.flushes: list[tuple[bool, float]] = []
 
@@ -107,18 +172,15 @@ class Destination:
         """Compares the counts with the application's own; returns what is wrong, or None."""
         if self.processor is None:
             return None
-        before = sum(self.ended)
-        counts = self.processor.counts()
-        # A thread may have ended a span but not counted it yet.
-        after = sum(self.ended) + len(self.ended)
-        self.max_pending = max(self.max_pending, counts["pending"])
-        done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
-        if not before <= counts["created"] <= after:
-            return f"{before} to {after} spans have ended: {counts}"
-        if counts["created"] != done + counts["pending"] or min(counts.values()) < 0:
-            return f"the counts do not add up: {counts}"
-        if counts["in_flight"] > counts["pending"]:
-            return f"more is in flight than pending: {counts}"
+        for processor in {self.processor, self.logs.processor if self.logs else self.processor}:
+            before = sum(self.ended)
+            counts = processor.counts()
+            # A thread may have ended a span but not counted it yet.
+            after = sum(self.ended) + len(self.ended)
+            if processor is self.processor:
+                self.max_pending = max(self.max_pending, counts["pending"])
+            if problem := problem_of(counts, before, after):
+                return problem
         return None
 
     def flush(self, millis: float) -> None:
@@ -128,6 +190,8 @@ class Destination:
             self.flushes.append((done, time.monotonic() - begun))
         if self.metrics:
             self.metrics.flush(self._flush_millis or millis)
+        if self.logs:
+            self.logs.flush(self._flush_millis or millis)
 
     def shutdown(self, millis: float) -> float:
         begun = time.monotonic()
@@ -136,24 +200,14 @@ class Destination:
         took = time.monotonic() - begun
         if self.metrics:
             self.metrics.shutdown(millis)
+        if self.logs:
+            self.logs.shutdown(millis)
         return took
-
-    def settled(self) -> dict[str, int]:
-        """Waits until no export runs; returns the counts."""
-        if self.processor is None:
-            return {}
-        deadline = time.monotonic() + 10
-        while (counts := self.processor.counts())["pending"] and time.monotonic() < deadline:
-            time.sleep(0.005)
-        return counts
 
     def latencies(self) -> dict[str, float]:
         """Latencies in nanoseconds."""
-        kept = sorted(
-            itertools.chain.from_iterable(
-                times[: min(ended, KEPT)] for times, ended in zip(self.times, self.ended, strict=True)
-            )
-        )
+        untimed = int.from_bytes(UNTIMED, "big")
+        kept = sorted(took for times in self.times for took in times if took != untimed)
         fractions = {"median": 0.5, "p99": 0.99, "p999": 0.999}
         return {name: kept[int(len(kept) * fraction)] for name, fraction in fractions.items()} | {
             "max": kept[-1],
@@ -178,6 +232,8 @@ def whole_operation(destination: Destination, number: int, attributes: dict[str,
     with destination.tracer.start_as_current_span("operation", attributes=attributes) as span:
         span.set_attribute("number", number)
         span.add_event("event")
+        if destination.logs:
+            destination.logs.logger.info("number %d", number)
     if destination.metrics:
         destination.metrics.measure(attributes)
     return time.perf_counter_ns() - begun
@@ -190,7 +246,16 @@ def end_alone(destination: Destination, number: int, attributes: dict[str, Any])
     return time.perf_counter_ns() - begun
 
 
-TIMED = {"operation": whole_operation, "end": end_alone}
+def emit_alone(destination: Destination, number: int, attributes: dict[str, Any]) -> int:
+    """Without Python's own `logging`: a thread loses the GIL in there once in some hundred lines, telemetry or not."""
+    logger = destination.logs.logger
+    record = logger.makeRecord(logger.name, logging.INFO, __file__, 1, "number %d", (number,), None, None, attributes)
+    begun = time.perf_counter_ns()
+    destination.logs.handler.emit(record)
+    return time.perf_counter_ns() - begun
+
+
+TIMED = {"operation": whole_operation, "end": end_alone, "emit": emit_alone}
 
 
 def work(thread: int, destinations: list[Destination], settings: dict[str, Any], stopping: threading.Event) -> None:
@@ -223,6 +288,8 @@ def main() -> None:
             destination.ended[0] += 1
             if destination.metrics:
                 destination.metrics.measure({})
+            if destination.logs:
+                destination.logs.logger.info("ballast", extra={"text": "x" * BALLAST_BYTES})
     stopping = threading.Event()
     arguments = (list(destinations.values()), settings, stopping)
     workers = [threading.Thread(target=work, args=(number, *arguments)) for number in range(threads)]
@@ -250,13 +317,14 @@ def main() -> None:
     report = {
         name: {
             "ended": sum(each.ended),
-            "counts": each.settled(),
-            "sent": each.processor.span_exporter.counts()["bytes"] if each.processor else 0,
+            "counts": settled(each.processor) if each.processor else {},
+            "sent": each.exporter.counts()["bytes"] if each.exporter else 0,
             "max_pending": each.max_pending,
             "latencies": each.latencies(),
             "flushes": each.flushes,
             "shutdown": shutdowns[name],
             "metrics": each.metrics.report() if each.metrics else None,
+            "logs": each.logs.report() if each.logs else None,
         }
         for name, each in destinations.items()
     }

@@ -22,8 +22,13 @@ import ctypes, json, logging, os, resource, socket, sys, threading, time
 from opentelemetry.sdk import trace as sdk
 from opentelemetry.sdk.resources import Resource
 from otel_rs import BatchSpanProcessor, TracerProvider
+from otel_rs.logs import LoggerProvider
+from otel_rs.logs.export import BatchLogRecordProcessor
+from otel_rs.logs.instrumentation import LoggingHandler
 from otel_rs.metrics import MeterProvider
 from otel_rs.metrics.export import PeriodicExportingMetricReader
+from otel_rs.exporter.otlp.grpc import OTLPLogExporter as GrpcLogExporter
+from otel_rs.exporter.otlp.http import OTLPLogExporter as HttpLogExporter
 from otel_rs.exporter.otlp.grpc import OTLPMetricExporter as GrpcMetricExporter
 from otel_rs.exporter.otlp.http import OTLPMetricExporter as HttpMetricExporter
 from otel_rs.exporter.otlp.grpc import OTLPSpanExporter as GrpcSpanExporter
@@ -56,6 +61,20 @@ def make_counter(endpoint=endpoint):
     reader = PeriodicExportingMetricReader(exporter, 3_600_000)
     provider = MeterProvider([reader], Resource({}), shutdown_on_exit=False)
     return provider.get_meter("test").create_counter("counter"), provider
+
+def make_log(endpoint=endpoint, exporter={}, **settings):
+    endpoint = endpoint.replace("traces", "logs")
+    exporter = {"http": HttpLogExporter, "grpc": GrpcLogExporter}[protocol](endpoint, **exporter)
+    processor = BatchLogRecordProcessor(exporter, **{"schedule_delay_millis": 3_600_000, **settings})
+    provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
+    provider.add_log_record_processor(processor)
+    log = logging.Logger("test")
+    log.addHandler(LoggingHandler(logger_provider=provider))
+    return log, processor
+
+def log_lines(log, count=100):
+    for number in range(count):
+        log.info("line %d", number, extra={"another": [1, "two"]})
 
 def end_spans(tracer, count=100, **attributes):
     for _ in range(count):

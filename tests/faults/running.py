@@ -27,16 +27,21 @@ def destination_for(
     port: int | None = None,
     processor: dict[str, Any] | None = None,
     metrics: bool = False,
+    logs: str | None = None,
     **exporter: Any,
 ) -> Any:
     """A destination for `application.py`: the receiver, or a gate in front of it at another port.
 
-    With `metrics` it also gets a count of its spans.
+    With `metrics` it also gets a count of its spans; with `logs` a line of each, or lines alone.
     """
     endpoint = receiver.endpoint if port is None else receiver.endpoint.replace(str(receiver.port), str(port))
     settings = {"max_queue_size": 200_000, "schedule_delay_millis": 50, **(processor or {})}
     destination = {"protocol": receiver.protocol, "exporter": {"endpoint": endpoint, **exporter}, "processor": settings}
-    return {**destination, "metrics": TEMPORALITIES[receiver.protocol]} if metrics else destination
+    if metrics:
+        destination["metrics"] = TEMPORALITIES[receiver.protocol]
+    if logs:
+        destination["logs"] = logs
+    return destination
 
 
 def counted(receiver: Any) -> set[int]:
@@ -71,7 +76,7 @@ class Settings:
     attribute: int = 100
     # The number of large spans for each destination, before the other spans.
     ballast: int = 0
-    # What is timed: the whole `operation`, or only its `end`.
+    # What is timed: the whole `operation`, only its `end`, or a `line` of its log.
     timed: str = "operation"
     sample_every: float = 0.02
     flush_every: float = 0

@@ -1,4 +1,5 @@
-"""Whatever the collector does, the application's latency does not change, and every span and data point is counted."""
+"""Whatever the collector does, the application's latency does not change, and every span, log record and data point is
+counted."""
 
 from __future__ import annotations
 
@@ -89,12 +90,15 @@ def settings(
     ports = {protocol: gate.port for protocol, gate in (gates or {}).items()}
     faulty = {
         f"faulty {protocol}": destination_for(
-            receiver, port=ports.get(protocol), timeout=timeout, processor=processor, metrics=True
+            receiver, port=ports.get(protocol), timeout=timeout, processor=processor, metrics=True, logs="of spans"
         )
         for protocol, receiver in collectors.faulty.items()
     }
     healthy = {
-        f"healthy {protocol}": {**destination_for(receiver, metrics=True), "flush_millis": HEALTHY_FLUSH_MILLIS}
+        f"healthy {protocol}": {
+            **destination_for(receiver, metrics=True, logs="of spans"),
+            "flush_millis": HEALTHY_FLUSH_MILLIS,
+        }
         for protocol, receiver in collectors.healthy.items()
     }
     return Settings(
@@ -117,21 +121,31 @@ def run(collectors: Collectors, settings: Settings, inject_fault: Callable[[], N
         healthy, faulty = destinations[f"healthy {protocol}"], destinations[f"faulty {protocol}"]
         check_latency(collectors.baseline, healthy["latencies"], faulty["latencies"])
         for each, flush_millis in ((healthy, HEALTHY_FLUSH_MILLIS), (faulty, settings.flush_millis)):
-            counts = each["counts"]
-            done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
-            assert counts["created"] == each["ended"] == done
-            assert counts["pending"] == 0
+            logs = each["logs"]
+            for counts in (each["counts"], logs["counts"]):
+                done = sum(counts[part] for part in ("exported", "rejected", "failed", "dropped"))
+                assert counts["created"] == each["ended"] == done
+                assert counts["pending"] == 0
             ((_, flush_seconds),) = each["flushes"]
             assert flush_seconds < flush_millis / 1e3 + LATE_SECONDS
             assert each["shutdown"] < SHUTDOWN_MILLIS / 1e3 + LATE_SECONDS
             metrics = each["metrics"]
-            assert metrics["flushed"][1] < flush_millis / 1e3 + LATE_SECONDS
-            assert metrics["shutdown"] < SHUTDOWN_MILLIS / 1e3 + LATE_SECONDS
             assert metrics["counts"]["in_flight"] == 0
+            for other in (metrics, logs):
+                assert other["flushed"][1] < flush_millis / 1e3 + LATE_SECONDS
+                assert other["shutdown"] < SHUTDOWN_MILLIS / 1e3 + LATE_SECONDS
         # Other destinations are not affected.
         assert healthy["counts"]["exported"] == healthy["ended"] == len(receiver.spans())
+        assert healthy["logs"]["counts"]["exported"] == healthy["ended"] == len(receiver.log_records())
+        assert spans_logged(receiver) == {span.span_id for span in receiver.spans() if span.name != "ballast"}
         assert counted(receiver) == {healthy["ended"]}
     return {protocol: destinations[f"faulty {protocol}"] for protocol in RECEIVERS}
+
+
+def spans_logged(receiver: Any) -> set[bytes]:
+    """Each span logs one line."""
+    # Ballast is logged without a span.
+    return {record.span_id for record in receiver.log_records() if record.span_id}
 
 
 def check_latency(baseline: dict[str, float] | None, healthy: dict[str, float], faulty: dict[str, float]) -> None:
@@ -152,7 +166,10 @@ def check_all_arrived(collectors: Collectors, destinations: dict[str, Any]) -> N
         ((flushed, _),) = each["flushes"]
         assert flushed
         assert each["counts"]["exported"] == each["ended"]
-        assert len({span.span_id for span in collectors.faulty[protocol].spans()}) == each["ended"]
+        assert (each["logs"]["flushed"][0], each["logs"]["counts"]["exported"]) == (True, each["ended"])
+        spans = {span.span_id for span in collectors.faulty[protocol].spans()}
+        assert len(spans) == each["ended"]
+        assert spans_logged(collectors.faulty[protocol]) == spans
         # The shutdown collects once more, and tries that once.
         flushed, _, failed = each["metrics"]["flushed"]
         assert (flushed, failed) == (True, 0)
@@ -166,6 +183,9 @@ def check_none_arrived(collectors: Collectors, destinations: dict[str, Any]) -> 
         assert took >= FLUSH_MILLIS / 1e3
         assert each["counts"]["exported"] == 0
         assert collectors.faulty[protocol].spans() == []
+        assert not each["logs"]["flushed"][0]
+        assert each["logs"]["counts"]["exported"] == 0
+        assert collectors.faulty[protocol].log_records() == []
         metrics = each["metrics"]
         assert not metrics["flushed"][0]
         assert metrics["counts"]["exported"] == 0

@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk import trace as sdk
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+
+from otel_rs.exporter.otlp.grpc import OTLPLogExporter as GrpcLogExporter
+from otel_rs.exporter.otlp.http import OTLPLogExporter as HttpLogExporter
+from otel_rs.logs import LoggerProvider
+from otel_rs.logs.export import BatchLogRecordProcessor
 
 from ..support.receiver import Answer, GrpcReceiver, HttpReceiver, Receiver, started
 from .programs import Program, program_for
@@ -102,6 +108,27 @@ def test_an_attribute_of_10_mb_that_a_receiver_refuses_is_logged(
     assert sorted(span.name for span in grpc_receiver.spans()) == ["after", "before"]
     (line,) = [line for line in log() if "Dropping" in line]
     assert line.startswith('Dropping the span "large" of 100000')
+
+
+def test_log_records_of_10_mb_arrive_or_are_logged_and_counted(receiver: Any, log: Any) -> None:
+    """A gRPC server accepts 4 MiB by default, and the queue's 64 MiB hold six of them."""
+    exporter = {"http": HttpLogExporter, "grpc": GrpcLogExporter}[receiver.protocol](receiver.endpoint_of("logs"))
+    processor = BatchLogRecordProcessor(exporter, schedule_delay_millis=3_600_000)
+    provider = LoggerProvider(Resource({}), shutdown_on_exit=False)
+    provider.add_log_record_processor(processor)
+    logger = provider.get_logger("test")
+    logger.emit(body="before")
+    for number in range(6):
+        logger.emit(body=f"{number}" + "x" * 10 * MB)
+    logger.emit(body="after")
+    assert provider.force_flush()
+    counts = checked_counts(processor)
+    provider.shutdown()
+    large = 6 if receiver.protocol == "http" else 0
+    assert (counts["created"], counts["exported"]) == (8, 2 + large)
+    assert sorted(len(record.body.string_value) for record in receiver.log_records()) == [5, 6] + [10 * MB + 1] * large
+    dropped = [line for line in log() if line.startswith("Dropping the log record of 100000")]
+    assert bool(dropped) is (receiver.protocol == "grpc")
 
 
 def test_large_attributes_beyond_the_queue_limit_are_counted(http_receiver: Any, provider_to: Any) -> None:

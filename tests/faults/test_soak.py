@@ -1,4 +1,5 @@
-"""Spans and measurements without a pause, with restarts, refusals, resets and flushes: resources do not grow."""
+"""Spans, log lines and measurements without a pause, with restarts, refusals, resets and flushes: resources do not
+grow."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -26,10 +28,11 @@ MOST_GROWTH = 2 * MIB
 
 
 class Forgetful(Receiver):
-    """Only counts spans and what was measured, so that the test's own process does not grow."""
+    """Only counts spans, lines and what was measured, so that the test's own process does not grow."""
 
     def __init__(self) -> None:
         self.taken = 0
+        self.lines = 0
         # The sum of all deltas, or the last cumulative sum.
         self.measured = 0
         super().__init__()
@@ -43,6 +46,10 @@ class Forgetful(Receiver):
                 if isinstance(request, ExportTraceServiceRequest):
                     self.taken += sum(
                         len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans
+                    )
+                elif isinstance(request, ExportLogsServiceRequest):
+                    self.lines += sum(
+                        len(scope.log_records) for resource in request.resource_logs for scope in resource.scope_logs
                     )
                 else:
                     self._add(request)
@@ -123,6 +130,7 @@ def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -
                 timeout=5,
                 processor=processor,
                 metrics=True,
+                logs="of spans",
             )
             for name, receiver in receivers.items()
         }
@@ -138,16 +146,18 @@ def test_memory_threads_and_descriptors_do_not_grow(receivers: dict[str, Any]) -
             troubling.join()
     assert report["wrong"] == []
     for name, each in report["destinations"].items():
-        counts = each["counts"]
-        assert counts["created"] == each["ended"]
-        assert counts["pending"] == 0
-        assert counts["exported"] > each["ended"] / 20
-        if name.startswith("healthy"):
-            assert counts["exported"] == each["ended"] == receivers[name].taken == receivers[name].measured
-        else:
-            assert counts["failed"] > 0
-            # Requests that were answered too late were sent again.
-            assert counts["exported"] <= receivers[name].taken
+        receiver = receivers[name]
+        for counts, taken in ((each["counts"], receiver.taken), (each["logs"]["counts"], receiver.lines)):
+            assert counts["created"] == each["ended"]
+            assert counts["pending"] == 0
+            assert counts["exported"] > each["ended"] / 20
+            if name.startswith("healthy"):
+                assert counts["exported"] == each["ended"] == taken == receiver.measured
+            else:
+                # Requests that were answered too late were sent again.
+                assert counts["exported"] <= taken
+        if name.startswith("faulty"):
+            assert each["counts"]["failed"] + each["logs"]["counts"]["failed"] > 0
         assert all(took < 2 for _, took in each["flushes"])
 
     samples = report["samples"]

@@ -344,7 +344,7 @@ def work(number):
     otel_rs.install()
     return all_native()
 assert run_in_threads(work) == [True] * 32
-assert len(sys.meta_path) == finders + 3
+assert len(sys.meta_path) == finders + 1
 otel_rs.uninstall()
 # The one for reloads of otel-rs stays.
 assert len(sys.meta_path) == finders + 1

@@ -1,4 +1,5 @@
-"""The spans that the processes of a program ended, and a check that the Collector received exactly those."""
+"""The spans that the processes of a program ended, and a check that the Collector received exactly those, and with each
+what was measured and logged of it."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .logged import Line, assert_logged
 from .measured import assert_measured
 from .otelcol import Collector, attributes_of
 from .program import RUN_ATTRIBUTE, Program, wait_until
@@ -29,9 +31,11 @@ class EndedSpans:
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
             "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
             "OTEL_BSP_SCHEDULE_DELAY": "1",
+            "OTEL_BLRP_SCHEDULE_DELAY": "1",
             "OTEL_METRIC_EXPORT_INTERVAL": "20",
             # One export at a time, so that HTTP uses one connection, too.
             "OTEL_RS_BSP_MAX_CONCURRENT_EXPORTS": "1",
+            "OTEL_RS_BLRP_MAX_CONCURRENT_EXPORTS": "1",
             "ENDED_SPANS": str(self.path),
         }
 
@@ -49,6 +53,14 @@ class EndedSpans:
         ended = Counter((span["pid"], span["name"]) for span in self.lines_of("span"))
         received = collector.received(program.run, "resourceMetrics")
         assert_measured(received, "programs", ended, temporality, observed)
+
+    def assert_logged(self, collector: Collector, program: Program) -> None:
+        """Asserts that each span's line arrived once, and no other."""
+        expected = (Line(span["pid"], span["name"], span["trace"], span["span"]) for span in self.lines_of("span"))
+        try:
+            assert_logged(collector.received(program.run, "resourceLogs"), "programs", expected)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{program.output()}") from error
 
     def assert_received_once(self, collector: Collector, program: Program) -> None:
         """Asserts that each span arrived once, from the process that ended it and with unique ids, and nothing else."""

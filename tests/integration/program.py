@@ -63,7 +63,7 @@ class Program:
             "no_proxy": "127.0.0.1,localhost",
             "OTEL_RESOURCE_ATTRIBUTES": f"{RUN_ATTRIBUTE}={self.run}",
             # It imports grpc in every program, whoever exports.
-            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "grpc_aio_client,grpc_aio_server,grpc_client,grpc_server",
+            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "grpc_aio_client,grpc_aio_server,grpc_client,grpc_server,redis",
             # Python writes the name of every imported module to stderr.
             "PYTHONPROFILEIMPORTTIME": "1",
             **environment,

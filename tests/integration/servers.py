@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from .logged import Line, assert_logged
 from .measured import assert_measured
 from .otelcol import Collector, attributes_of
 from .program import Program, accepts_connections, free_port, wait_until
@@ -26,9 +27,11 @@ CLIENTS = 4
 # SOON: a span is exported soon after its end, while others are created. AT_THE_END: it waits until its process exits.
 SOON, AT_THE_END = "10", "3600000"
 
-# For the environment: deltas instead of cumulative sums, and an observable instrument.
+# For the environment: deltas instead of cumulative sums, an observable instrument, and the SDK's handler of `logging`
+# instead of that of the instrumentation.
 DELTA = {"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta"}
 OBSERVES = {"OBSERVES": "1"}
+SDKS_HANDLER = {"HANDLER": "sdk"}
 
 # A server exits within these seconds after its signal, whatever the Collector does. The servers themselves take up to
 # 1.5 s, and an answered or refused export takes milliseconds; the rest is for a busy machine.
@@ -78,7 +81,7 @@ def serving(
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process",
         "OTEL_METRIC_EXPORT_INTERVAL": environment.get("OTEL_BSP_SCHEDULE_DELAY", AT_THE_END),
         "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "cumulative",
-        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_BLRP_SCHEDULE_DELAY": environment.get("OTEL_BSP_SCHEDULE_DELAY", AT_THE_END),
         **environment,
     }
     with start_program(*command(port), **environment) as program:
@@ -203,23 +206,25 @@ def assert_each_span_was_received_once(collector: Collector, server: Server, loa
     assert len(instances) == len({answer["pid"] for answer in answers}), "processes share a service.instance.id"
 
 
-def assert_measured_to_the_unit(collector: Collector, server: Server, ends_in_c: bool = False) -> None:
-    """Asserts of a server that has ended that every process' metrics agree with its spans.
+def assert_measured_and_logged(collector: Collector, server: Server, ends_in_c: bool = False) -> None:
+    """Asserts of a server that has ended that every process' metrics and log lines agree with its spans to the unit.
 
     A process that `ends_in_c` does not come to Python's callbacks.
     """
     collector.write_all()
-    ended = Counter(
-        (attributes_of(item["resource"])["process.pid"], span["name"])
-        for item in collector.resource_spans(server.program.run)
+    run = server.program.run
+    lines = [
+        Line(attributes_of(item["resource"])["process.pid"], span["name"], *ids_of(span))
+        for item in collector.resource_spans(run)
         for scope in item["scopeSpans"]
         for span in scope["spans"]
         if scope["scope"]["name"] == "work"
-    )
-    received = collector.received(server.program.run, "resourceMetrics")
+    ]
+    ended = Counter((line.pid, line.text) for line in lines)
     temporality = server.environment["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"]
     observed = frozenset(pid for pid, _ in ended) if "OBSERVES" in server.environment and not ends_in_c else frozenset()
     try:
-        assert_measured(received, "work", ended, temporality, observed)
+        assert_measured(collector.received(run, "resourceMetrics"), "work", ended, temporality, observed)
+        assert_logged(collector.received(run, "resourceLogs"), "work", lines)
     except AssertionError as error:
         raise AssertionError(f"{error}\n{server.program.output()}") from error

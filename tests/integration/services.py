@@ -6,7 +6,9 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,39 @@ def mariadb_port(folder: Callable[[], Path]) -> Iterator[int]:
 
     # It greets whoever connects, with its version.
     yield from running("MariaDB", command, folder, lambda port: b"MariaDB" in greeting(port))
+
+
+@contextmanager
+def postgresql() -> Iterator[tuple[str, int]]:
+    """A PostgreSQL server with a user `shop` who needs no password: the folder of its socket, and its port."""
+    # Debian has them in a folder for each version.
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    install = str(versions[-1]) if versions else required("initdb")
+    server = Path(install).with_name("postgres")
+    # It does not run as root. pytest's folders are root's alone then, and too deep for a socket.
+    other_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    folders: list[Path] = []
+
+    def new_folder() -> Path:
+        folders.append(folder := Path(tempfile.mkdtemp(prefix="postgresql-")))
+        if other_user:
+            shutil.chown(folder, "postgres", "postgres")
+        return folder
+
+    def command(port: int, folder: Path) -> list[Any]:
+        data = folder / "data"
+        options = ["--pgdata", data, "--username=shop", "--auth=trust", "--no-sync", "--locale=C"]
+        subprocess.run([*other_user, install, *options], check=True, capture_output=True, timeout=60)
+        return [*other_user, server, "-D", data, "-p", port, "-k", folder, "-h", "127.0.0.1", "-F"]
+
+    # It asks for a password or says what is wrong if somebody begins to speak.
+    hello = b"\0\0\0\x13\0\3\0\0user\0shop\0\0"
+    try:
+        for port in running("PostgreSQL", command, new_folder, lambda port: greeting(port, hello).startswith(b"R")):
+            yield str(folders[-1]), port
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def required(program: str) -> str:

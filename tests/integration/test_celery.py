@@ -30,7 +30,7 @@ TASKS = 6
         ("instrumentor", "http/protobuf", 1, False, "cumulative"),
     ],
 )
-def test_spans_and_measurements_of_tasks_arrive_once(
+def test_what_tasks_record_arrives_once(
     collector, start_program, redis, tmp_path, configured, protocol, tasks_per_child, load, temporality
 ):
     ended = EndedSpans(tmp_path)
@@ -41,11 +41,12 @@ def test_spans_and_measurements_of_tasks_arrive_once(
         if load:
             environment["LOAD"] = "1"
         else:
-            # Spans and measurements wait in the workers until the workers exit.
-            environment |= {"OTEL_BSP_SCHEDULE_DELAY": "3600000", "OTEL_METRIC_EXPORT_INTERVAL": "3600000"}
+            # Everything waits in the workers until the workers exit.
+            delays = ("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY", "OTEL_METRIC_EXPORT_INTERVAL")
+            environment |= dict.fromkeys(delays, "3600000")
         observes = configured != "import"
         if observes:
-            environment["OBSERVES"] = "1"
+            environment |= {"OBSERVES": "1", "HANDLER": "sdk"}
         command = [sys.executable, "-m", "celery", "--workdir", PROGRAMS, "-A", "celery_app", "worker"]
         options = ["--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "WARNING"]
         if tasks_per_child:
@@ -65,6 +66,7 @@ def test_spans_and_measurements_of_tasks_arrive_once(
         received = everything_received(collector, worker)
     observed = frozenset(ended.processes() if observes else ())
     ended.assert_measured(collector, worker, temporality, observed)
+    ended.assert_logged(collector, worker)
 
     children = ended.processes() - {worker.process.pid, calls.process.pid}
     assert len(children) >= (TASKS if tasks_per_child else 1)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .logged import Line, lines_of
 from .measured import points_of, totals
 
 PROGRAM = Path(__file__).with_name("thousand_spans.py")
@@ -28,6 +29,7 @@ def test_what_a_program_records_arrives_when_it_ends(collector, start_program, i
         received = collector.wait_for_spans(program.run, 1000, program)
         collector.write_all()
         metrics = collector.received(program.run, "resourceMetrics")
+        logs = collector.received(program.run, "resourceLogs")
         program.assert_ran_on(implementation)
 
     spans = [span for item in received for scope_spans in item["scopeSpans"] for span in scope_spans["spans"]]
@@ -53,6 +55,13 @@ def test_what_a_program_records_arrives_when_it_ends(collector, start_program, i
         ("traces",): (10, 45),
         ("observed",): (9,),
     }
+    assert lines_of(logs, "thousand_spans") == Counter(
+        Line(program.process.pid, f"child {number}", trace, span["spanId"])
+        for trace, members in by_trace.items()
+        for span in members
+        if span["name"] == "parent"
+        for number in range(99)
+    )
 
 
 ALL_SIGNALS = Path(__file__).with_name("all_signals.py")

@@ -1,4 +1,4 @@
-"""Under Gunicorn no span or measurement is lost, sent twice or sent with another worker's resource, wherever
+"""Under Gunicorn no span, measurement or log line is lost, sent twice or sent with another worker's resource, wherever
 telemetry is set up."""
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from .servers import (
     BIN,
     DELTA,
     OBSERVES,
+    SDKS_HANDLER,
     SOON,
     Load,
     Server,
     assert_each_span_was_received_once,
-    assert_measured_to_the_unit,
+    assert_measured_and_logged,
     serving,
     unavailable_collector,
 )
@@ -61,12 +62,12 @@ def wait_until_no_worker_is_starting(server: Server) -> None:
     server.wait_for(settled, "workers come and go")
 
 
-# Where telemetry is set up, when it is exported, and how metrics are.
+# Where telemetry is set up, when it is exported, and how metrics and logs are.
 MOMENTS: list[tuple[str, str, dict[str, str]]] = [
     ("in the master", SOON, {}),
-    ("in the master", AT_THE_END, DELTA | OBSERVES),
+    ("in the master", AT_THE_END, DELTA | OBSERVES | SDKS_HANDLER),
     ("in the application", AT_THE_END, OBSERVES),  # with --preload before the fork, without it after
-    ("after the fork", SOON, DELTA),
+    ("after the fork", SOON, DELTA | SDKS_HANDLER),
 ]
 SOME = [((), MOMENTS[1]), ((), MOMENTS[3]), (("--preload",), MOMENTS[0]), (("--preload",), MOMENTS[2])]
 CASES = [
@@ -90,13 +91,13 @@ def test_generations_of_workers_deliver_everything(
     if worker == "gevent":
         pytest.importorskip("gevent")
     generations = 2 if worker == "gevent" else 3
-    configured, delay, metrics = moment
+    configured, delay, telemetry = moment
     command = gunicorn(worker, *preload, "--max-requests", str(REQUESTS_OF_A_WORKER))
     environment = {
         "CONFIGURED": configured,
         "OTEL_BSP_SCHEDULE_DELAY": delay,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
-        **metrics,
+        **telemetry,
     }
     with serving(start_program, tmp_path, command, **environment) as server:
         with Load(server) as load:
@@ -105,7 +106,7 @@ def test_generations_of_workers_deliver_everything(
         server.stop()
         assert bool(server.busy()) == (configured == "in the master")
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
@@ -116,7 +117,7 @@ def test_a_reload_and_the_stop_under_load(
         "CONFIGURED": "in the application",
         "OTEL_BSP_SCHEDULE_DELAY": AT_THE_END,
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint("grpc"),
-        **(DELTA if preload else OBSERVES),
+        **(DELTA if preload else OBSERVES | SDKS_HANDLER),
     }
     with serving(start_program, tmp_path, gunicorn("gthread", *preload), **environment) as server:
         with Load(server) as load:
@@ -127,7 +128,7 @@ def test_a_reload_and_the_stop_under_load(
             wait_until_no_worker_is_starting(server)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("preload", [(), ("--preload",)], ids=["", "preload"])
@@ -150,7 +151,7 @@ def test_opentelemetry_instrument(
         server.stop()
         server.program.assert_ran_on("otel_rs")
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("worker", ["asgi", "uvicorn.workers.UvicornWorker"])
@@ -168,7 +169,7 @@ def test_workers_for_asgi(collector: Collector, start_program: Callable[..., Any
         wait_until_no_worker_is_starting(server)
         server.stop()
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])

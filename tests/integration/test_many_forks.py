@@ -1,5 +1,5 @@
-"""500 children of a program that ends and exports spans, and counts, meanwhile: none hangs, loses anything or leaks a
-descriptor."""
+"""500 children of a program that ends and exports spans, counts and logs, meanwhile: none hangs, loses anything or
+leaks a descriptor."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def test_five_hundred_children(collector, start_program, tmp_path, protocol):
         assert program.process.wait(timeout=90) == 0, program.output()
         ended.assert_received_once(collector, program)
     ended.assert_measured(collector, program, "delta")
+    ended.assert_logged(collector, program)
 
     children = ended.lines_of("child")
     assert len({child["pid"] for child in children}) == len(children) == 500

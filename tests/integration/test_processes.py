@@ -1,6 +1,7 @@
 """Every form of fork, while four threads end spans and an export runs; a real Collector counts the spans.
 
-Each span arrives once, from the process that ended it; the parent keeps its connection, and no child has it open.
+Each span and its log line arrive once, from the process that ended it; the parent keeps its connections, and no child
+has them open.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("form", "configured", "protocol", "temporality", "observes"), CASES)
-def test_spans_and_measurements_of_every_process_arrive_once(
+def test_what_every_process_records_arrives_once(
     collector, start_program, tmp_path, form, configured, protocol, temporality, observes
 ):
     ended = EndedSpans(tmp_path)
@@ -69,7 +70,7 @@ def test_spans_and_measurements_of_every_process_arrive_once(
         environment = {
             **ended.environment(protocol, port),
             "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": temporality,
-            **({"OBSERVES": "1"} if observes else {}),
+            **({"OBSERVES": "1", "HANDLER": "sdk"} if observes else {}),
         }
         with start_program(sys.executable, FORKS, form, configured, **environment) as program:
             assert program.process.wait(timeout=60) == 0, program.output()
@@ -78,6 +79,7 @@ def test_spans_and_measurements_of_every_process_arrive_once(
     # A process that ends in C does not come to Python's callbacks.
     observed = ended.processes() - (children if form == "Pool, terminated" else set())
     ended.assert_measured(collector, program, temporality, frozenset(observed) if observes else frozenset())
+    ended.assert_logged(collector, program)
 
     assert children
     assert len(children) == (CHILDREN[form] or len(children))
@@ -87,7 +89,7 @@ def test_spans_and_measurements_of_every_process_arrive_once(
     assert connections["before"]
     assert connections["after"] == connections["before"]
     generations = [line["connections"] for line in ended.lines_of("generation")]
-    assert generations == ([2] * 5 if form == "os.fork of a fork" else [])
+    assert generations == ([3] * 5 if form == "os.fork of a fork" else [])
 
 
 def test_generations_of_forks_do_not_accumulate_resources(collector, start_program, tmp_path):

@@ -1,5 +1,5 @@
-"""Under uvicorn with several workers, no span or measurement is lost, sent twice or sent with another worker's
-resource."""
+"""Under uvicorn with several workers, no span, measurement or log line is lost, sent twice or sent with another
+worker's resource."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from .servers import (
     BIN,
     DELTA,
     OBSERVES,
+    SDKS_HANDLER,
     SOON,
     Load,
     assert_each_span_was_received_once,
-    assert_measured_to_the_unit,
+    assert_measured_and_logged,
     assert_stop_does_not_wait,
     serving,
 )
@@ -65,7 +66,7 @@ def test_everything_is_delivered_while_it_runs(
             "FastAPI's instrumentation makes a span of each request",
         )
         server.stop()
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 def collector_has(collector: Collector, run: str, name: str) -> int:
@@ -86,13 +87,14 @@ def collector_has(collector: Collector, run: str, name: str) -> int:
 def test_everything_is_delivered_when_it_stops(
     collector: Collector, start_program: Callable[..., Any], tmp_path: Path, options: tuple[str, ...], number: int
 ) -> None:
-    environment = environment_for(collector, AT_THE_END) | OBSERVES | (DELTA if number == signal.SIGTERM else {})
+    telemetry = OBSERVES | (DELTA if number == signal.SIGTERM else SDKS_HANDLER)
+    environment = environment_for(collector, AT_THE_END) | telemetry
     with serving(start_program, tmp_path, uvicorn(*options), **environment) as server:
         with Load(server) as load:
             load.wait_for(processes=2 if options else 1)
             server.stop(number)
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 def test_everything_is_delivered_on_sigterm_when_the_application_flushes(
@@ -104,7 +106,7 @@ def test_everything_is_delivered_on_sigterm_when_the_application_flushes(
             load.wait_for(processes=2)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 def test_everything_is_delivered_when_it_has_answered_its_number_of_requests(
@@ -116,7 +118,7 @@ def test_everything_is_delivered_when_it_has_answered_its_number_of_requests(
             server.wait_for(lambda: server.program.process.poll() is not None, "it goes on")
         assert len(load.answers) >= 90, "the other requests may have met the restart"
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])

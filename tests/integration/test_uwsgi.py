@@ -1,5 +1,5 @@
-"""Under uWSGI, which forks in C and needs no option, no span or measurement is lost, sent twice or sent with a wrong
-resource."""
+"""Under uWSGI, which forks in C and needs no option, no span, measurement or log line is lost, sent twice or sent with
+a wrong resource."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from .servers import (
     BIN,
     DELTA,
     OBSERVES,
+    SDKS_HANDLER,
     SOON,
     Load,
     assert_each_span_was_received_once,
-    assert_measured_to_the_unit,
+    assert_measured_and_logged,
     assert_stop_does_not_wait,
     serving,
 )
@@ -58,14 +59,14 @@ def environment_for(collector: Collector, delay: str = AT_THE_END, configured: s
 
 
 @pytest.mark.parametrize(
-    ("options", "configured", "delay", "metrics"),
+    ("options", "configured", "delay", "telemetry"),
     [
         ((), "in the application", AT_THE_END, OBSERVES),
-        (THREADS, "in the application", AT_THE_END, DELTA),
+        (THREADS, "in the application", AT_THE_END, DELTA | SDKS_HANDLER),
         (MASTER, "in the application", SOON, {}),
         (MASTER, "in the application", AT_THE_END, DELTA | OBSERVES),
-        (MASTER, "after the fork", SOON, DELTA),
-        (MASTER + THREADS, "in the application", SOON, DELTA | OBSERVES),
+        (MASTER, "after the fork", SOON, DELTA | SDKS_HANDLER),
+        (MASTER + THREADS, "in the application", SOON, DELTA | OBSERVES | SDKS_HANDLER),
         (MASTER + THREADS, "in the application", AT_THE_END, {}),
         (MASTER + THREADS, "after the fork", AT_THE_END, OBSERVES),
         ((*MASTER, "--lazy-apps"), "in the application", SOON, OBSERVES),
@@ -79,15 +80,15 @@ def test_everything_is_delivered(
     options: tuple[str, ...],
     configured: str,
     delay: str,
-    metrics: dict[str, str],
+    telemetry: dict[str, str],
 ) -> None:
-    environment = environment_for(collector, delay, configured) | metrics
+    environment = environment_for(collector, delay, configured) | telemetry
     with serving(start_program, tmp_path, uwsgi(*options, *STOP_AT_ONCE), **environment) as server:
         with Load(server) as load:
             load.wait_for(processes=PROCESSES if "--master" in options else 1)
         server.stop()
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("lazy", [(), ("--lazy-apps",)], ids=["", "lazy-apps"])
@@ -100,7 +101,7 @@ def test_generations_of_workers_and_a_graceful_stop_under_load(
             load.wait_for(processes=PROCESSES * 2)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("lazy", [(), ("--lazy-apps",)], ids=["", "lazy-apps"])
@@ -118,7 +119,7 @@ def test_a_reload_under_load(
             load.wait_for(processes=PROCESSES * 2)
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 def test_all_threads_of_a_forked_worker_have_its_resource(start_program: Callable[..., Any]) -> None:
@@ -142,7 +143,7 @@ def test_a_worker_stopped_during_a_request_delivers_what_was_recorded_before(
             server.wait_for(lambda: server.logged("slow request"))
             server.stop()
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server, ends_in_c=True)
+        assert_measured_and_logged(collector, server, ends_in_c=True)
 
 
 def test_opentelemetry_instrument(collector: Collector, start_program: Callable[..., Any], tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_opentelemetry_instrument(collector: Collector, start_program: Callable[
         server.stop()
         server.program.assert_ran_on("otel_rs")
         assert_each_span_was_received_once(collector, server, load)
-        assert_measured_to_the_unit(collector, server)
+        assert_measured_and_logged(collector, server)
 
 
 @pytest.mark.parametrize("what", ["down", "silent"])

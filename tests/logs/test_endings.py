@@ -89,6 +89,54 @@ log.info("in the program")
     assert bodies(http_receiver) == {"in the program": 1, "in a hook": 1}
 
 
+def test_lines_of_daemon_threads_at_the_exit_are_delivered_or_counted(receiver: Receiver) -> None:
+    program = """
+made = [0] * 4
+def work(number):
+    while True:
+        log.info("daemon %d", number, extra={"list": [1]})
+        made[number] += 1
+for number in range(4):
+    threading.Thread(target=work, args=(number,), daemon=True).start()
+while min(made) < 100:
+    time.sleep(0.001)
+sys.exit(3)
+"""
+    # Registered before the provider's own hook, so it runs after it.
+    counted = "atexit.register(lambda: tell(counts=processor.counts()))"
+    before = PRELUDE.replace("processor = ", f"{counted}\nprocessor = ", 1)
+    ended = run(program, **{**destination(receiver), "prelude": before})  # type: ignore[arg-type]
+    assert ended.code == 3, ended.stderr
+    counts = ended.fact("counts")
+    assert counts["created"] == counts["exported"] + counts["dropped"]
+    assert len(receiver.log_records()) == counts["exported"] >= 400
+    assert "Traceback" not in ended.stderr
+
+
+def test_logging_shuts_down_where_no_thread_can_be_started(http_receiver: Receiver) -> None:
+    """As at the exit since Python 3.12. Upstream's handler flushes what is Python's in a thread."""
+    program = """
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter
+flushed = []
+class Last(logging.Handler):
+    def flush(self): flushed.append(True)
+logging.getLogger("last").addHandler(last := Last())
+logging._handlerList.insert(0, logging._handlerList.pop())  # shutdown goes from the last to the first
+provider.add_log_record_processor(BatchLogRecordProcessor(InMemoryLogRecordExporter()))
+log.info("logged")
+def refused(self):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+start, threading.Thread.start = threading.Thread.start, refused
+logging.shutdown()
+threading.Thread.start = start
+tell(flushed=flushed)
+"""
+    ended = run(program, **destination(http_receiver))  # type: ignore[arg-type]
+    assert ended.code == 0, ended.stderr
+    assert ended.fact("flushed") == [True]
+    assert bodies(http_receiver) == {"logged": 1}
+
+
 def test_an_exit_without_a_collector_is_reported_once_and_not_exported() -> None:
     environment = {
         "prelude": PRELUDE,

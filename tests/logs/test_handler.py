@@ -28,6 +28,8 @@ from ..differential.values import Raises
 from ..support.receiver import wait_until
 from .conftest import Delivery, without_deprecation
 
+pytestmark = pytest.mark.sanitize
+
 MakeHandler = Callable[..., Any]
 
 
@@ -266,6 +268,47 @@ def test_an_odd_exc_info_costs_itself(app: logging.Logger, delivery: Delivery, e
     record.exc_info = exc_info
     app.handle(record)
     assert delivery.bodies() == ["text"]
+
+
+def test_texts_that_are_no_unicode_cost_nothing(
+    app: logging.Logger, make_handler: MakeHandler, delivery: Delivery
+) -> None:
+    logger = logging.Logger("lone \udc80")
+    logger.addHandler(app.handlers[0])
+    logger.error("text \udc80", extra={"key \udc80": "value \udc80"})
+    record = line("text \udc80", levelname="level \udc80", pathname="/file \udc80", funcName="f \udc80")
+    record.exc_info = (ValueError, ValueError("message \udc80"), None)
+    make_handler().handle(record)
+    first, second = delivery.records()
+    assert first.body.string_value == second.body.string_value == "text \ufffd"
+    assert attributes_of(first)["key \ufffd"] == "value \ufffd"
+    assert second.severity_text == "level \ufffd"
+    assert attributes_of(second)["exception.message"] == "message \ufffd"
+    scopes = [scope.scope.name for scope in delivery.receiver.requests[0].message.resource_logs[0].scope_logs]
+    assert "lone \ufffd" in scopes
+
+
+def test_lines_at_the_recursion_limit_do_no_harm(app: logging.Logger, delivery: Delivery) -> None:
+    logged = 0
+
+    def recurse() -> None:
+        nonlocal logged
+        app.info("line", extra={"values": [logged]})
+        logged += 1
+        recurse()
+
+    before = logging.raiseExceptions
+    logging.raiseExceptions = False  # what cannot be formatted so deep
+    try:
+        with pytest.raises(RecursionError):
+            recurse()
+    finally:
+        logging.raiseExceptions = before
+    app.info("afterwards")
+    # In any order: two batches may be on their way at a time.
+    bodies = delivery.bodies()
+    assert bodies.count("afterwards") == 1
+    assert len(bodies) > logged / 2
 
 
 def test_what_a_value_logs_when_it_is_shown_arrives_too(app: logging.Logger, delivery: Delivery) -> None:

@@ -29,6 +29,8 @@ from ..differential.values import Raises
 from ..support.receiver import HttpReceiver
 from .conftest import Delivery
 
+pytestmark = pytest.mark.sanitize
+
 Deliver = Callable[..., Delivery]
 
 

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from otel_rs.metrics import MeterProvider
 
+from ..support.interpreter import collects_at_allocations
 from ..support.values import same_in_every_run
 from .conftest import Metering
 
@@ -391,6 +392,7 @@ def test_an_attribute_whose_text_measures(metering: Make) -> None:
     }
 
 
+@collects_at_allocations
 def test_a_garbage_callback_that_measures(metering: Make) -> None:
     meter = metering(exemplar_filter=sdk.AlwaysOnExemplarFilter())
     counter = instrument(meter, "counter")

@@ -408,3 +408,109 @@ def test_without_a_thread_what_is_measured_is_exported_all_the_same(
     assert "can't start new thread" in caplog.text
     meter.create_counter("counter").add(3)
     wait_until(lambda: values(http_receiver)[-1:] == [3], "the native reader exports")
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), ValueError("from the callback")], ids=repr)
+def test_the_thread_of_a_reader_goes_on_whatever_a_callback_raises(
+    error: BaseException,
+    http_receiver: HttpReceiver,
+    made: list[Any],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Upstream's ends with the first two, and nothing is exported from then on."""
+    monkeypatch.setattr(threading, "excepthook", lambda arguments: None)
+    before = threads()
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), 20)
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    meter, raised = made[0].get_meter("test"), []
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        if not raised:
+            raised.append(error)
+            raise error
+        return [Observation(4)]
+
+    meter.create_observable_counter("observed", [observe])
+    wait_until(lambda: values(http_receiver, "observed")[-1:] == [4], "the next interval observes")
+    assert threads() == before + 1
+    (line,) = caplog.messages
+    assert "of a metric reader" in line or line == "Callback failed for instrument observed."
+
+
+def test_what_is_measured_is_exported_whatever_callbacks_do(http_receiver: HttpReceiver, made: list[Any]) -> None:
+    """Upstream exports nothing at all where they take longer than they may."""
+    reader = PeriodicExportingMetricReader(
+        OTLPMetricExporter(http_receiver.endpoint_of("metrics")), 20, export_timeout_millis=5
+    )
+    made.append(MeterProvider([reader], shutdown_on_exit=False))
+    meter = made[0].get_meter("test")
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        until = time.monotonic() + options.timeout_millis / 1e3
+        while time.monotonic() <= until:
+            time.sleep(0.001)
+        return [Observation(4)]
+
+    for name in ("first", "second"):
+        meter.create_observable_counter(name, [observe])
+    meter.create_counter("counter").add(3)
+    wait_until(lambda: values(http_receiver)[-1:] == [3], "the native reader exports")
+
+
+def test_a_reader_may_be_removed_while_it_collects(
+    http_receiver: HttpReceiver, made: list[Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", problems.append)
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter(http_receiver.endpoint_of("metrics")), 20)
+    made.append(MeterProvider(shutdown_on_exit=False))
+    made[0].add_metric_reader(reader)
+    observing, go_on = threading.Event(), threading.Event()
+
+    def observe(options: CallbackOptions) -> list[Observation]:
+        if not observing.is_set():
+            observing.set()
+            go_on.wait(20)
+        return [Observation(4)]
+
+    made[0].get_meter("test").create_observable_counter("observed", [observe])
+    assert observing.wait(20)
+    # Another collection begins before the reader is removed, and gets its turn afterwards.
+    collect, begun = reader._collect, threading.Event()
+    found: list[Any] = []
+
+    def collect_late() -> None:
+        begun.set()
+        found.append(collect(reader, timeout_millis=20_000))  # type: ignore[misc, call-arg, arg-type]
+
+    late = threading.Thread(target=collect_late)
+    late.start()
+    assert begun.wait(20)
+    remove = threading.Thread(target=made[0].remove_metric_reader, args=(reader,))
+    remove.start()
+    wait_until(lambda: reader not in made[0]._measurement_consumer._reader_storages, "it is removed")
+    go_on.set()
+    for thread in (remove, late):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert (found, problems) == ([None], [])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS.values(), ids=PROVIDERS)
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_a_flush_after_the_shutdown_says_that_it_exports_nothing(
+    provider: Any, reader: Any, http_receiver: HttpReceiver, made: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    exporter = OTLPMetricExporter(http_receiver.endpoint_of("metrics"))
+    made.append(provider([reader(exporter, HOUR_MILLIS)], shutdown_on_exit=False))
+    counter = made[0].get_meter("test").create_counter("counter")
+    counter.add(1)
+    made[0].shutdown()
+    assert caplog.messages == []
+    counter.add(1)
+    made[0].force_flush()
+    assert caplog.messages == ["Exporter already shutdown, ignoring batch"]
+    made[0].shutdown()
+    assert caplog.messages[1:] == ["shutdown can only be called once"]
+    assert values(http_receiver) == [1]

@@ -18,6 +18,7 @@ from opentelemetry.sdk.metrics import (
 )
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
+    ExponentialHistogram,
     InMemoryMetricReader,
     PeriodicExportingMetricReader,
 )
@@ -209,6 +210,45 @@ def test_an_aggregation_of_the_programs_own_is_asked_for_each_series(either: Mak
         counter.add(1, {"number": number % 2})
     assert metering.values() == [2, 1]
     assert [attributes for attributes in own.asked if attributes] == [{"number": 0}, {"number": 1}]
+
+
+class Refused(SumAggregation):
+    """Upstream's raises from `add`."""
+
+    def _create_aggregation(self, *arguments: Any) -> Any:
+        raise ValueError("from the aggregation")
+
+
+@pytest.mark.parametrize("preferred", [Refused(), None, "sum"], ids=["raises", "None", "text"])
+def test_without_a_preference_that_cannot_be_made_the_default_aggregation_counts(
+    metering: Make, preferred: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    meter = metering(
+        reader=InMemoryMetricReader(preferred_aggregation={sdk.Counter: preferred}),
+        views=[View(instrument_name="renamed", name="other")],
+    )
+    for name in ("first", "renamed", "second"):
+        meter.meter.create_counter(name).add(3)
+    assert [(metric.name, metric.data.data_points[0].value) for metric in meter.metrics()] == [
+        ("first", 3),
+        ("other", 3),
+        ("second", 3),
+    ]
+    (line,) = caplog.messages
+    assert "that a reader prefers for Counter is not used" in line
+
+
+def test_a_view_that_cannot_be_made_costs_no_preference(metering: Make, caplog: pytest.LogCaptureFixture) -> None:
+    exponential = ExponentialBucketHistogramAggregation()
+    meter = metering(
+        reader=InMemoryMetricReader(preferred_aggregation={sdk.Histogram: exponential}),
+        views=[View(instrument_name="named", name=object())],  # type: ignore[arg-type]
+    )
+    for name in ("named", "other"):
+        meter.meter.create_histogram(name).record(3)
+    assert [type(metric.data) for metric in meter.metrics()] == [ExponentialHistogram] * 2
+    (line,) = caplog.messages
+    assert "is not applied to instrument named" in line
 
 
 @pytest.mark.parametrize("scale", [21, -11, 1.5])

@@ -398,7 +398,12 @@ def run(kind: type[Any], scenario: Scenario, caplog: pytest.LogCaptureFixture) -
     gc.collect()
     spans = memory.get_finished_spans()
     names = {span.context.span_id: span.name for span in spans}
-    lines = [(record.name, record.getMessage(), record.exc_info and record.exc_info[0]) for record in caplog.records]
+    lines = [
+        (record.name, record.getMessage(), record.exc_info and record.exc_info[0])
+        for record in caplog.records
+        # In development mode a loop says how long a step took, if the machine was busy.
+        if not (record.name == "asyncio" and record.getMessage().startswith("Executing "))
+    ]
     provider.shutdown()
     return {"result": result, "spans": [summary_of(span, names) for span in spans], "lines": lines}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ..support.interpreter import has_c_allocator
 from ..support.receiver import Receiver, wait_until
 from ..support.relay import Relay
 from ..support.traced_program import Ended, TracedProgram, destination, names, run
@@ -241,7 +242,10 @@ DEBUGGING = {
 }
 
 
-@pytest.mark.parametrize("environment", DEBUGGING.values(), ids=DEBUGGING)
+@pytest.mark.parametrize(
+    "environment",
+    [pytest.param(DEBUGGING[name], id=name, marks=has_c_allocator if "=malloc" in name else ()) for name in DEBUGGING],
+)
 def test_memory_checks_find_nothing(receiver: Receiver, environment: dict[str, str]) -> None:
     program = """
 work_in_threads()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
-from ..support.receiver import Receiver
+from ..support.receiver import HttpReceiver, Receiver
 from ..support.traced_program import PRELUDE, destination, run
 
 PATCHES = {
@@ -243,3 +244,48 @@ def test_a_timeout_is_raised_in_its_own_greenlet(http_receiver: Receiver, setup:
     ended = run(TIMEOUTS, prelude=setup, **destination(http_receiver))
     assert (ended.code, ended.stderr) == (0, "")
     assert (ended.fact("own"), ended.fact("others"), ended.fact("lost")) == (100, 0, 0)
+
+
+# The receiver takes its time; meanwhile the hub must go on.
+OBSERVING = """
+from opentelemetry.metrics import Observation
+from otel_rs.exporter.otlp.http import OTLPMetricExporter
+from otel_rs.metrics import MeterProvider
+from otel_rs.metrics.export import PeriodicExportingMetricReader
+
+exporter = OTLPMetricExporter(os.environ["TEST_METRICS_ENDPOINT"])
+metering = MeterProvider([PeriodicExportingMetricReader(exporter, 20)], Resource({}), shutdown_on_exit=False)
+observed = []
+def observe(options):
+    observed.append(time.monotonic())
+    return [Observation(len(observed))]
+metering.get_meter("test").create_observable_counter("observed", [observe])
+longest, last = 0, time.monotonic()
+began = last
+while len(observed) < 3 and last < began + 20:
+    sleep(0.01)
+    now = time.monotonic()
+    longest, last = max(longest, now - last), now
+tell(longest=longest, observed=len(observed))
+metering.shutdown()
+"""
+
+
+@pytest.mark.parametrize("library", PATCHES)
+def test_the_hub_goes_on_while_what_callbacks_observe_is_exported(http_receiver: HttpReceiver, library: str) -> None:
+    take = http_receiver._take
+
+    def take_slowly(*arguments: Any) -> Any:
+        time.sleep(1)
+        return take(*arguments)
+
+    http_receiver._take = take_slowly  # type: ignore[method-assign]
+    ended = run(
+        OBSERVING,
+        prelude=PATCHES[library] + PRELUDE,
+        TEST_METRICS_ENDPOINT=http_receiver.endpoint_of("metrics"),
+        **destination(http_receiver),
+    )
+    assert (ended.code, ended.stderr) == (0, "")
+    assert ended.fact("observed") >= 3
+    assert ended.fact("longest") < 0.5

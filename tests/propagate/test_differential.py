@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import UserDict
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -18,6 +19,14 @@ from opentelemetry.instrumentation.wsgi import wsgi_getter
 from opentelemetry.propagators.textmap import Getter, Setter, default_getter, default_setter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
+from .kafka import (
+    aiokafka_getter,
+    aiokafka_setter,
+    confluent_getter,
+    confluent_setter,
+    kafka_getter,
+    kafka_setter,
+)
 from .sides import PROPAGATORS, both, seen
 
 pytestmark = pytest.mark.sanitize
@@ -114,8 +123,21 @@ def scope(values: dict[str, str]) -> dict[str, Any]:
     return {"headers": [*others, *((key.title().encode(), value.encode()) for key, value in values.items())]}
 
 
+def ascii_scope(values: dict[str, str]) -> dict[str, Any]:
+    return {"headers": [(b"Host", b"shop"), *((key.encode(), value.encode()) for key, value in values.items())]}
+
+
 def environ(values: dict[str, str]) -> dict[str, str]:
     return {"wsgi.version": (1, 0), **{f"HTTP_{key.upper()}": value for key, value in values.items()}}  # type: ignore[dict-item]
+
+
+def pairs(values: dict[str, str]) -> list[tuple[str, bytes | None]]:
+    """The headers of a message, the first of each name without a value."""
+    return [("other", b"\xff"), *((key, None) for key in values), *encoded(values)]
+
+
+def encoded(values: dict[str, str]) -> list[tuple[str, bytes]]:
+    return [(key, value.encode()) for key, value in values.items()]
 
 
 CARRIERS: dict[str, Callable[[dict[str, str]], tuple[Any, Any]]] = {
@@ -130,11 +152,27 @@ CARRIERS: dict[str, Callable[[dict[str, str]], tuple[Any, Any]]] = {
     "no mapping": lambda values: (7, default_getter),
     "environ": lambda values: (environ(values), wsgi_getter),
     "scope": lambda values: (scope(values), asgi_getter),
+    "scope, ASCII": lambda values: (ascii_scope(values), asgi_getter),
     "scope, twice": lambda values: ({"headers": scope(values)["headers"] * 2}, asgi_getter),
     "scope, tuple": lambda values: ({"headers": tuple(scope(values)["headers"])}, asgi_getter),
     "empty scope": lambda values: ({}, asgi_getter),
     "request": lambda values: (SimpleNamespace(**values), celery_getter),
     "request, lists": lambda values: (SimpleNamespace(**{k: [v, 7] for k, v in values.items()}), celery_getter),
+    "message": lambda values: (pairs(values), kafka_getter),
+    "message, twice": lambda values: (pairs(values) + pairs(dict.fromkeys(values, "other")), kafka_getter),
+    "message, lists": lambda values: (list(map(list, pairs(values))), kafka_getter),
+    "message, texts": lambda values: (list(values.items()), kafka_getter),
+    "message, no UTF-8": lambda values: ([(key, b"\xff") for key in values], kafka_getter),
+    "message, wrong": lambda values: ([*encoded(values), ("a", b"b", b"c")], kafka_getter),
+    "message, wrong before": lambda values: ([7, *encoded(values)], kafka_getter),
+    "message, other names": lambda values: ([(b"x", 1), (None, 2), *encoded(values)], kafka_getter),
+    "message, dict": lambda values: (dict(encoded(values)), kafka_getter),
+    "no headers": lambda values: (None, kafka_getter),
+    "confluent's message": lambda values: (pairs(values), confluent_getter),
+    "confluent's message, dict": lambda values: (dict(encoded(values)), confluent_getter),
+    "confluent's message, no headers": lambda values: (None, confluent_getter),
+    "aiokafka's message": lambda values: (tuple(pairs(values)), aiokafka_getter),
+    "aiokafka's message, no headers": lambda values: (None, aiokafka_getter),
     "own": lambda values: (values, Own(lambda value: [value])),
     "own, tuple": lambda values: (values, Own(lambda value: (value, value))),
     "own, iterator": lambda values: (values, Own(lambda value: iter([value]))),
@@ -244,6 +282,14 @@ TARGETS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "no mapping": lambda: (7, default_setter),
     "message": lambda: ({"headers": [[b"a", b"b"]]}, asgi_setter),
     "empty message": lambda: ({}, asgi_setter),
+    "kafka's message": lambda: ([("a", b"b")], kafka_setter),
+    "kafka's message, dict": lambda: ({}, kafka_setter),
+    "kafka's message, no headers": lambda: (None, kafka_setter),
+    "confluent's message": lambda: ([], confluent_setter),
+    "confluent's message, dict": lambda: ({}, confluent_setter),
+    "confluent's message, tuple": lambda: ((), confluent_setter),
+    "aiokafka's message": lambda: ([], aiokafka_setter),
+    "aiokafka's message, tuple": lambda: ((), aiokafka_setter),
     "own": lambda: ({}, OwnSetter()),
 }
 
@@ -270,3 +316,58 @@ def test_inject(span: Any, bag: Any, propagator: str, target: str, is_current: b
             context.detach(token)
         results.append((result, carrier))
     assert results[0] == results[1]
+
+
+# --- What is left out ------------------------------------------------------------------------------------------------
+
+PLAIN_CARRIERS = [
+    "dict",
+    "environ",
+    "scope, ASCII",
+    "request",
+    "message",
+    "no headers",
+    "confluent's message",
+    "confluent's message, no headers",
+    "aiokafka's message",
+]
+PLAIN_TARGETS = [
+    "dict",
+    "message",
+    "kafka's message",
+    "confluent's message",
+    "confluent's message, dict",
+    "aiokafka's message",
+]
+
+
+@pytest.mark.parametrize("carrier", PLAIN_CARRIERS)
+def test_a_known_getter_is_not_called(carrier: str) -> None:
+    native = both("composite")[1]
+    headers, getter = CARRIERS[carrier]({"traceparent": TRACE_PARENT, "tracestate": "a=1", "baggage": "k=v"})
+    native.extract(headers, getter=getter)
+    assert python_functions_in(lambda: native.extract(headers, getter=getter)) == []
+
+
+@pytest.mark.parametrize("target", PLAIN_TARGETS)
+def test_a_known_setter_is_not_called(target: str) -> None:
+    native = both("composite")[1]
+    state = TraceState([("a", "1")])
+    span = NonRecordingSpan(SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(3), trace_state=state))
+    given_context = baggage.set_baggage("k", "v", trace.set_span_in_context(span, Context()))
+    headers, setter = TARGETS[target]()
+    native.inject(headers, given_context, setter)
+    # The API's class of spans is abstract: Python asks it whether this is one.
+    called = python_functions_in(lambda: native.inject(headers, given_context, setter))
+    assert set(called) <= {"__instancecheck__"}
+
+
+def python_functions_in(work: Callable[[], Any]) -> list[str]:
+    """The functions that `work` calls."""
+    called: list[str] = []
+    sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return called[1:]

@@ -43,9 +43,10 @@ def extract(header: str) -> float:
 
 # The stock propagators take 0.3 s for 8 KiB of blanks in `baggage`, and 1 s for a `traceparent` of a later version.
 @pytest.mark.parametrize("header", sorted(HEADERS))
-@pytest.mark.parametrize("size", [8190, 500_000])
-def test_a_hostile_header_is_read_at_once(header: str, size: int) -> None:
-    assert min(extract(HEADERS[header](size)) for _ in range(3)) < 0.05
+@pytest.mark.parametrize(("size", "seconds"), [(8190, 0.05), (500_000, 0.2)], ids=["8190", "500000"])
+def test_a_hostile_header_is_read_at_once(header: str, size: int, seconds: float) -> None:
+    # A debug build under AddressSanitizer takes some 0.05 s for half a million characters.
+    assert min(extract(HEADERS[header](size)) for _ in range(3)) < seconds
 
 
 def test_lone_surrogates_are_ignored_and_said() -> None:

@@ -61,7 +61,7 @@ CASES: list[tuple[str, str, dict[str, str], set[str]]] = [
     ("OTEL_SDK_DISABLED", "yes", {}, set()),
     ("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "yes", {}, set()),
     ("OTEL_PYTHON_ID_GENERATOR", "unknown", {}, set()),
-    ("OTEL_TRACES_EXPORTER", "unknown", {}, {"traces"}),
+    ("OTEL_TRACES_EXPORTER", "unknown", {}, set()),
     ("OTEL_LOGS_EXPORTER", "otlp,unknown", {}, set()),
 ]
 

@@ -9,6 +9,7 @@ import logging
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,41 @@ def test_the_context_is_an_api_context_and_keeps_other_values(either: Any) -> No
         assert context_api.get_value("key") == "value"
     finally:
         context_api.detach(token)
+
+
+def test_a_context_that_is_kept_stays_as_it_was(either: Any) -> None:
+    kept = []
+    for name in ("first", "second"):
+        with either.start_as_current_span(name) as span:
+            kept.append((span, context_api.get_current(), contextvars.copy_context()))
+            with either.start_as_current_span("inner"):
+                pass
+    for span, context, copied in kept:
+        assert trace.get_current_span(context) is span
+        assert copied.run(trace.get_current_span) is span
+    assert kept[0][1] is not kept[1][1]
+
+
+def test_nothing_that_was_done_to_a_context_comes_back(either: Any) -> None:
+    with either.start_as_current_span("first"):
+        noted: Any = context_api.get_current()
+        noted.note = 1
+        del noted
+    with either.start_as_current_span("second"):
+        assert not hasattr(context_api.get_current(), "note")
+        current = context_api.get_current()
+        dict.__setitem__(current, "key", "value")
+        del current
+    with either.start_as_current_span("third") as span:
+        assert list(context_api.get_current().values()) == [span]
+
+
+def test_a_context_that_nobody_has_is_gone(either: Any) -> None:
+    ends = []
+    with either.start_as_current_span("span"):
+        reference = weakref.ref(context_api.get_current(), ends.append)
+    assert reference() is None
+    assert ends == [reference]
 
 
 def test_start_span_does_not_make_it_current(either: Any) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.sanitize
+from ..support.interpreter import collects_at_allocations
+
+pytestmark = [pytest.mark.sanitize, collects_at_allocations]
 
 LONE_SURROGATE = "\ud800"
 

@@ -8,6 +8,7 @@ import contextvars
 import inspect
 import threading
 import time
+from collections import ChainMap
 from collections.abc import Callable
 from typing import Any
 
@@ -199,6 +200,16 @@ def test_a_block_with_an_explicit_context_keeps_the_other_current_values(tracer:
     with tracer.start_as_current_span("span", explicit):
         assert (context_api.get_value("here"), context_api.get_value("there")) == (1, None)
     context_api.detach(token)
+
+
+def test_the_current_context_may_be_any_mapping(tracer: Any) -> None:
+    token = context_api.attach(ChainMap({"tenant": "blue"}))  # type: ignore[arg-type]
+    try:
+        with tracer.start_as_current_span("span") as span:
+            assert context_api.get_value("tenant") == "blue"
+            assert trace.get_current_span() is span
+    finally:
+        context_api.detach(token)
 
 
 def test_a_parent_with_a_wrong_span_context_type_raises_a_type_error(started: Any) -> None:

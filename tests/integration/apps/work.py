@@ -1,12 +1,13 @@
 """The work of the programs: a request creates four spans, one of them in a thread, and answers with their ids.
 
-Every span is also measured, as `measured.py` beside this folder says.
+Every span is also measured and logged, as `measured.py` and `logged.py` beside this folder say.
 """
 
 from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import threading
 from typing import Any
@@ -15,6 +16,8 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 
 tracer = trace.get_tracer("work")
+log = logging.getLogger("work")
+log.setLevel(logging.INFO)
 meter = metrics.get_meter("work")
 spans_ended, sizes = meter.create_counter("spans"), meter.create_histogram("sizes")
 level = meter.create_up_down_counter("level")
@@ -45,6 +48,7 @@ def answer() -> bytes:
     def step(name: str) -> None:
         with tracer.start_as_current_span(name) as span:
             spans.append(span)
+            log.info(name)
         measure(name)
 
     with tracer.start_as_current_span("request", attributes={"process.pid": os.getpid()}) as request:
@@ -54,6 +58,7 @@ def answer() -> bytes:
         thread.start()
         thread.join()
         step("after")
+        log.info("request")
     measure("request")
     return as_json(spans)
 
@@ -81,6 +86,7 @@ class Busy:
         while not self._stop.wait(0.002):
             with tracer.start_as_current_span("busy") as span:
                 spans.append(span)
+                log.info("busy")
             measure("busy")
         with open(os.environ["BUSY"], "ab", buffering=0) as file:
             file.write(as_json(spans) + b"\n")

@@ -20,10 +20,10 @@ PROGRAM = EXAMPLES / "logs" / "automatic.py"
 TROUBLES: dict[str, tuple[str, str, str]] = {
     "no Collector, grpc": ("http://127.0.0.1:{nobody}", "grpc", "cannot connect: Connection refused"),
     "no Collector, http": ("http://127.0.0.1:{nobody}", "http/protobuf", "cannot connect: Connection refused"),
-    "grpc to the port of http": ("http://127.0.0.1:{http}", "grpc", "connection lost: "),
-    "http to the port of grpc": ("http://127.0.0.1:{grpc}", "http/protobuf", "connection lost: "),
+    "grpc to the port of http": ("http://127.0.0.1:{http}", "grpc", "the server speaks HTTP/1.1, and gRPC is HTTP/2"),
+    "http to the port of grpc": ("http://127.0.0.1:{grpc}", "http/protobuf", "the server speaks HTTP/2, as gRPC does"),
     "the path of a signal": ("http://127.0.0.1:{http}/v1/traces", "http/protobuf", "HTTP 404 Not Found"),
-    "TLS to a port without": ("https://127.0.0.1:{grpc}", "grpc", "cannot connect: "),
+    "TLS to a port without": ("https://127.0.0.1:{grpc}", "grpc", "the server speaks no TLS"),
 }
 
 

@@ -1,6 +1,6 @@
 """Shared by the programs in this folder: providers, a record of ended spans, and file descriptors.
 
-Every span is also measured, as `measured.py` beside this folder says.
+Every span is also measured and logged, as `measured.py` and `logged.py` beside this folder say.
 
 Every process appends to the file named by ENDED_SPANS: the spans that it ended, and its state at its start.
 """
@@ -8,6 +8,7 @@ Every process appends to the file named by ENDED_SPANS: the spans that it ended,
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -18,18 +19,24 @@ from pathlib import Path
 
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.trace import SpanContext
+from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 PROTOCOL = os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"]
-# One for spans, one for metrics.
-CONNECTIONS = 1 if os.environ.get("IMPLEMENTATION") == "stock" else 2
+# One for each signal.
+CONNECTIONS = 1 if os.environ.get("IMPLEMENTATION") == "stock" else 3
 # Kills each process that hangs, and the test then misses its spans.
 PROCESS_SECONDS = 30
 
 _provider = None
 _meter_provider = None
+_logger_provider = None
 _measure: Callable[[str], None] | None = None
 _configured_in = None
+_log = logging.getLogger("programs")
+_log.setLevel(logging.INFO)
+# Not to a server's handler for stderr: a child that is forked while a thread writes there waits for the buffer's lock,
+# which is CPython's, for ever.
+_log.propagate = False
 
 
 def configure(records: bool = False) -> None:
@@ -50,6 +57,7 @@ def configure(records: bool = False) -> None:
         else:
             from otel_rs.exporter.otlp.http import OTLPSpanExporter
         _configure_metrics()
+        _configure_logs()
     _provider = TracerProvider()
     _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     if records:
@@ -91,6 +99,25 @@ def _configure_metrics() -> None:
     _measure = measure
 
 
+def _configure_logs() -> None:
+    global _logger_provider
+    from otel_rs.logs import LoggerProvider
+    from otel_rs.logs.export import BatchLogRecordProcessor
+
+    if PROTOCOL == "grpc":
+        from otel_rs.exporter.otlp.grpc import OTLPLogExporter
+    else:
+        from otel_rs.exporter.otlp.http import OTLPLogExporter
+    if os.environ.get("HANDLER") == "sdk":
+        from otel_rs.logs import LoggingHandler
+    else:
+        from otel_rs.logs.instrumentation import LoggingHandler
+    _logger_provider = LoggerProvider()
+    _logger_provider.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+    # Another provider's before, if this is a child that its own is made in.
+    _log.handlers[:] = [LoggingHandler(logger_provider=_logger_provider)]
+
+
 def provider() -> object:
     return _provider
 
@@ -103,6 +130,8 @@ def flush() -> None:
     assert _provider.force_flush(15_000), "the flush failed"
     if _meter_provider is not None:
         assert _meter_provider.force_flush(15_000), "the flush of metrics failed"
+    if _logger_provider is not None:
+        assert _logger_provider.force_flush(15_000), "the flush of logs failed"
 
 
 def record(kind: str, **what: object) -> None:
@@ -114,8 +143,8 @@ def record(kind: str, **what: object) -> None:
 
 
 def end_span(name: str) -> None:
-    span = _provider.get_tracer("programs").start_span(name)
-    span.end()
+    with _provider.get_tracer("programs").start_as_current_span(name) as span:
+        _log.info(name)
     _record_span(name, span.get_span_context())
 
 
@@ -127,6 +156,8 @@ def _record_span(name: str, context: SpanContext) -> None:
 
 class _Recorder(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
+        with use_span(NonRecordingSpan(span.context)):
+            _log.info(span.name)
         _record_span(span.name, span.context)
 
 
