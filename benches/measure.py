@@ -15,51 +15,18 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from itertools import repeat
 from typing import Any
 
 from configure import configure
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import sampling
-from opentelemetry.trace import SpanKind
+from spans import bare, current, http
 
 LOOPS = 5
 SPANS_IN_A_LOOP = 8_000
 # The default max_export_batch_size.
 FULL_BATCH = 512
 FLUSH_MILLIS = 30_000
-
-# The default attributes of opentelemetry-instrumentation-flask; with the two that it sets later, 331 bytes on the wire.
-HTTP_NAME = "GET /orders/{id}"
-HTTP_ATTRIBUTES = {
-    "http.method": "GET",
-    "http.scheme": "http",
-    "http.target": "/orders/42",
-    "http.host": "shop:8080",
-    "net.host.port": 8080,
-    "net.peer.ip": "10.0.0.7",
-    "http.user_agent": "curl/8.5",
-    "http.flavor": "1.1",
-}
-
-
-def bare(tracer: Any, count: int) -> None:
-    for _ in repeat(None, count):
-        tracer.start_span("span").end()
-
-
-def current(tracer: Any, count: int) -> None:
-    for _ in repeat(None, count):
-        with tracer.start_as_current_span("span"):
-            pass
-
-
-def http(tracer: Any, count: int) -> None:
-    for _ in repeat(None, count):
-        with tracer.start_as_current_span(HTTP_NAME, kind=SpanKind.SERVER, attributes=HTTP_ATTRIBUTES) as span:
-            span.set_attribute("http.route", "/orders/{id}")
-            span.set_attribute("http.status_code", 200)
-
 
 ROWS: dict[str, Callable[[Any, int], None]] = {
     "bare": bare,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 DEADLINE_SECONDS = 30
@@ -15,6 +16,13 @@ ITEMS = {
     b'{"resourceMetrics"': b'"timeUnixNano":',
     b'{"resourceLogs"': b'"observedTimeUnixNano":',
 }
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Or until the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 class Receiver:
@@ -36,7 +44,11 @@ class Receiver:
 
     def _count(self) -> None:
         for line in self._process.stdout:
-            self.items += next((line.count(item) for start, item in ITEMS.items() if line.startswith(start)), 0)
+            self.items += self.take(line)
+
+    def take(self, line: bytes) -> int:
+        """The items of one request."""
+        return next((line.count(item) for start, item in ITEMS.items() if line.startswith(start)), 0)
 
     def _listen(self) -> None:
         for line in self._process.stderr:
@@ -55,9 +67,7 @@ class Receiver:
     def expect(self, items: int, sender: str) -> None:
         """Wait for everything that the sender created since the last call; stop the run if the number differs."""
         self._expected += items
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while self.items < self._expected and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: self.items >= self._expected)
         if self.items != self._expected:
             received = self.items - self._expected + items
             raise SystemExit(f"{sender}: {items} items were made and {received} received, so its figures mean nothing")

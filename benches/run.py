@@ -8,18 +8,16 @@ Prints a Markdown table of ratios under a header with the machine and the versio
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import machine
 from receiver import Receiver
 
 HERE = Path(__file__).parent
@@ -31,18 +29,6 @@ CPU_SPANS = 20_480
 # meanwhile. The second is just below the default max_export_batch_size (512): no export runs meanwhile.
 BUSY = 2_000
 QUIET = 500
-
-# Printed in the header; the saved results name every installed package.
-HEADER_PACKAGES = (
-    "otel-rs",
-    "opentelemetry-api",
-    "opentelemetry-sdk",
-    "opentelemetry-exporter-otlp-proto-grpc",
-    "opentelemetry-exporter-otlp-proto-http",
-    "grpcio",
-    "protobuf",
-    "requests",
-)
 
 
 def child(receiver: Receiver, sdk: str, script: str, *arguments: str) -> dict[str, Any]:
@@ -155,6 +141,20 @@ def configuring(clock: str) -> Callable[[Receiver, str], float]:
     return sample
 
 
+def starting(ours: str, *instrumentations: str) -> Callable[[Receiver, str], float]:
+    """The CPU of a start minus that of the program alone; ours is one of the ways of cold_start.py."""
+
+    def sample(receiver: Receiver, sdk: str) -> float:
+        way = "stock" if sdk == "stock" else ours
+        return child(receiver, sdk, "cold_start.py", way, receiver.endpoint("grpc"), *instrumentations)["cpu"]
+
+    return sample
+
+
+FLASK = ("flask", "logging", "requests")
+MORE = (*FLASK, "fastapi", "django")
+
+
 @dataclass(frozen=True)
 class Row:
     title: str
@@ -204,6 +204,14 @@ ROWS = {
     "extract-all": Row("the same, `tracestate` and 3 entries of `baggage`, too", 15, propagating("extract-all")),
     "configure": Row("import and configure, OTLP/gRPC, elapsed", 2, configuring("wall"), effort=2),
     "configure-cpu": Row("import and configure, OTLP/gRPC, CPU", 2, configuring("cpu"), effort=2),
+    "start": Row("start of a Flask program over none, CPU, `otel-rs run`", 3, starting("run", *FLASK), effort=2),
+    "start-instrument": Row(
+        "the same, `opentelemetry-instrument` on both sides", None, starting("instrument", *FLASK), effort=2
+    ),
+    "start-more": Row("the same, FastAPI and Django installed, `otel-rs run`", 3, starting("run", *MORE), effort=2),
+    "start-more-instrument": Row(
+        "the same, `opentelemetry-instrument` on both sides", None, starting("instrument", *MORE), effort=2
+    ),
 }
 
 Samples = dict[str, list[float]]
@@ -240,36 +248,6 @@ def table_line(row: Row, samples: Samples) -> str:
     return f"| {row.title} | {duration(stock)} | {duration(ours)} | {stock / ours:.1f}x | {target} | {verdict} |"
 
 
-def cpu_model() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def operating_system() -> str:
-    try:
-        return f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.system()} {platform.release()}"
-    except (OSError, KeyError):
-        return platform.platform()
-
-
-def header() -> dict[str, Any]:
-    packages = {each.metadata["Name"]: each.version for each in metadata.distributions()}
-    return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "os": operating_system(),
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare otel-rs with the stock SDK.")
     parser.add_argument("--rounds", type=int, default=5, help="processes of each side for a row (5)")
@@ -277,9 +255,8 @@ def main() -> None:
     parser.add_argument("--save", type=Path, metavar="FILE", help="keep the header and all samples as JSON")
     arguments = parser.parse_args()
 
-    about = header()
-    print(f"{about['cpu']}, {about['cores']} cores, load {about['load_average']:.2f}; {about['os']}; {about['python']}")
-    print(", ".join(f"{name} {about['packages'].get(name, '(missing)')}" for name in HEADER_PACKAGES))
+    about = machine.header()
+    print(machine.line(about))
     print("\n| | opentelemetry-sdk | otel-rs | ratio | target | |\n|---|---|---|---|---|---|", flush=True)
 
     samples: dict[str, Samples] = {}
