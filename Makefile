@@ -3,16 +3,19 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+# Cargo's profile for the extension: `dev` builds in seconds, for tests that time nothing.
+PROFILE ?= release
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-RUST_SOURCES := $(shell find src crates -name '*.rs' -o -name Cargo.toml) .cargo/config.toml
+RUST_SOURCES := $(shell find src crates -name '*.rs' -o -name Cargo.toml) build.rs .cargo/config.toml
 PYTHON_SOURCES := $(shell find python -name '*.py')
 DEBUG := .cache/debug
 COLLECTOR := .cache/collector/otelcol
 COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
 COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 SANITIZE := .cache/sanitize
+BENCHES := .cache/benches
 # The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Most tests wait for processes, deadlines and timers, so two at a time end sooner.
@@ -24,7 +27,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench build collector requirements clean
+.PHONY: help demo test test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions build collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -70,8 +73,10 @@ $(VENV)/.examples: requirements-dev.txt examples/requirements.txt $(VENV)/.creat
 	$(PIP) install --quiet --constraint requirements-dev.txt maturin --requirement examples/requirements.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.created
-	$(PIP) install --quiet --requirement requirements-dev.txt
+# Without a part of the closure, pip could not resolve it on a free-threaded Python.
+$(VENV)/.dev: requirements-dev.txt tests/matrix/without_wheels.txt $(VENV)/.created
+	$(BIN)/python tests/matrix/requirements.py >$(VENV)/requirements.txt
+	$(PIP) install --quiet --no-deps --requirement $(VENV)/requirements.txt
 	@touch $@
 
 $(VENV)/.mysql: requirements-mysql.txt $(VENV)/.dev
@@ -82,7 +87,7 @@ $(VENV)/.mysql: requirements-mysql.txt $(VENV)/.dev
 $(VENV)/.extension: $(RUST_SOURCES) Cargo.toml Cargo.lock pyproject.toml $(VENV)/.examples
 	$(need_cargo)$(need_cc)
 	VIRTUAL_ENV=$(abspath $(VENV)) PIP_QUIET=1 PIP_CONSTRAINT=$(abspath requirements-dev.txt) \
-		$(BIN)/maturin develop --release --locked
+		$(BIN)/maturin develop --profile $(PROFILE) --locked
 	@touch $@
 
 # --- Targets ---------------------------------------------------------------------------------------------------------
@@ -97,6 +102,24 @@ test: $(VENV)/.dev $(MYSQL) $(VENV)/.extension ## run the Rust and Python tests 
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/python tests/conformance/run.py
 
+# INTERPRETERS="3.10 3.14" runs some; PROFILE=dev and `-m "not alone"` are what a run beside other work takes.
+INTERPRETERS ?= 3.10 3.11 3.12 3.13 3.14 3.14t
+test-matrix: ## run `make test` on each of INTERPRETERS, keep the results, and make docs/platforms.md anew
+	$(need_python)$(need_cargo)$(need_cc)
+	$(PYTHON) tests/matrix/run.py $(INTERPRETERS)
+	$(PYTHON) tests/matrix/table.py
+
+# Where pyenv or the machine has no such Python.
+interpreters: $(INTERPRETERS:%=.cache/interpreters/%/.ready) ## get each of INTERPRETERS that this machine lacks
+
+.cache/interpreters/%t/.ready:
+	tests/matrix/build_interpreter.sh $*t $(@D)
+	@touch $@
+
+.cache/interpreters/%/.ready:
+	tests/matrix/unpack_interpreter.sh $* $(@D)
+	@touch $@
+
 # A copy of the package, so that the release build stays in place; PYTHONPATH comes before the environment's packages.
 $(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
 	$(need_cargo)$(need_cc)
@@ -109,11 +132,12 @@ $(DEBUG)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(V
 	cp $(DEBUG)/libotel_rs.$(if $(filter Darwin,$(shell uname)),dylib,so) $(DEBUG)/otel_rs/_native.so
 	@touch $@
 
+# DEBUG_TESTS="tests/trace tests/logs" runs some folders.
 test-debug: $(VENV)/.dev $(VENV)/.extension $(DEBUG)/.extension ## run the Python tests with overflow checks, debug assertions and Python's development mode
 	PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -c \
 		'import os, sys; from otel_rs import _native; sys.exit(not os.path.samefile(os.path.dirname(_native.__file__), sys.argv[1]))' \
 		$(DEBUG)/otel_rs
-	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not installed"
+	PYTHONDEVMODE=1 PYTHONPATH=$(abspath $(DEBUG)) $(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not installed" $(DEBUG_TESTS)
 
 # A debug build of the extension, in a copy of the package, that checks every access to memory.
 $(SANITIZE)/.extension: $(RUST_SOURCES) $(PYTHON_SOURCES) Cargo.toml Cargo.lock $(VENV)/.dev
@@ -146,8 +170,9 @@ races: ## run the Rust tests under ThreadSanitizer; needs nightly Rust with its 
 		cargo +nightly test -Zbuild-std --locked --package otel-rs-core --package otel-rs-view --target $(HOST) --lib -- --skip client::
 
 # Modules without input and output. Only the fuzz targets read files: their seeds.
-MIRI_TESTS := process::fork:: process::published:: process::report:: batch_processor::queue:: export::counters:: \
-	export::split:: metrics:: propagate:: $(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record metric span wire))
+MIRI_TESTS := process::fork:: process::published:: process::report:: process::shared:: batch_processor::queue:: \
+	export::counters:: export::split:: metrics:: propagate:: \
+	$(addsuffix ::tests,$(addprefix otlp::,attributes batch log_record memory metric span wire))
 
 miri: ## run the Rust tests that do no input and output under Miri
 	$(need_cargo)$(need_cc)$(need_miri)
@@ -185,14 +210,47 @@ lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of th
 	$(need_cargo)$(need_cc)$(need_rust_linters)
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path benches/peers/rust_sdk/Cargo.toml
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --noconftest tests/test_house.py
+	$(BIN)/python tests/matrix/table.py --check
 
-bench: $(VENV)/.dev $(VENV)/.extension ## compare with the stock SDK on this machine
+# benches/requirements.txt says why they are in a folder of their own.
+$(BENCHES)/.packages: benches/requirements.txt $(VENV)/.dev
+	rm -rf $(BENCHES)
+	$(PIP) install --quiet --no-deps --target $(BENCHES) --requirement benches/requirements.txt
+	@touch $@
+
+bench-packages: $(BENCHES)/.packages ## install what the benchmark of whole requests needs besides
+
+bench: $(VENV)/.extension $(BENCHES)/.packages ## compare with the stock SDK on this machine: whole requests, then each span, measurement and log line
+	$(BIN)/python benches/applications/run.py
 	$(BIN)/python benches/run.py
+
+bench-quick: $(VENV)/.extension $(BENCHES)/.packages ## the same in two minutes: a Flask request and a few rows
+	$(BIN)/python benches/applications/run.py --quick
+	$(BIN)/python benches/run.py --rounds 1 --only current http http-cpu-grpc unsampled histogram log
+
+bench-load: $(VENV)/.extension ## make 10,000 spans a second, and as many as there can be, with each SDK
+	$(BIN)/python benches/load.py
+
+bench-peers: $(VENV)/.extension ## compare an HTTP span with those of other packages, and of opentelemetry_sdk from Rust
+	$(need_cargo)
+	$(BIN)/python benches/peers/run.py
+
+# Not among the development packages: only who draws the picture needs it.
+PLOTS := .cache/plots
+plots: ## draw docs/images/benchmarks.svg from the newest results
+	$(PYTHON) -m venv $(PLOTS)
+	$(PLOTS)/bin/python -m pip --disable-pip-version-check install --quiet matplotlib==3.11.2
+	$(PLOTS)/bin/python benches/plot.py $(lastword $(sort $(wildcard benches/results/requests-*.json))) \
+		$(lastword $(sort $(wildcard benches/results/peers-*.json))) docs/images/benchmarks.svg
+
+instructions: $(VENV)/.dev $(VENV)/.extension ## count the instructions of each benchmark row; fail if one is 3% above its budget; needs valgrind
+	$(BIN)/python benches/instructions.py --check --count 1024
 
 build: $(VENV)/.examples ## build the wheel for the environment's Python into dist/
 	$(need_cargo)$(need_cc)
