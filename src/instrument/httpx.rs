@@ -16,8 +16,8 @@ use crate::instrument::exclusion::exclusion;
 use crate::instrument::originals::{Originals, lists_are_known};
 use crate::instrument::server_span::is_recording;
 use crate::propagate::functions::{inject_into, is_native_inject};
-use crate::py::call;
 use crate::py::once::intern;
+use crate::py::{call, exception};
 
 /// The first code of a response that makes a client's span an error.
 const ERRORS_FROM: u32 = 400;
@@ -388,6 +388,16 @@ impl HttpxRequest {
         match observed {
             Ok(()) => span.leave_with(py, Some(exception)),
             error => span.leave(py, error),
+        }
+    }
+}
+
+impl Drop for HttpxRequest {
+    /// Nobody ended it: a signal's handler raised an exception before the request was sent.
+    fn drop(&mut self) {
+        if let Some(Open { span, .. }) = self.take() {
+            // Python deallocates in attached threads; where it cannot be attached, it is going away.
+            Python::try_attach(|py| exception::in_destructor(py, || span.leave_with(py, None)));
         }
     }
 }

@@ -22,10 +22,10 @@ use crate::instrument::server_span::{
     Started, end_span, is_ours, is_recording, start_internal_or_server_span, use_span,
 };
 use crate::py::boundary::contained;
-use crate::py::call;
 use crate::py::context::{self, Token};
 use crate::py::once::intern;
 use crate::py::upstream::upstream;
+use crate::py::{call, exception};
 use crate::trace::current_span::{AtExit, leave};
 
 /// A request that is under way.
@@ -266,6 +266,16 @@ impl AsgiRequest {
             end_span(span)?;
         }
         left.and(measured)
+    }
+}
+
+impl Drop for AsgiRequest {
+    /// Nobody ended it: a signal's handler raised an exception before the application was awaited.
+    fn drop(&mut self) {
+        if self.open.get_mut().is_ok_and(|open| open.is_some()) {
+            // Python deallocates in attached threads; where it cannot be attached, it is going away.
+            Python::try_attach(|py| exception::in_destructor(py, || self.end(py, None)));
+        }
     }
 }
 
