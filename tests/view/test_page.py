@@ -75,7 +75,7 @@ def test_a_trace_is_found_and_read_with_the_keyboard() -> None:
         assert chosen.value_of_css_property("outline-style") == "solid"
         press(driver, Keys.ENTER)
 
-        until(lambda: texts(driver, "#span-list .name") == ["GET /server_request  my-service", "render  my-service"])
+        until(lambda: texts(driver, "#span-list .name") == ["GET /server_request my-service", "render my-service"])
         assert by_id(driver, "trace-title").text == f"GET /server_request – 12.3 ms, trace {TRACE_ID.hex()}"
         assert driver.switch_to.active_element == by_id(driver, "span-list")
         press(driver, Keys.ARROW_DOWN)
