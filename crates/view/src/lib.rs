@@ -14,6 +14,7 @@ mod call;
 mod complaints;
 mod config;
 mod decoding;
+mod doubles;
 mod error;
 mod filter;
 mod grpc;
