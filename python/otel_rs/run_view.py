@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 # What says where everything goes; a file may.
 _ALL = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE", _ENDPOINT)
+_LOOPBACK = "127.0.0.1"
 _SIGNALS = ("traces", "metrics", "logs")
 # Shorter than usual, so that traces and their log records are seen soon. The user's own win.
 _INTERVALS = {
@@ -47,7 +48,7 @@ def run_view(command: Sequence[str], filters: Namespace) -> int:
             if _is_set(name):
                 _tell(f"{name} says where {of} go, so they are not shown here; unset it to see them")
         receiver = _native.TerminalReceiver(filters)
-        status = _Child(command, {_ENDPOINT: f"http://{receiver.address}"}).wait()
+        status = _Child(command, {_ENDPOINT: f"http://{receiver.address}", **_past_proxies()}).wait()
         if not receiver.stop():
             _tell("the program sent nothing that is shown; `otel-rs doctor` helps")
     if status < 0:
@@ -57,6 +58,16 @@ def run_view(command: Sequence[str], filters: Namespace) -> int:
 
 def _is_set(name: str) -> bool:
     return bool(os.environ.get(name, "").strip())
+
+
+def _past_proxies() -> dict[str, str]:
+    """What keeps requests to loopback from going to a proxy, where there is one."""
+    if not any(name.lower() in ("http_proxy", "https_proxy", "all_proxy") for name in os.environ):
+        return {}
+    exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if exempt.strip() != "*":
+        exempt = f"{exempt},{_LOOPBACK}".lstrip(",")
+    return {"no_proxy": exempt, "NO_PROXY": exempt}
 
 
 def _tell(line: str) -> None:

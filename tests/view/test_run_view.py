@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,17 @@ def test_an_endpoint_of_one_signal_leaves_the_others(tmp_path: Path) -> None:
         "otel-rs run: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT says where metrics go, so they are not shown here; "
         "unset it to see them"
     )
+    assert "└─ request" in done.stderr
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_a_proxy_is_not_asked(tmp_path: Path, protocol: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        program = PROGRAM + "import os; print(os.environ['no_proxy'])"
+        proxies = {"http_proxy": address, "HTTPS_PROXY": address, "NO_PROXY": "example.com", "no_proxy": ""}
+        done = run(tmp_path, "app.py", program=program, OTEL_EXPORTER_OTLP_PROTOCOL=protocol, **proxies)
+    assert done.stdout.splitlines()[-1] == "example.com,127.0.0.1"
     assert "└─ request" in done.stderr
 
 
