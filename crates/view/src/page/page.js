@@ -138,7 +138,7 @@ function showTrace(answer) {
     return;
   }
   const root = answer.spans[0];
-  byId("trace-title").textContent = `${root ? root.name : "Log records"} – ${duration(answer.duration_micros)}, trace ${answer.id}`;
+  byId("trace-title").textContent = `${root ? root.name : "Log records"}, ${duration(answer.duration_micros)}, trace ${answer.id}`;
   const total = Math.max(answer.duration_micros, 0.001);
   const items = answer.spans.map((span, index) => {
     const bar = element("div", { className: span.status === "ERROR" ? "bar failed" : "bar" });
