@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import pytest
@@ -16,8 +17,8 @@ from .viewer import DEADLINE
 T = TypeVar("T")
 
 chromium_only = pytest.mark.skipif(
-    shutil.which("chromedriver") is None or shutil.which("chromium") is None,
-    reason="Debian's chromium and chromium-driver are not installed",
+    None in (shutil.which("chromedriver"), shutil.which("chromium"), find_spec("selenium")),
+    reason="selenium, or Debian's chromium or chromium-driver, is not installed",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -14,6 +13,8 @@ from .viewer import post, started_web
 
 IMAGES = Path(__file__).parents[2] / "docs/images"
 MILLISECOND = 1_000_000
+# The same in each run, so that a picture changes only if the page does.
+START = 1_790_000_000 * 10**9
 TRACE_ID = bytes(range(0x10, 0x20))
 
 # Number, number of the parent, service, name, kind, from and to in milliseconds, attributes.
@@ -78,11 +79,10 @@ def records(start: int) -> bytes:
 
 
 def main() -> None:
-    start = time.time_ns()
     for theme in ("light", "dark"):
         with started_web() as (view, page, url), browser(dark=theme == "dark", width=1180, height=820) as driver:
-            post(f"{url}/v1/traces", trace(start))
-            post(f"{url}/v1/logs", records(start))
+            post(f"{url}/v1/traces", trace(START))
+            post(f"{url}/v1/logs", records(START))
             driver.get(f"{page}/#trace={TRACE_ID.hex()}")
             until(lambda driver=driver: len(driver.find_elements("css selector", "#span-list li")) == len(SPANS))
             driver.find_element("css selector", '#span-list [data-index="6"]').click()

@@ -17,6 +17,8 @@ use crate::text::{clip, hex};
 const MAX_TRACES: usize = 200;
 const MAX_SERVICES: usize = 100;
 const MAX_SPANS: usize = 2_000;
+/// Of the texts of a trace. Escaped they are several times as long as they were.
+const MAX_TRACE_BYTES: usize = 16 * 1024 * 1024;
 const MAX_SERIES: usize = 300;
 const MAX_LOGS: usize = 300;
 /// Of one span, event or record.
@@ -107,6 +109,16 @@ struct SeriesItem {
     points: Vec<(f64, f64)>,
 }
 
+impl SpanDetail {
+    fn text_bytes(&self) -> usize {
+        let bytes =
+            |pairs: &[(String, String)]| pairs.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        let events = self.events.iter().map(|event| event.name.len() + bytes(&event.attributes)).sum::<usize>();
+        let logs = self.logs.iter().map(|log| log.text.len() + bytes(&log.attributes)).sum::<usize>();
+        self.name.len() + self.message.len() + bytes(&self.attributes) + events + logs
+    }
+}
+
 pub fn list(store: &Store, list: &List) -> String {
     match list {
         List::Traces(filter) => {
@@ -182,13 +194,18 @@ fn trace_detail(trace: &Trace, version: u64) -> TraceDetail {
         logs.entry(&received.record.span_id).or_default().push(received);
     }
     let forest = Forest::new(&trace.spans);
-    let rows = Rows::new(&forest, &trace.spans).take(MAX_SPANS);
-    let spans = rows.map(|row| {
+    let mut spans = Vec::new();
+    let mut bytes = 0;
+    for row in Rows::new(&forest, &trace.spans).take(MAX_SPANS) {
         let received = &trace.spans[row.node.index];
         let logs = logs.remove(received.span.span_id.as_slice()).unwrap_or_default();
-        span_detail(received, row.depth, row.node.parent, start, logs)
-    });
-    let spans: Vec<SpanDetail> = spans.collect();
+        let span = span_detail(received, row.depth, row.node.parent, start, logs);
+        bytes += span.text_bytes();
+        if bytes > MAX_TRACE_BYTES {
+            break;
+        }
+        spans.push(span);
+    }
     TraceDetail {
         version,
         id: plain_hex(&trace.id),
@@ -280,4 +297,54 @@ fn millis(nanos: u64) -> f64 {
 
 fn micros(from: u64, to: u64) -> f64 {
     to.saturating_sub(from) as f64 / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::tonic::common::v1::AnyValue;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+    use super::*;
+    use crate::decoding::Export;
+
+    fn stored(spans: Vec<Span>) -> Store {
+        let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+        let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+        let mut store = Store::default();
+        store.take(Export::Traces(ExportTraceServiceRequest { resource_spans }));
+        store
+    }
+
+    #[test]
+    fn a_trace_of_very_long_texts_is_cut() {
+        let text = Value::StringValue("\u{1b}".repeat(4_000));
+        let attribute =
+            KeyValue { key: "k".to_owned(), value: Some(AnyValue { value: Some(text) }), ..KeyValue::default() };
+        let span = |number: u16| Span {
+            trace_id: vec![1; 16],
+            span_id: number.to_be_bytes().to_vec(),
+            attributes: vec![attribute.clone(); 50],
+            ..Span::default()
+        };
+        let store = stored((0..200).map(span).collect());
+        let json = trace(&store, &[1; 16]);
+        // Each backslash is escaped again.
+        assert!(json.len() < 2 * MAX_TRACE_BYTES, "{}", json.len());
+        let detail: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let shown = detail["spans"].as_array().unwrap().len();
+        assert!((50..200).contains(&shown), "{shown}");
+        assert_eq!(detail["more_spans"], 200 - shown);
+    }
+
+    #[test]
+    fn a_trace_of_very_many_spans_is_cut() {
+        let span =
+            |number: u16| Span { trace_id: vec![1; 16], span_id: number.to_be_bytes().to_vec(), ..Span::default() };
+        let detail: serde_json::Value =
+            serde_json::from_str(&trace(&stored((0..5_000).map(span).collect()), &[1; 16])).unwrap();
+        assert_eq!(detail["spans"].as_array().unwrap().len(), MAX_SPANS);
+        assert_eq!(detail["more_spans"], 3_000);
+    }
 }
