@@ -20,6 +20,8 @@ pub struct Screen {
     pub filter: Filter,
     /// Whether nobody else writes on it, so that the table of metrics can be drawn again in its place.
     pub is_ours: bool,
+    /// Whether it is that of the program whose telemetry is shown.
+    pub is_programs: bool,
 }
 
 /// Where the size comes from. A terminal is asked before each piece of output: the user may change it.
@@ -63,14 +65,14 @@ impl Screen {
         let own = if is_terminal { Size::Stdout } else { Size::Unbounded };
         let size = columns.map_or(own, Size::Columns);
         let is_ours = is_terminal && columns.is_none() && anstyle_query::term_supports_ansi_color();
-        Self { paint: paint(is_terminal), size, filter, is_ours }
+        Self { paint: paint(is_terminal), size, filter, is_ours, is_programs: false }
     }
 
     /// Standard error, on which a program writes, too.
     pub fn stderr(filter: Filter) -> Self {
         let is_terminal = io::stderr().is_terminal();
         let size = if is_terminal { Size::Stderr } else { Size::Unbounded };
-        Self { paint: paint(is_terminal), size, filter, is_ours: false }
+        Self { paint: paint(is_terminal), size, filter, is_ours: false, is_programs: true }
     }
 }
 

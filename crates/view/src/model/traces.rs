@@ -20,6 +20,8 @@ use crate::measure::span_bytes;
 const QUIET: Duration = Duration::from_millis(300);
 /// The same while more is on its way: a little more than the 5 s between two batches of a BatchSpanProcessor.
 const QUIET_WHILE_MORE_COMES: Duration = Duration::from_secs(6);
+/// How long a trace waits for log records where batches are sent every half second.
+const QUIET_BESIDE_PROGRAM: Duration = Duration::from_millis(1_200);
 /// Of which it is known that they send log records.
 const MAX_LOGGING_SERVICES: usize = 100;
 
@@ -54,13 +56,13 @@ pub struct Trace {
     last_item_at: Instant,
     span_ids: HashSet<Vec<u8>>,
     missing_spans: HashSet<Vec<u8>>,
-    waits_for_logs: bool,
+    waits_for_logs: Duration,
 }
 
 impl Trace {
     fn quiet_at(&self) -> Instant {
-        let more_comes = !self.missing_spans.is_empty() || self.spans.is_empty() || self.waits_for_logs;
-        self.last_item_at + if more_comes { QUIET_WHILE_MORE_COMES } else { QUIET }
+        let spans_come = !self.missing_spans.is_empty() || self.spans.is_empty();
+        self.last_item_at + if spans_come { QUIET_WHILE_MORE_COMES } else { QUIET.max(self.waits_for_logs) }
     }
 
     pub fn is_in(&self, filter: &Filter) -> bool {
@@ -86,9 +88,10 @@ impl Trace {
     }
 }
 
-#[derive(Default)]
 pub struct Traces {
     bounds: Bounds,
+    /// How long a trace waits for the log records of a service that sends some, and of another one.
+    log_patience: (Duration, Duration),
     traces: HashMap<Vec<u8>, Trace>,
     /// Their ids in the order of arrival: a flood of traces lets one go for each that comes.
     order: BTreeMap<u64, Vec<u8>>,
@@ -98,7 +101,27 @@ pub struct Traces {
     arrivals: u64,
 }
 
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            bounds: Bounds::default(),
+            log_patience: (QUIET_WHILE_MORE_COMES, Duration::ZERO),
+            traces: HashMap::new(),
+            order: BTreeMap::new(),
+            logging_services: HashSet::new(),
+            items: 0,
+            bytes: 0,
+            arrivals: 0,
+        }
+    }
+}
+
 impl Traces {
+    /// Of a program whose batches are sent every half second.
+    pub fn beside_program() -> Self {
+        Self { log_patience: (QUIET_BESIDE_PROGRAM, QUIET_BESIDE_PROGRAM), ..Self::default() }
+    }
+
     #[cfg(test)]
     pub fn bounded(bounds: Bounds) -> Self {
         Self { bounds, ..Self::default() }
@@ -122,9 +145,12 @@ impl Traces {
         // The ids are kept up to five times: in the span, and in what finds it, its parent and its trace.
         let ids = span.trace_id.len() + span.span_id.len() + span.parent_span_id.len();
         let bytes = span_bytes(span) + received.service.len() + 5 * ids;
-        let sends_logs = self.logging_services.contains(&received.service);
+        let (of_logging, of_other) = self.log_patience;
+        let patience = if self.logging_services.contains(&received.service) { of_logging } else { of_other };
         let trace = self.trace(&span.trace_id, bytes, now);
-        trace.waits_for_logs |= sends_logs && trace.logs.is_empty();
+        if trace.logs.is_empty() {
+            trace.waits_for_logs = trace.waits_for_logs.max(patience);
+        }
         trace.span_ids.insert(span.span_id.clone());
         trace.missing_spans.remove(&span.span_id);
         if is_parent_local(span) && !trace.span_ids.contains(&span.parent_span_id) {
@@ -141,7 +167,7 @@ impl Traces {
         let record = &received.record;
         let ids = record.trace_id.len() + record.span_id.len();
         let trace = self.trace(&record.trace_id, received.bytes() + 5 * ids, now);
-        trace.waits_for_logs = false;
+        trace.waits_for_logs = Duration::ZERO;
         if !trace.span_ids.contains(&record.span_id) {
             trace.missing_spans.insert(record.span_id.clone());
         }
@@ -167,7 +193,7 @@ impl Traces {
                 last_item_at: now,
                 span_ids: HashSet::new(),
                 missing_spans: HashSet::new(),
-                waits_for_logs: false,
+                waits_for_logs: Duration::ZERO,
             }
         });
         trace.last_item_at = now;
@@ -339,5 +365,18 @@ mod tests {
         assert_eq!(traces.next_quiet(), Some(start + QUIET_WHILE_MORE_COMES));
         traces.add_log(log(2, 1), start);
         assert_eq!(traces.next_quiet(), Some(start + QUIET));
+    }
+
+    #[test]
+    fn beside_a_program_every_trace_waits_a_little_for_records() {
+        let mut traces = Traces::beside_program();
+        let start = Instant::now();
+        for trace in [1, 2] {
+            traces.add(request([(trace, 1, 0, 0)]), start);
+            assert_eq!(traces.next_quiet(), Some(start + QUIET_BESIDE_PROGRAM));
+            traces.add_log(log(trace, 1), start);
+            assert_eq!(traces.next_quiet(), Some(start + QUIET));
+            traces.take_all();
+        }
     }
 }

@@ -32,7 +32,8 @@ pub struct Terminal<W> {
 
 impl<W: Write> Terminal<W> {
     pub fn new(screen: Screen, out: W) -> Self {
-        Self { screen, out, traces: Traces::default(), metrics: Metrics::default(), table_lines: 0 }
+        let traces = if screen.is_programs { Traces::beside_program() } else { Traces::default() };
+        Self { screen, out, traces, metrics: Metrics::default(), table_lines: 0 }
     }
 
     pub fn take(&mut self, export: Export) -> io::Result<()> {
