@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -175,15 +176,19 @@ def test_a_signal_reaches_the_program(tmp_path: Path, name: str) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        # As in a shell: a test may have been started where it is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # As in a shell: tests may have been started where it is ignored.
+        preexec_fn=lambda: signal.signal(getattr(signal, name), signal.SIG_DFL),
     ) as process:
-        assert process.stdout is not None
-        lines = Lines(process.stdout)
-        assert lines.next() == "ready"
-        process.send_signal(getattr(signal, name))
-        assert lines.rest() == ["signals: 1"]
-        assert process.wait(DEADLINE) == 5
+        try:
+            assert process.stdout is not None
+            lines = Lines(process.stdout)
+            assert lines.next() == "ready"
+            process.send_signal(getattr(signal, name))
+            assert lines.rest() == ["signals: 1"]
+            assert process.wait(DEADLINE) == 5
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_ctrl_c_reaches_the_program_once(tmp_path: Path) -> None:
