@@ -233,12 +233,15 @@ $(SITE)/.installed: docs/site/requirements.txt
 docs: $(SITE)/.installed ## build the site into .cache/site; a link that leads nowhere is an error
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
 
+# What programs import, and the compiled module under it.
+TYPED := $(addprefix otel_rs.,_native exporter logs metrics testing trace)
+
 # The compiled module is imported, and compared with its stubs.
 typing: $(VENV)/.dev $(VENV)/.extension $(SITE)/.installed ## check that the public types are complete, and the stubs true
 	PATH=$(abspath $(BIN)):$$PATH $(SITE)/bin/basedpyright --project tests/typing
 	PATH=$(abspath $(BIN)):$$PATH $(SITE)/bin/basedpyright --verifytypes otel_rs --ignoreexternal
 	$(BIN)/mypy tests/typing
-	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest.txt otel_rs
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest.txt $(TYPED)
 
 # benches/requirements.txt says why they are in a folder of their own.
 $(BENCHES)/.packages: benches/requirements.txt $(VENV)/.dev
