@@ -43,6 +43,12 @@ OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, str]]]] = {
         ((), CAPTURED),
         ((), {"OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS": "true"}),
     ],
+    "asgi_tasks.py": [
+        ((), {}),
+        (("hooks",), {}),
+        (("receive alone",), {}),
+        (("otlp",), {}),
+    ],
     "django_shop.py": [
         ((), {}),
         (("replaced",), {}),
