@@ -115,7 +115,7 @@ async def ending(scope: Message, receive: Any, send: Any) -> None:
 
 
 async def failing(scope: Message, receive: Any, send: Any) -> None:
-    raise ExceptionGroup("of the application", [ValueError("one"), TypeError("two")])
+    raise ValueError("of the application") from TypeError("its cause")
 
 
 async def sending_wrongly(scope: Message, receive: Any, send: Any) -> None:

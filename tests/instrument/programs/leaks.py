@@ -18,7 +18,8 @@ otel_rs.install()
 import fastapi  # noqa: E402
 import httpx  # noqa: E402
 from opentelemetry import metrics, trace  # noqa: E402
-from opentelemetry.instrumentation import asgi, httpx as clients  # noqa: E402
+from opentelemetry.instrumentation import asgi  # noqa: E402
+from opentelemetry.instrumentation import httpx as clients  # noqa: E402
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: E402
 from opentelemetry.sdk.metrics import MeterProvider  # noqa: E402
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader  # noqa: E402
