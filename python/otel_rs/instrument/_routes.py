@@ -27,11 +27,20 @@ def _is_original(kind: type, matches: Any) -> bool:
     return type(matches) is FunctionType and matches.__globals__["__name__"] in homes
 
 
+def _ask_included(route: Any, scope: Any, found: str | None) -> tuple[bool, str | None]:
+    """As `Routes._ask`, of a route of an included router: a `RouteContext` has no path where that has none."""
+    match, _ = route.matches(scope)
+    if match == Match.FULL:
+        return True, getattr(route, "path", None)
+    return False, getattr(route, "path", None) if match == Match.PARTIAL else found
+
+
 class Routes:
     """Finds the route that a request takes, and names the request's span after it.
 
     `classes`: those whose `matches` asks Starlette's class, which they derive from. What is of another class is asked
-    by `matches` as contrib does, and so are the routes `behind` it. `method`: contrib's function for the method of a
+    by `matches` as contrib does, and so are the routes `behind` it. `included`: FastAPI's classes for routers that an
+    application includes. `method`: contrib's function for the method of a
     request. `inner`: the key of a scope that leaves the request to contrib.
     """
 
@@ -41,6 +50,7 @@ class Routes:
         *classes: type,
         matches: Callable[[Any, Any], Any],
         behind: Callable[[list[Any]], Iterable[Any]] = list,
+        included: Any = None,
         method: str | None = None,
         inner: str | None = None,
     ) -> None:
@@ -57,6 +67,8 @@ class Routes:
                 routes=Starlette.routes,
                 get_route_path=get_route_path,
                 ask=self._ask,
+                ask_included=_ask_included,
+                included=included,
                 convertors="starlette.convertors",
                 route_details=originals(contrib, "_get_route_details"),
                 method=originals(contrib, method) if method else None,

@@ -49,8 +49,11 @@ struct Names {
     /// Starlette's property `routes`.
     routes: Py<PyAny>,
     get_route_path: Py<PyAny>,
-    /// Asks a route of another class: whether that is the one, and its path.
+    /// Asks a route of another class: whether that is the one, and its path. And one of an included router.
     ask: Py<PyAny>,
+    ask_included: Py<PyAny>,
+    /// FastAPI's classes for routers that applications include, in the releases that are known.
+    included: Option<Included>,
     /// Where the convertors of paths are that take whatever their expression matches.
     convertors: Py<PyString>,
     /// Contrib's `_get_route_details`; and its `sanitize_method`, where it has one.
@@ -68,12 +71,30 @@ from_attributes!(Names {
     routes,
     get_route_path,
     ask,
+    ask_included,
+    included,
     convertors,
     route_details,
     method,
     inner,
     in_contrib
 });
+
+/// FastAPI's `_IncludedRouter`, what it has for each of its routes, and `APIRoute`.
+struct Included {
+    router: Py<PyType>,
+    context: Py<PyType>,
+    route: Py<PyType>,
+}
+
+from_attributes!(Included { router, context, route });
+
+/// The route that a request takes, as far as it is known.
+enum Found<'py> {
+    Taken(Bound<'py, PyAny>),
+    /// The best one so far, if there is one.
+    Perhaps(Bound<'py, PyAny>),
+}
 
 /// A class of routes.
 struct Known {
@@ -103,24 +124,10 @@ impl AsgiRoutes {
         let path = if usual { Some(self.route_path(scope)?) } else { None };
         let mut found = py.None().into_bound(py);
         for route in routes.try_iter()? {
-            let route = route?;
-            if let Some(path) = &path
-                && self.is_known(&route)
-            {
-                let expression = route.getattr(intern!(py, "path_regex"))?;
-                if call::method(intern!(py, "match"), [&expression, path], None)?.is_none() {
-                    continue;
-                }
-                if self.takes(&route, scope)? {
-                    return route.getattr(intern!(py, "path"));
-                }
+            match self.find(&route?, scope, path.as_ref(), found)? {
+                Found::Taken(path) => return Ok(path),
+                Found::Perhaps(path) => found = path,
             }
-            let answer = self.names.ask.bind(py).call1((route, scope, found))?;
-            let (is_taken, path) = answer.extract::<(bool, Bound<'py, PyAny>)>()?;
-            if is_taken {
-                return Ok(path);
-            }
-            found = path;
         }
         Ok(found)
     }
@@ -154,6 +161,76 @@ fn joined<'py>(method: &Bound<'py, PyAny>, route: &Bound<'py, PyAny>) -> PyResul
 }
 
 impl AsgiRoutes {
+    /// `path`: what the expressions are matched with, if no program has replaced what matches.
+    fn find<'py>(
+        &self,
+        route: &Bound<'py, PyAny>,
+        scope: &Bound<'py, PyAny>,
+        path: Option<&Bound<'py, PyAny>>,
+        found: Bound<'py, PyAny>,
+    ) -> PyResult<Found<'py>> {
+        if let (Some(path), Some(included)) = (path, &self.names.included)
+            && route.get_type().is(&included.router)
+        {
+            return self.find_included(route, scope, path, found);
+        }
+        self.find_one(route, scope, path, found, &self.names.ask)
+    }
+
+    /// `effective_route_contexts`, one after the other.
+    fn find_included<'py>(
+        &self,
+        router: &Bound<'py, PyAny>,
+        scope: &Bound<'py, PyAny>,
+        path: &Bound<'py, PyAny>,
+        mut found: Bound<'py, PyAny>,
+    ) -> PyResult<Found<'py>> {
+        let py = router.py();
+        for candidate in router.call_method0(intern!(py, "effective_candidates"))?.try_iter()? {
+            let candidate = candidate?;
+            let next = match &self.names.included {
+                Some(included) if candidate.get_type().is(&included.router) => {
+                    self.find_included(&candidate, scope, path, found)?
+                }
+                _ => {
+                    let starlettes = candidate.getattr(intern!(py, "starlette_route"))?;
+                    let route = if starlettes.is_none() { candidate } else { starlettes };
+                    self.find_one(&route, scope, Some(path), found, &self.names.ask_included)?
+                }
+            };
+            match next {
+                Found::Taken(path) => return Ok(Found::Taken(path)),
+                Found::Perhaps(path) => found = path,
+            }
+        }
+        Ok(Found::Perhaps(found))
+    }
+
+    fn find_one<'py>(
+        &self,
+        route: &Bound<'py, PyAny>,
+        scope: &Bound<'py, PyAny>,
+        path: Option<&Bound<'py, PyAny>>,
+        found: Bound<'py, PyAny>,
+        ask: &Py<PyAny>,
+    ) -> PyResult<Found<'py>> {
+        let py = route.py();
+        if let Some(path) = path
+            && self.is_known(route)?
+        {
+            let expression = route.getattr(intern!(py, "path_regex"))?;
+            if call::method(intern!(py, "match"), [&expression, path], None)?.is_none() {
+                return Ok(Found::Perhaps(found));
+            }
+            if self.takes(route, scope)? {
+                return route.getattr(intern!(py, "path")).map(Found::Taken);
+            }
+        }
+        let answer = ask.bind(py).call1((route, scope, found))?;
+        let (is_taken, path) = answer.extract::<(bool, Bound<'py, PyAny>)>()?;
+        Ok(if is_taken { Found::Taken(path) } else { Found::Perhaps(path) })
+    }
+
     /// `application.routes`.
     fn routes<'py>(&self, application: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = application.py();
@@ -174,9 +251,16 @@ impl AsgiRoutes {
         Ok(!self.names.classes.is_empty())
     }
 
-    fn is_known(&self, route: &Bound<'_, PyAny>) -> bool {
+    /// Whether its expression tells which paths it takes.
+    fn is_known(&self, route: &Bound<'_, PyAny>) -> PyResult<bool> {
         let class = route.get_type();
-        self.names.classes.iter().any(|known| class.is(&known.class))
+        if let Some(included) = &self.names.included
+            && class.is(&included.context)
+        {
+            let original = route.getattr(intern!(route.py(), "original_route"))?;
+            return original.is_instance(included.route.bind(route.py()));
+        }
+        Ok(self.names.classes.iter().any(|known| class.is(&known.class)))
     }
 
     fn route_path<'py>(&self, scope: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -193,7 +277,9 @@ impl AsgiRoutes {
     /// Whether it is this one, whose expression matches. If that is not sure, it has to be asked.
     fn takes(&self, route: &Bound<'_, PyAny>, scope: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = route.py();
-        if !route.is_instance(self.names.route.bind(py))? || !is(&scope.get_item(intern!(py, "type"))?, "http")? {
+        let is_context = self.names.included.as_ref().is_some_and(|included| route.get_type().is(&included.context));
+        let is_route = is_context || route.is_instance(self.names.route.bind(py))?;
+        if !is_route || !is(&scope.get_item(intern!(py, "type"))?, "http")? {
             return Ok(false);
         }
         let methods = route.getattr(intern!(py, "methods"))?;
