@@ -1,6 +1,5 @@
 //! What contrib's instrumentation of httpx does with a request that is sent.
 
-use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -135,57 +134,24 @@ impl HttpxModule {
         if !is_http_instrumentation_enabled(py)? {
             return Ok(Way::Plain);
         }
-        for hook in hooks.iter_borrowed() {
-            if options.get_item(hook)?.is_some_and(|hook| !hook.is_none()) {
-                return Ok(Way::Contribs);
-            }
-        }
-        for captured in [intern!(py, "captured_request_headers"), intern!(py, "captured_response_headers")] {
-            if options.get_item(captured)?.map_or(Ok(false), |captured| captured.is_truthy())? {
-                return Ok(Way::Contribs);
-            }
-        }
-        let Ok(request) = arguments.get_item(0) else { return Ok(Way::Contribs) };
         let module = option(options, intern!(py, "module"))?;
-        if !request.get_type().is(module.getattr(intern!(py, "Request"))?) {
+        let Some(request) = known_request(&module, arguments)? else { return Ok(Way::Contribs) };
+        if asks_for_more(options, hooks)? {
             return Ok(Way::Contribs);
         }
         let url = names.url_of(&request)?;
-        if let Some(is_excluded) = exclusion(&option(options, intern!(py, "excluded_urls"))?)?
-            && is_excluded.call1((&url,))?.is_truthy()?
-        {
+        if is_excluded(&url, options)? {
             return Ok(Way::Plain);
         }
-        // Of a host in Punycode httpx has a name of other letters.
-        let has_other_letters = url.to_str().is_ok_and(|url| url.contains("://xn--"));
-        if has_other_letters || !lists_are_known(py)? || !names.replaceable.get().are_there(py)? {
-            return Ok(Way::Contribs);
-        }
-        let mode = option(options, intern!(py, "sem_conv_opt_in_mode"))?;
-        let Some(&Convention { old, new, .. }) = names.conventions.iter().find(|known| mode.is(&known.mode)) else {
-            return Ok(Way::Contribs);
-        };
-        let method = request.getattr(intern!(py, "method"))?;
-        let none = py.None().into_bound(py);
-        let Some((attributes, labels)) = client_request_attributes(&method, &url, &none, old, new, false)? else {
-            return Ok(Way::Contribs);
-        };
-        let tracer = option(options, intern!(py, "tracer"))?;
-        let Some(span) = ClientSpan::start(&tracer, &method, Some(&attributes))? else { return Ok(Way::Contribs) };
+        let Some(begun) = names.begun(&request, &url, options)? else { return Ok(Way::Contribs) };
         if let Err(error) = names.inject(&request, &module) {
-            return span.leave(py, Err(error));
+            return begun.span.leave(py, Err(error));
         }
-        let request = Self::request(slf, options, (old, new), span, labels);
-        Ok(Way::Traced(Bound::new(py, request)?))
+        Ok(Way::Traced(Bound::new(py, Self::request(slf, options, begun))?))
     }
 
-    fn request<'py>(
-        slf: &Bound<'py, Self>,
-        options: &Bound<'py, PyDict>,
-        (old, new): (bool, bool),
-        span: ClientSpan,
-        labels: Bound<'py, PyDict>,
-    ) -> HttpxRequest {
+    fn request<'py>(slf: &Bound<'py, Self>, options: &Bound<'py, PyDict>, begun: Begun<'py>) -> HttpxRequest {
+        let Begun { old, new, span, labels } = begun;
         HttpxRequest {
             module: slf.clone().unbind(),
             options: options.clone().unbind(),
@@ -198,11 +164,77 @@ impl HttpxModule {
     }
 }
 
+/// A request whose span is the current one.
+struct Begun<'py> {
+    old: bool,
+    new: bool,
+    span: ClientSpan,
+    labels: Bound<'py, PyDict>,
+}
+
+/// The first argument, if it is of httpx' own class.
+fn known_request<'py>(
+    module: &Bound<'py, PyAny>,
+    arguments: &Bound<'py, PyTuple>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Ok(request) = arguments.get_item(0) else { return Ok(None) };
+    let class = module.getattr(intern!(module.py(), "Request"))?;
+    Ok(Some(request).filter(|request| request.get_type().is(&class)))
+}
+
+fn is_excluded(url: &Bound<'_, PyString>, options: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let excluded_urls = option(options, intern!(url.py(), "excluded_urls"))?;
+    exclusion(&excluded_urls)?.map_or(Ok(false), |is_excluded| is_excluded.call1((url,))?.is_truthy())
+}
+
+/// Whether there are hooks, or headers to capture.
+fn asks_for_more(options: &Bound<'_, PyDict>, hooks: &Bound<'_, PyTuple>) -> PyResult<bool> {
+    let py = options.py();
+    for hook in hooks.iter_borrowed() {
+        if options.get_item(hook)?.is_some_and(|hook| !hook.is_none()) {
+            return Ok(true);
+        }
+    }
+    for captured in [intern!(py, "captured_request_headers"), intern!(py, "captured_response_headers")] {
+        if options.get_item(captured)?.map_or(Ok(false), |captured| captured.is_truthy())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn option<'py>(options: &Bound<'py, PyDict>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
     Ok(options.get_item(name)?.unwrap_or_else(|| name.py().None().into_bound(name.py())))
 }
 
 impl Names {
+    /// None where contrib's own code has to run.
+    fn begun<'py>(
+        &self,
+        request: &Bound<'py, PyAny>,
+        url: &Bound<'py, PyString>,
+        options: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Begun<'py>>> {
+        let py = request.py();
+        // Of a host in Punycode httpx has a name of other letters.
+        let has_other_letters = url.to_str().is_ok_and(|url| url.contains("://xn--"));
+        if has_other_letters || !lists_are_known(py)? || !self.replaceable.get().are_there(py)? {
+            return Ok(None);
+        }
+        let mode = option(options, intern!(py, "sem_conv_opt_in_mode"))?;
+        let Some(&Convention { old, new, .. }) = self.conventions.iter().find(|known| mode.is(&known.mode)) else {
+            return Ok(None);
+        };
+        let method = request.getattr(intern!(py, "method"))?;
+        let none = py.None().into_bound(py);
+        let Some((attributes, labels)) = client_request_attributes(&method, url, &none, old, new, false)? else {
+            return Ok(None);
+        };
+        let tracer = option(options, intern!(py, "tracer"))?;
+        let span = ClientSpan::start(&tracer, &method, Some(&attributes))?;
+        Ok(span.map(|span| Begun { old, new, span, labels }))
+    }
+
     /// `str(request.url)`.
     fn url_of<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
         let py = request.py();
@@ -269,39 +301,44 @@ impl Names {
 fn url_text(parsed: &Bound<'_, PyTuple>) -> Option<String> {
     let part = |at| parsed.get_item(at).ok();
     let text = |at| part(at)?.extract::<String>().ok();
-    let text_or_none = |at| {
-        let part = part(at)?;
-        if part.is_none() { Some(None) } else { part.extract::<String>().ok().map(Some) }
-    };
-    let (scheme, userinfo, host, path) = (text(0)?, text(1)?, text(2)?, text(4)?);
-    let port = part(3)?;
-    let mut authority = String::new();
-    if !userinfo.is_empty() {
-        write!(authority, "{userinfo}@").ok()?;
-    }
-    if host.contains(':') {
-        write!(authority, "[{host}]").ok()?;
-    } else {
-        authority.push_str(&host);
-    }
-    if !port.is_none() {
-        write!(authority, ":{}", port.extract::<u32>().ok()?).ok()?;
-    }
-    let mut url = String::new();
-    if !scheme.is_empty() {
-        write!(url, "{scheme}:").ok()?;
+    let text_or_none = |at| part(at)?.extract::<Option<String>>().ok();
+    let port = part(3)?.extract::<Option<u32>>().ok()?;
+    let authority = authority(&text(1)?, &text(2)?, port);
+    let mut url = text(0)?;
+    if !url.is_empty() {
+        url.push(':');
     }
     if !authority.is_empty() {
-        write!(url, "//{authority}").ok()?;
+        url.push_str("//");
+        url.push_str(&authority);
     }
-    url.push_str(&path);
-    if let Some(query) = text_or_none(5)? {
-        write!(url, "?{query}").ok()?;
-    }
-    if let Some(fragment) = text_or_none(6)? {
-        write!(url, "#{fragment}").ok()?;
+    url.push_str(&text(4)?);
+    for (mark, part) in [('?', text_or_none(5)?), ('#', text_or_none(6)?)] {
+        if let Some(part) = part {
+            url.push(mark);
+            url.push_str(&part);
+        }
     }
     Some(url)
+}
+
+/// `ParseResult.authority`.
+fn authority(userinfo: &str, host: &str, port: Option<u32>) -> String {
+    let mut authority = String::new();
+    if !userinfo.is_empty() {
+        authority.push_str(userinfo);
+        authority.push('@');
+    }
+    if host.contains(':') {
+        authority.extend(["[", host, "]"]);
+    } else {
+        authority.push_str(host);
+    }
+    if let Some(port) = port {
+        authority.push(':');
+        authority.push_str(&port.to_string());
+    }
+    authority
 }
 
 /// `Headers.__setitem__`, of a name in lower case.
