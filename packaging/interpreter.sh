@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# interpreter.sh TARGET PREFIX: compiles CPython 3.11 for another C library with zig and installs it into PREFIX. TARGET is
+# zig's: x86_64-linux-musl, or x86_64-linux-gnu.2.17, which runs on every glibc since 2012.
+#
+# The sources are Debian's. It has what pip and a smoke test need; no ssl, ctypes or sqlite3. ZIG names the compiler.
+set -euo pipefail
+source "$(dirname "$0")/../tests/matrix/apt.sh"
+
+target=$1
+prefix=$(realpath --canonicalize-missing "$2")
+work=$prefix.build
+zig=${ZIG:-zig}
+name=3.11
+
+# The build runs what it has compiled.
+if [[ $target == *musl* && ! -e /lib/ld-musl-${target%%-*}.so.1 ]]; then
+    apt-get install -y -qq --no-install-recommends musl
+fi
+
+rm -rf "$work" "$prefix"
+own_apt "$work/apt" deb-src bookworm
+cd "$work"
+"${apt_get[@]}" -qq source --download-only "python$name" zlib
+for package in "python$name" zlib; do
+    mkdir "$package"
+    tar --extract --strip-components 1 --directory "$package" --file "$package"_*.orig.tar.*
+done
+
+export CC="$zig cc -target $target" AR="$zig ar" RANLIB="$zig ranlib"
+(cd zlib && CHOST=linux ./configure --static --prefix="$work/libraries" >/dev/null && make --silent install >/dev/null)
+cd "python$name"
+# zig's C has no _FORTIFY_SOURCE without optimisation, which configure's own tests are.
+export ZLIB_CFLAGS="-I$work/libraries/include" ZLIB_LIBS="-L$work/libraries/lib -lz"
+# Otherwise the headers and libraries of the machine's own C library are found.
+export PKG_CONFIG=false
+./configure --quiet --prefix="$prefix" --disable-test-modules --without-ensurepip \
+    py_cv_module__ctypes=n/a py_cv_module__tkinter=n/a py_cv_module_nis=n/a py_cv_module__uuid=n/a py_cv_module__ssl=n/a \
+    py_cv_module__hashlib=n/a py_cv_module__sqlite3=n/a py_cv_module_readline=n/a py_cv_module__curses=n/a \
+    py_cv_module__curses_panel=n/a py_cv_module__bz2=n/a py_cv_module__lzma=n/a py_cv_module__gdbm=n/a py_cv_module__dbm=n/a
+make --silent --jobs "${JOBS:-2}" >/dev/null
+make --silent install >/dev/null
+"$prefix/bin/python$name" -c 'import sys, zlib; print(sys.version, sys.implementation._multiarch)'
+rm -rf "$work"
