@@ -27,7 +27,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against build wheels sdist description licenses deny workflows release-check packaging-requirements collector requirements clean
+.PHONY: help demo test test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against build wheels sdist description licenses deny workflows release-check release-requirements collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -217,9 +217,9 @@ lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of th
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --noconftest tests/test_house.py
 	$(BIN)/python tests/matrix/table.py --check
-	$(BIN)/python packaging/table.py --check
-	$(BIN)/python packaging/licenses.py --check
-	$(BIN)/python packaging/description.py --check
+	$(BIN)/python release/table.py --check
+	$(BIN)/python release/licenses.py --check
+	$(BIN)/python release/description.py --check
 
 # benches/requirements.txt says why they are in a folder of their own.
 $(BENCHES)/.packages: benches/requirements.txt $(VENV)/.dev
@@ -272,9 +272,9 @@ build: $(VENV)/.examples ## build the wheel for the environment's Python into di
 
 # --- Wheels and releases (docs/releasing.md) -------------------------------------------------------------------------
 
-PACKAGING := .cache/packaging
+RELEASE := .cache/release
 # On Windows an environment's programs are elsewhere.
-PACKAGING_BIN := $(PACKAGING)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+RELEASE_BIN := $(RELEASE)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # `make wheels WHEEL_TARGETS=aarch64-unknown-linux-gnu WHEEL_PYTHONS="3.11 3.14t"` builds two.
 WHEEL_TARGETS ?= x86_64-unknown-linux-gnu x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl
 WHEEL_PYTHONS ?= 3.10 3.11 3.12 3.13 3.14 3.14t
@@ -283,37 +283,37 @@ WHEEL_PLATFORM = $(if $(findstring linux-gnu,$(1)),--zig --compatibility manylin
 	linux-musl,$(1)),--zig --compatibility musllinux_1_2,))
 need_rustup = $(if $(call have,rustup),,$(error install rustup to build for other platforms: https://rustup.rs))
 
-$(PACKAGING)/.ready: packaging/requirements.txt
+$(RELEASE)/.ready: release/requirements.txt
 	$(need_python)
-	rm -rf $(PACKAGING)
-	$(PYTHON) -m venv $(PACKAGING)
-	$(PACKAGING_BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: --require-hashes --requirement packaging/requirements.txt
+	rm -rf $(RELEASE)
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE_BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: --require-hashes --requirement release/requirements.txt
 	@touch $@
 
 wheels: $(WHEEL_TARGETS:%=wheels-%) ## build wheels for WHEEL_TARGETS and WHEEL_PYTHONS into dist/wheels, and check each
-	$(PACKAGING_BIN)/python packaging/check.py dist/wheels/*.whl
+	$(RELEASE_BIN)/python release/check_wheels.py dist/wheels/*.whl
 
 # zig compiles C and links, against the C library of any platform.
-wheels-%: $(PACKAGING)/.ready
+wheels-%: $(RELEASE)/.ready
 	$(need_cargo)$(need_rustup)
 	rustup target add $*
-	env -u PYO3_PYTHON PATH="$(abspath $(PACKAGING_BIN)):$$PATH" maturin build --release --locked --target $* \
+	env -u PYO3_PYTHON PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --release --locked --target $* \
 		$(call WHEEL_PLATFORM,$*) --interpreter $(WHEEL_PYTHONS) --out dist/wheels
 
 # SDIST_PROFILE=dev for a quick one: the wheel is thrown away.
 SDIST_PROFILE ?= release
-sdist: $(PACKAGING)/.ready ## build the source distribution into dist/, then a wheel of it with nothing but the registries, and try that
+sdist: $(RELEASE)/.ready ## build the source distribution into dist/, then a wheel of it with nothing but the registries, and try that
 	$(need_cargo)$(need_cc)
 	rm -f dist/*.tar.gz
-	$(PACKAGING_BIN)/maturin sdist --out dist
-	$(PACKAGING_BIN)/python packaging/check_sdist.py --profile $(SDIST_PROFILE) dist/*.tar.gz
+	$(RELEASE_BIN)/maturin sdist --out dist
+	$(RELEASE_BIN)/python release/check_sdist.py --profile $(SDIST_PROFILE) dist/*.tar.gz
 
-description: ## make packaging/description.md, the package's page, of README.md
-	$(PYTHON) packaging/description.py
+description: ## make release/description.md, the package's page, of README.md
+	$(PYTHON) release/description.py
 
 licenses: ## make THIRD_PARTY_LICENSES.txt of Cargo.lock
 	$(need_cargo)
-	$(PYTHON) packaging/licenses.py
+	$(PYTHON) release/licenses.py
 
 need_deny = $(if $(shell cargo deny --version 2>/dev/null),,$(error install cargo-deny: cargo install cargo-deny --locked))
 deny: ## check licences, sources and duplicates of the crates; needs cargo-deny
@@ -322,20 +322,20 @@ deny: ## check licences, sources and duplicates of the crates; needs cargo-deny
 
 need_actionlint = $(if $(call have,actionlint),,$(error install actionlint: \
 	go install github.com/rhysd/actionlint/cmd/actionlint@latest))
-workflows: $(PACKAGING)/.ready ## check .github/workflows; needs actionlint
+workflows: $(RELEASE)/.ready ## check .github/workflows; needs actionlint
 	$(need_actionlint)
 	actionlint
-	$(PACKAGING_BIN)/zizmor --offline --persona=pedantic --no-progress .github
+	$(RELEASE_BIN)/zizmor --offline --persona=pedantic --no-progress .github
 
 # TAG=v0.1.0
-release-check: $(PACKAGING)/.ready ## check that dist/ can be published as the release TAG
-	$(PACKAGING_BIN)/python packaging/release.py $(TAG) dist/*.tar.gz dist/wheels/*.whl
-	$(PACKAGING_BIN)/twine check --strict dist/*.tar.gz dist/wheels/*.whl
+release-check: $(RELEASE)/.ready ## check that dist/ can be published as the release TAG
+	$(RELEASE_BIN)/python release/check_release.py $(TAG) dist/*.tar.gz dist/wheels/*.whl
+	$(RELEASE_BIN)/twine check --strict dist/*.tar.gz dist/wheels/*.whl
 
 # --universal: one file for all platforms and Pythons.
-packaging-requirements: $(VENV)/.dev ## pin the packages of packaging/requirements.in again
+release-requirements: $(VENV)/.dev ## pin the packages of release/requirements.in again
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
-		packaging/requirements.in --output-file packaging/requirements.txt
+		release/requirements.in --output-file release/requirements.txt
 
 collector: $(COLLECTOR) ## build the OpenTelemetry Collector for the integration tests (needs Go)
 

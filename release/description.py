@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FILE = ROOT / "packaging/description.md"
+FILE = ROOT / "release/description.md"
 
 
 def repository() -> str:
@@ -36,7 +36,7 @@ def main() -> None:
     if "--check" not in sys.argv:
         FILE.write_text(text)
     elif not FILE.exists() or FILE.read_text() != text:
-        sys.exit("packaging/description.md is not that of README.md: run `make description`")
+        sys.exit("release/description.md is not that of README.md: run `make description`")
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ SAME_REPOSITORY = {"tonic-prost": "tonic"}
 
 HEAD = """\
 What the compiled part of otel-rs contains besides its own code, under which licences, and their texts.
-Made by packaging/licenses.py from Cargo.lock and the packages' own files.
+Made by release/licenses.py from Cargo.lock and the packages' own files.
 
 Where a package leaves the choice between licences and Apache-2.0 is one of them, otel-rs takes Apache-2.0. Its text is
 in the file LICENSE. The Rust standard library is compiled in, too: "MIT OR Apache-2.0", see https://www.rust-lang.org.

@@ -11,7 +11,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 PAGE = ROOT / "docs/platforms.md"
-BEGIN, END = "<!-- made by packaging/table.py -->\n", "<!-- end of the wheels -->\n"
+BEGIN, END = "<!-- made by release/table.py -->\n", "<!-- end of the wheels -->\n"
 
 HEAD = """\
 | Wheel | Wheel, extension | Audited | Installed and run on | Date, commit | Built by |
@@ -50,7 +50,7 @@ def main() -> None:
     if "--check" not in sys.argv:
         PAGE.write_text(made)
     elif made != page:
-        sys.exit("docs/platforms.md is not made of packaging/results: run packaging/table.py")
+        sys.exit("docs/platforms.md is not made of release/results: run release/table.py")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Checks wheels: their sizes, what they want of the C library (auditwheel), and that each works where it is installed.
 
-    python check.py dist/*.whl
+    python check_wheels.py dist/wheels/*.whl
 
-A wheel for this machine is installed in an empty environment of its Python; others in the roots of root.sh, where
-there is one for them. What nothing here can run is audited alone, and its result says so. Each result is kept in
-`results/`; table.py makes docs/platforms.md of them.
+A wheel for this machine is installed in an empty environment of its Python; others, on Debian as root, in the roots of
+root.sh. What nothing here can run is audited alone, and its result says so. Each result is kept in `results/`; table.py
+makes the table in docs/platforms.md of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import platform
 import re
 import shutil
@@ -73,6 +74,8 @@ def sizes(wheel: Path) -> dict[str, int]:
 
 def audit(wheel: Path) -> str:
     """The oldest platform that auditwheel finds the wheel to be good for, which must be that of its name."""
+    if "linux" not in wheel.name:
+        return "not for Linux"
     said = " ".join(output([sys.executable, "-m", "auditwheel", "show", wheel]).split())
     consistent = re.search(r'consistent with the following platform tag: "(\w+)"', said)
     if not consistent:
@@ -84,6 +87,8 @@ def audit(wheel: Path) -> str:
 
 def interpreter(tag: str) -> Path | None:
     """This machine's Python of a wheel's tag (cp310, cp314t)."""
+    if tag == f"cp{sys.version_info[0]}{sys.version_info[1]}{getattr(sys, 'abiflags', '')}":
+        return Path(sys.executable)
     name = re.sub(r"cp3(\d+)", r"3.\1", tag)
     own = ROOT / f".cache/interpreters/{name}/bin/python{name}"
     pyenv = sorted(Path.home().glob(f".pyenv/versions/{name}.*/bin/python{name}"))
@@ -95,7 +100,7 @@ def in_empty_environment(wheel: Path, python: Path) -> dict[str, str]:
     venv = WORK / "venv"
     shutil.rmtree(venv, ignore_errors=True)
     output([python, "-m", "venv", venv])
-    python = venv / "bin/python"
+    python = next(path for path in (venv / "bin/python", venv / "Scripts/python.exe") if path.exists())
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary=:all:"]
     output([*pip, wheel])
     return {"in": output([python, "-c", PROBE]).strip(), "smoke": output([python, "-I", SMOKE], cwd=WORK).strip()}
@@ -140,7 +145,7 @@ def versions() -> dict[str, str]:
 
 
 def check(wheel: Path) -> dict[str, Any]:
-    tags = wheel.stem.split("-", 2)[2]
+    abi, platforms = wheel.stem.split("-", 4)[3:]
     result: dict[str, Any] = {
         "wheel": wheel.name,
         "date": datetime.date.today().isoformat(),
@@ -149,10 +154,21 @@ def check(wheel: Path) -> dict[str, Any]:
         "bytes": sizes(wheel),
         "audit": audit(wheel),
     }
-    python = interpreter(wheel.stem.split("-")[3]) if f"manylinux_2_17_{MACHINE}" in tags else None
+    python = interpreter(abi) if is_native(platforms) else None
     ran = [in_empty_environment(wheel, python)] if python else []
-    ran += [in_root(wheel, kind) for kind in RUNS_IN.get(wheel.stem.split("-", 3)[3], [])]
+    if can_make_roots():
+        ran += [in_root(wheel, kind) for kind in RUNS_IN.get(f"{abi}-{platforms}", [])]
     return {**result, "ran": ran}
+
+
+def is_native(platforms: str) -> bool:
+    system = {"linux": "manylinux", "darwin": "macosx", "win32": "win"}[sys.platform]
+    return platforms.startswith(system) and platforms.endswith(MACHINE.lower())
+
+
+def can_make_roots() -> bool:
+    release = Path("/etc/os-release")
+    return release.exists() and "\nID=debian\n" in release.read_text() and os.geteuid() == 0
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".cache/sdist"
 
 # What a build, or who packages it again, needs besides the sources.
-NEEDED = ["Cargo.lock", ".cargo/config.toml", "LICENSE", "THIRD_PARTY_LICENSES.txt", "packaging/description.md"]
+NEEDED = ["Cargo.lock", ".cargo/config.toml", "LICENSE", "THIRD_PARTY_LICENSES.txt", "release/description.md"]
 # Belongs to the repository, or to a machine.
 UNWANTED = [".git/", ".venv/", ".cache/", "target/", ".so", ".pyd"]
 
@@ -58,7 +58,7 @@ def main() -> None:
     environment.setdefault("RUSTUP_HOME", str(Path.home() / ".rustup"))
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-cache-dir", options.file.resolve()]
     subprocess.run(pip, cwd=WORK, env=environment, check=True)
-    subprocess.run([python, "-I", ROOT / "packaging/smoke.py"], cwd=WORK, check=True)
+    subprocess.run([python, "-I", ROOT / "release/smoke.py"], cwd=WORK, check=True)
     shutil.rmtree(WORK)
 
 
