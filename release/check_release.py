@@ -12,10 +12,8 @@ from description import ROOT, repository
 
 def faults(tag: str, files: list[Path]) -> list[str]:
     found = []
-    version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
-    assert version
-    if tag != f"v{version[1]}":
-        found.append(f"the tag is {tag}, and Cargo.toml has version {version[1]}")
+    if tag != f"v{version()}":
+        found.append(f"the tag is {tag}, and Cargo.toml has version {version()}")
     if not re.search(rf"^## {re.escape(tag.removeprefix('v'))} - \d{{4}}-\d\d-\d\d$", changelog(), re.MULTILINE):
         found.append(f"CHANGELOG.md has no dated heading of {tag.removeprefix('v')}")
     host = urlsplit(repository()).hostname or ""
@@ -24,9 +22,15 @@ def faults(tag: str, files: list[Path]) -> list[str]:
     if not any(file.name.endswith(".tar.gz") for file in files) or not any(file.suffix == ".whl" for file in files):
         found.append("there must be a source distribution and wheels")
     for file in files:
-        if file.name.removesuffix(".tar.gz").split("-")[1] != version[1]:
+        if file.name.removesuffix(".tar.gz").split("-")[1] != version():
             found.append(f"{file.name} is of another version")
     return found
+
+
+def version() -> str:
+    found = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
 
 
 def changelog() -> str:
