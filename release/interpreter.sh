@@ -26,7 +26,8 @@ for package in "python$name" zlib; do
     tar --extract --strip-components 1 --directory "$package" --file "$package"_*.orig.tar.*
 done
 
-export CC="$zig cc -target $target" AR="$zig ar" RANLIB="$zig ranlib"
+# zig refuses __DATE__, of which a build is not reproducible.
+export CC="$zig cc -target $target -Wno-date-time" AR="$zig ar" RANLIB="$zig ranlib"
 (cd zlib && CHOST=linux ./configure --static --prefix="$work/libraries" >/dev/null && make --silent install >/dev/null)
 cd "python$name"
 # zig's C has no _FORTIFY_SOURCE without optimisation, which configure's own tests are.
