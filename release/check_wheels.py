@@ -110,7 +110,7 @@ def in_root(wheel: Path, kind: str) -> dict[str, str]:
     """Installed by pip in the root, from files: it need not have a way out."""
     root = ROOTS / kind
     if not (root / "opt/python").exists():
-        output([HERE / "root.sh", kind, root])
+        output([HERE / "root.sh", kind, root], env={**os.environ, "ZIG": f"{sys.executable} -m ziglang"})
     python = [HERE / "python.sh", root]
     files, venv = root / "wheels", "/opt/venv"
     for folder in (files, root / "opt/venv"):

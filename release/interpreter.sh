@@ -12,6 +12,9 @@ work=$prefix.build
 zig=${ZIG:-zig}
 name=3.11
 
+# Without much optimisation: it is for smoke tests.
+export OPT='-O1 -DNDEBUG'
+
 # The build runs what it has compiled.
 if [[ $target == *musl* && ! -e /lib/ld-musl-${target%%-*}.so.1 ]]; then
     apt-get install -y -qq --no-install-recommends musl

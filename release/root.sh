@@ -26,7 +26,7 @@ aarch64)
     need mmdebstrap mmdebstrap
     mmdebstrap --quiet --variant=extract --arch=arm64 --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
         --include=python3.11-minimal,libpython3.11-stdlib,libgcc-s1,zlib1g,dash bookworm "$folder" "$archive"
-    ln -s dash "$folder/usr/bin/sh"
+    ln -sf dash "$folder/usr/bin/sh"
     if [[ $(uname -m) != aarch64 ]]; then
         need qemu-aarch64-static qemu-user-static
         need update-binfmts binfmt-support
@@ -34,7 +34,7 @@ aarch64)
         update-binfmts --enable qemu-aarch64
     fi
     mkdir -p "$folder/opt/python/bin"
-    ln -s /usr/bin/python3.11 "$folder/opt/python/bin/python3.11"
+    ln -sf /usr/bin/python3.11 "$folder/opt/python/bin/python3.11"
     ;;
 musl)
     mkdir -p "$folder"/{bin,dev,etc,lib,opt,proc,tmp}
