@@ -33,11 +33,12 @@ WHEEL_LIMIT = 5_000_000
 EXTENSION_LIMIT = 10_000_000
 MACHINE = platform.machine()
 
-# The roots that wheels can be run in besides this machine, by the end of the wheel's name.
+# The roots that wheels for CPython 3.11 can be run in besides this machine, by their platform.
+ROOT_PYTHON = "cp311"
 RUNS_IN = {
-    "cp311-manylinux_2_17_x86_64.manylinux2014_x86_64": ["debian11"],
-    "cp311-manylinux_2_17_aarch64.manylinux2014_aarch64": ["aarch64"],
-    "cp311-musllinux_1_2_x86_64": ["musl"],
+    "manylinux_2_17_x86_64": "debian11",
+    "manylinux_2_17_aarch64": "aarch64",
+    "musllinux_1_2_x86_64": "musl",
 }
 PROBE = """
 import os, platform
@@ -146,18 +147,19 @@ def versions() -> dict[str, str]:
 
 def check(wheel: Path) -> dict[str, Any]:
     abi, platforms = wheel.stem.split("-", 4)[3:]
+    audited = audit(wheel)
     result: dict[str, Any] = {
         "wheel": wheel.name,
         "date": datetime.date.today().isoformat(),
         "commit": output(["git", "describe", "--always", "--dirty"], cwd=ROOT).strip(),
         **versions(),
         "bytes": sizes(wheel),
-        "audit": audit(wheel),
+        "audit": audited,
     }
     python = interpreter(abi) if is_native(platforms) else None
     ran = [in_empty_environment(wheel, python)] if python else []
-    if can_make_roots():
-        ran += [in_root(wheel, kind) for kind in RUNS_IN.get(f"{abi}-{platforms}", [])]
+    if audited in RUNS_IN and abi == ROOT_PYTHON and can_make_roots():
+        ran.append(in_root(wheel, RUNS_IN[audited]))
     return {**result, "ran": ran}
 
 

@@ -33,14 +33,12 @@ done
 export CC="$zig cc -target $target -Wno-date-time" AR="$zig ar" RANLIB="$zig ranlib"
 (cd zlib && CHOST=linux ./configure --static --prefix="$work/libraries" >/dev/null && make --silent install >/dev/null)
 cd "python$name"
-# zig's C has no _FORTIFY_SOURCE without optimisation, which configure's own tests are.
-export ZLIB_CFLAGS="-I$work/libraries/include" ZLIB_LIBS="-L$work/libraries/lib -lz"
-# Otherwise the headers and libraries of the machine's own C library are found.
-export PKG_CONFIG=false
-./configure --quiet --prefix="$prefix" --disable-test-modules --without-ensurepip \
-    py_cv_module__ctypes=n/a py_cv_module__tkinter=n/a py_cv_module_nis=n/a py_cv_module__uuid=n/a py_cv_module__ssl=n/a \
-    py_cv_module__hashlib=n/a py_cv_module__sqlite3=n/a py_cv_module_readline=n/a py_cv_module__curses=n/a \
-    py_cv_module__curses_panel=n/a py_cv_module__bz2=n/a py_cv_module__lzma=n/a py_cv_module__gdbm=n/a py_cv_module__dbm=n/a
+cat >Modules/Setup.local <<END
+zlib zlibmodule.c -I$work/libraries/include $work/libraries/lib/libz.a
+*disabled*
+_bz2 _ctypes _curses _curses_panel _dbm _gdbm _hashlib _lzma _sqlite3 _ssl _tkinter _uuid nis ossaudiodev readline spwd
+END
+./configure --quiet --prefix="$prefix" --disable-test-modules --without-ensurepip
 make --silent --jobs "${JOBS:-2}" >/dev/null
 make --silent install >/dev/null
 "$prefix/bin/python$name" -c 'import sys, zlib; print(sys.version, sys.implementation._multiarch)'
