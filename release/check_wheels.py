@@ -44,7 +44,7 @@ PROBE = """
 import os, platform
 lines = open("/etc/os-release").read().splitlines() if os.path.exists("/etc/os-release") else []
 name = dict(line.partition("=")[::2] for line in lines if "=" in line).get("PRETTY_NAME", "Linux").strip('"')
-libc = " ".join(platform.libc_ver()) if platform.libc_ver()[0] else "musl"
+libc = " ".join(platform.libc_ver()) if platform.libc_ver()[0] == "glibc" else "musl"
 print(f"{name} {platform.machine()}, {libc}, CPython {platform.python_version()}")
 """
 

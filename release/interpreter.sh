@@ -29,17 +29,25 @@ for package in "python$name" zlib; do
     tar --extract --strip-components 1 --directory "$package" --file "$package"_*.orig.tar.*
 done
 
-# zig refuses __DATE__, of which a build is not reproducible.
-export CC="$zig cc -target $target -Wno-date-time" AR="$zig ar" RANLIB="$zig ranlib"
-(cd zlib && CHOST=linux ./configure --static --prefix="$work/libraries" >/dev/null && make --silent install >/dev/null)
+machine=${target%%-*}
+# zig refuses __DATE__, of which a build is not reproducible, and links programs for musl statically unless told otherwise.
+options=(-target "$target" -Wno-date-time)
+[[ $target == *musl* ]] && options+=(-dynamic)
+export CC="$zig cc ${options[*]}" AR="$zig ar" RANLIB="$zig ranlib"
+(cd zlib && CFLAGS="-O2 -fPIC" CHOST=linux ./configure --static --prefix="$work/libraries" >/dev/null && make --silent install >/dev/null)
 cd "python$name"
 cat >Modules/Setup.local <<END
 zlib zlibmodule.c -I$work/libraries/include $work/libraries/lib/libz.a
 *disabled*
 _bz2 _ctypes _curses _curses_panel _dbm _gdbm _hashlib _lzma _sqlite3 _ssl _tkinter _uuid nis ossaudiodev readline spwd
 END
+# Newer than the musl of many systems.
+export ac_cv_func_preadv2=no ac_cv_func_pwritev2=no
 ./configure --quiet --prefix="$prefix" --disable-test-modules --without-ensurepip
+# This release does not tell the two apart, as distributions' packages of it do.
+[[ $target == *musl* ]] && sed -i "s/$machine-linux-gnu/$machine-linux-musl/g" Makefile Makefile.pre
+touch Makefile
 make --silent --jobs "${JOBS:-2}" >/dev/null
 make --silent install >/dev/null
-"$prefix/bin/python$name" -c 'import sys, zlib; print(sys.version, sys.implementation._multiarch)'
+"$prefix/bin/python$name" -c 'import select, sys, zlib; print(sys.version, sys.implementation._multiarch)'
 rm -rf "$work"
