@@ -27,7 +27,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against build wheels sdist description licenses deny workflows release-check release-requirements collector requirements clean
+.PHONY: help demo test test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against build wheels cross-check sdist description licenses deny workflows release-check release-requirements collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -299,6 +299,13 @@ wheels-%: $(RELEASE)/.ready
 	rustup target add $*
 	env -u PYO3_PYTHON PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --release --locked --target $* \
 		$(call WHEEL_PLATFORM,$*) --interpreter $(WHEEL_PYTHONS) --out dist/wheels
+
+# Compiles and does not link: neither an interpreter nor Microsoft's libraries are needed.
+cross-check: $(RELEASE)/.ready ## check that the Rust code compiles for Windows
+	$(need_cargo)$(need_rustup)
+	rustup target add x86_64-pc-windows-gnu
+	env -u PYO3_PYTHON PYO3_CROSS=1 PYO3_CROSS_PYTHON_VERSION=3.11 PATH="$(abspath $(RELEASE_BIN)):$$PATH" \
+		cargo-zigbuild check --locked --workspace --lib --target x86_64-pc-windows-gnu
 
 # SDIST_PROFILE=dev for a quick one: the wheel is thrown away.
 SDIST_PROFILE ?= release
