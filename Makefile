@@ -278,6 +278,9 @@ RELEASE_BIN := $(RELEASE)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 # `make wheels WHEEL_TARGETS=aarch64-unknown-linux-gnu WHEEL_PYTHONS="3.11 3.14t"` builds two.
 WHEEL_TARGETS ?= x86_64-unknown-linux-gnu x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl
 WHEEL_PYTHONS ?= 3.10 3.11 3.12 3.13 3.14 3.14t
+# WHEEL_PROFILE=dev says in minutes whether wheels work somewhere; they are large and slow, and nothing to publish.
+WHEEL_PROFILE ?= release
+WHEELS := dist/wheels$(if $(filter release,$(WHEEL_PROFILE)),,-$(WHEEL_PROFILE))
 # The oldest C libraries that wheels run on: glibc of 2012, musl of 2020. For macOS and Windows there is no choice.
 WHEEL_PLATFORM = $(if $(findstring linux-gnu,$(1)),--zig --compatibility manylinux_2_17,$(if $(findstring \
 	linux-musl,$(1)),--zig --compatibility musllinux_1_2,))
@@ -291,14 +294,14 @@ $(RELEASE)/.ready: release/requirements.txt
 	@touch $@
 
 wheels: $(WHEEL_TARGETS:%=wheels-%) ## build wheels for WHEEL_TARGETS and WHEEL_PYTHONS into dist/wheels, and check each
-	$(RELEASE_BIN)/python release/check_wheels.py dist/wheels/*.whl
+	$(RELEASE_BIN)/python release/check_wheels.py --profile $(WHEEL_PROFILE) $(WHEELS)/*.whl
 
 # zig compiles C and links, against the C library of any platform.
 wheels-%: $(RELEASE)/.ready
 	$(need_cargo)$(need_rustup)
 	rustup target add $*
-	env -u PYO3_PYTHON PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --release --locked --target $* \
-		$(call WHEEL_PLATFORM,$*) --interpreter $(WHEEL_PYTHONS) --out dist/wheels
+	env -u PYO3_PYTHON PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --profile $(WHEEL_PROFILE) --locked --target $* \
+		$(call WHEEL_PLATFORM,$*) --interpreter $(WHEEL_PYTHONS) --out $(WHEELS)
 
 # Compiles and does not link: neither an interpreter nor Microsoft's libraries are needed.
 cross-check: $(RELEASE)/.ready ## check that the Rust code compiles for Windows

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs/platforms.md"
 BEGIN, END = "<!-- made by release/table.py -->\n", "<!-- end of the wheels -->\n"
 
 HEAD = """\
-| Wheel | Wheel, extension | Audited | Installed and run on | Date, commit | Built by |
+| Wheel | Wheel, extension | Audited | Installed and run on | Date, commit | Profile, built by |
 |---|---|---|---|---|---|
 """
 
@@ -31,7 +31,7 @@ def row(result: dict[str, Any]) -> str:
         result["audit"],
         "; ".join(run["in"] + (f" ({run['also']})" if "also" in run else "") for run in result["ran"]) or "not run",
         f"{result['date']}, {result['commit']}",
-        f"maturin {result['maturin']}, rustc {result['rustc']}, zig {result['zig']}",
+        f"{result['profile']}, maturin {result['maturin']}, rustc {result['rustc']}, zig {result['zig']}",
     ]
     return f"| {' | '.join(cells)} |\n"
 
