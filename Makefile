@@ -255,6 +255,9 @@ plots: ## draw docs/images/benchmarks.svg from the newest results
 	$(PLOTS)/bin/python benches/plot.py $(lastword $(sort $(wildcard benches/results/requests-*.json))) \
 		$(lastword $(sort $(wildcard benches/results/peers-*.json))) docs/images/benchmarks.svg
 
+screenshots: $(VENV)/.extension ## draw docs/images/view-*.png; needs Debian's chromium and chromium-driver
+	$(BIN)/python -m tests.support.screenshots
+
 instructions: $(VENV)/.dev $(VENV)/.extension ## count the instructions of each benchmark row; fail if one is 3% above its budget; needs valgrind
 	$(BIN)/python benches/instructions.py --check --count 1024
 

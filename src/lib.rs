@@ -88,7 +88,7 @@ mod _native {
     #[pymodule_export]
     use crate::trace::tracer::Tracer;
     #[pymodule_export]
-    use crate::view::in_process::OtlpReceiver;
+    use crate::view::background::{OtlpReceiver, TerminalReceiver};
     #[pymodule_export]
     use crate::view::view;
 

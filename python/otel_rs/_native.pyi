@@ -1,6 +1,7 @@
 """The compiled part. Its classes are the bases of the public ones, which carry the documentation."""
 
 import logging
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
@@ -564,9 +565,16 @@ class OtlpReceiver:
 
     def stop(self) -> None: ...
 
-def view(
-    grpc: str | None = None, http: str | None = None, json: bool = False, allowed_hosts: Sequence[str] = ()
-) -> None:
+class TerminalReceiver:
+    """An OTLP receiver, over gRPC and HTTP on one free port of the loopback interface, that prints to stderr."""
+
+    def __new__(cls, arguments: Namespace) -> TerminalReceiver: ...
+    @property
+    def address(self) -> str: ...
+    def stop(self) -> bool:
+        """Prints what is left, and closes the port. Returns whether anything was printed at all."""
+
+def view(arguments: Namespace) -> None:
     """Runs the embedded receiver until SIGINT or SIGTERM; see ``otel-rs view --help``."""
 
 def native_propagation(original: Callable[..., Any]) -> Callable[..., Any]:
