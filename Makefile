@@ -29,7 +29,10 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs docs-test typing test test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions build collector requirements clean
+.PHONY: help demo test test-matrix test-debug canary nightly packages examples conformance contrib
+.PHONY: sanitize races miri fuzz lint typing docs docs-test interpreters collector requirements clean
+.PHONY: bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against
+.PHONY: build wheels cross-check sdist description licenses deny workflows release-check release-requirements
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -208,6 +211,9 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and carg
 conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
 	$(BIN)/python tests/conformance/run.py
 
+canary: $(VENV)/.dev $(VENV)/.extension ## the same on the newest SDK there is, pre-releases too: what the next release will break
+	$(BIN)/python tests/conformance/run.py --newest
+
 contrib: $(VENV)/.dev $(VENV)/.extension ## run the instrumentations' own tests alone, a part of `make conformance`
 	$(BIN)/python tests/conformance/run.py --contrib-only
 
@@ -222,6 +228,9 @@ lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of th
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --noconftest tests/test_house.py
 	$(BIN)/python tests/matrix/table.py --check
+	$(BIN)/python release/table.py --check
+	$(BIN)/python release/licenses.py --check
+	$(BIN)/python release/description.py --check
 
 $(SITE)/.installed: docs/site/requirements.txt
 	$(need_python)
@@ -274,12 +283,103 @@ plots: ## draw docs/images/benchmarks.svg from the newest results
 	$(PLOTS)/bin/python benches/plot.py $(lastword $(sort $(wildcard benches/results/requests-*.json))) \
 		$(lastword $(sort $(wildcard benches/results/peers-*.json))) docs/images/benchmarks.svg
 
+screenshots: $(VENV)/.extension ## draw docs/images/view-*.png; needs Debian's chromium and chromium-driver
+	$(BIN)/python -m tests.support.screenshots
+
 instructions: $(VENV)/.dev $(VENV)/.extension ## count the instructions of each benchmark row; fail if one is 3% above its budget; needs valgrind
 	$(BIN)/python benches/instructions.py --check --count 1024
+
+# BASE's own Makefile and benchmarks count, on this machine, with this interpreter.
+BASE ?= origin/main
+AGAINST := .cache/against
+instructions-against: $(VENV)/.dev $(VENV)/.extension ## the same, with the counts of the commit BASE (origin/main) as the budget
+	rm -rf $(AGAINST)
+	git worktree prune
+	git worktree add --quiet --detach $(AGAINST) $(BASE)
+	$(MAKE) --directory $(AGAINST) PYTHON=$(abspath $(BIN)/python) PROFILE=$(PROFILE) .venv/.dev .venv/.extension
+	cd $(AGAINST) && .venv/bin/python benches/instructions.py --save --count 1024
+	$(BIN)/python benches/instructions.py --check --count 1024 --budget $(AGAINST)/benches/instructions.json
 
 build: $(VENV)/.examples ## build the wheel for the environment's Python into dist/
 	$(need_cargo)$(need_cc)
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
+
+# --- Wheels and releases (docs/releasing.md) -------------------------------------------------------------------------
+
+RELEASE := .cache/release
+# On Windows an environment's programs are elsewhere.
+RELEASE_BIN := $(RELEASE)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# `make wheels WHEEL_TARGETS=aarch64-unknown-linux-gnu WHEEL_PYTHONS="3.11 3.14t"` builds two.
+WHEEL_TARGETS ?= x86_64-unknown-linux-gnu x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl
+WHEEL_PYTHONS ?= 3.10 3.11 3.12 3.13 3.14 3.14t
+# WHEEL_PROFILE=dev says in minutes whether wheels work somewhere; they are large and slow, and nothing to publish.
+WHEEL_PROFILE ?= release
+WHEELS := dist/wheels$(if $(filter release,$(WHEEL_PROFILE)),,-$(WHEEL_PROFILE))
+# The oldest C libraries that wheels run on: glibc of 2012, musl of 2020. For macOS and Windows there is no choice.
+WHEEL_PLATFORM = $(if $(findstring linux-gnu,$(1)),--zig --compatibility manylinux_2_17,$(if $(findstring \
+	linux-musl,$(1)),--zig --compatibility musllinux_1_2,))
+need_rustup = $(if $(call have,rustup),,$(error install rustup to build for other platforms: https://rustup.rs))
+
+$(RELEASE)/.ready: release/requirements.txt
+	$(need_python)
+	rm -rf $(RELEASE)
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE_BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: --require-hashes --requirement release/requirements.txt
+	@touch $@
+
+wheels: $(WHEEL_TARGETS:%=wheels-%) ## build wheels for WHEEL_TARGETS and WHEEL_PYTHONS into dist/wheels, and check each
+	$(RELEASE_BIN)/python release/check_wheels.py --profile $(WHEEL_PROFILE) $(WHEELS)/*.whl
+
+# zig compiles C and links, against the C library of any platform.
+wheels-%: $(RELEASE)/.ready
+	$(need_cargo)$(need_rustup)
+	rustup target add $*
+	env -u PYO3_PYTHON PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --profile $(WHEEL_PROFILE) --locked --target $* \
+		$(call WHEEL_PLATFORM,$*) --interpreter $(WHEEL_PYTHONS) --out $(WHEELS)
+
+# Compiles and does not link: neither an interpreter nor Microsoft's libraries are needed.
+cross-check: $(RELEASE)/.ready ## check that the Rust code compiles for Windows
+	$(need_cargo)$(need_rustup)
+	rustup target add x86_64-pc-windows-gnu
+	env -u PYO3_PYTHON PYO3_CROSS=1 PYO3_CROSS_PYTHON_VERSION=3.11 PATH="$(abspath $(RELEASE_BIN)):$$PATH" \
+		cargo-zigbuild check --locked --workspace --lib --target x86_64-pc-windows-gnu
+
+# SDIST_PROFILE=dev for a quick one: the wheel is thrown away.
+SDIST_PROFILE ?= release
+sdist: $(RELEASE)/.ready ## build the source distribution into dist/, then a wheel of it with nothing but the registries, and try that
+	$(need_cargo)$(need_cc)
+	rm -f dist/*.tar.gz
+	$(RELEASE_BIN)/maturin sdist --out dist
+	$(RELEASE_BIN)/python release/check_sdist.py --profile $(SDIST_PROFILE) dist/*.tar.gz
+
+description: ## make release/description.md, the package's page, of README.md
+	$(PYTHON) release/description.py
+
+licenses: ## make THIRD_PARTY_LICENSES.txt of Cargo.lock
+	$(need_cargo)
+	$(PYTHON) release/licenses.py
+
+need_deny = $(if $(shell cargo deny --version 2>/dev/null),,$(error install cargo-deny: cargo install cargo-deny --locked))
+deny: ## check licences, sources and duplicates of the crates; needs cargo-deny
+	$(need_cargo)$(need_deny)
+	cargo deny --offline --locked check licenses bans sources
+
+need_actionlint = $(if $(call have,actionlint),,$(error install actionlint: \
+	go install github.com/rhysd/actionlint/cmd/actionlint@latest))
+workflows: $(RELEASE)/.ready ## check .github/workflows; needs actionlint
+	$(need_actionlint)
+	actionlint
+	$(RELEASE_BIN)/zizmor --offline --persona=pedantic --no-progress .github
+
+# TAG=v0.1.0
+release-check: $(RELEASE)/.ready ## check that dist/ can be published as the release TAG
+	$(RELEASE_BIN)/python release/check_release.py $(TAG) dist/*.tar.gz dist/wheels/*.whl
+	$(RELEASE_BIN)/twine check --strict dist/*.tar.gz dist/wheels/*.whl
+
+# --universal: one file for all platforms and Pythons.
+release-requirements: $(VENV)/.dev ## pin the packages of release/requirements.in again
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
+		release/requirements.in --output-file release/requirements.txt
 
 collector: $(COLLECTOR) ## build the OpenTelemetry Collector for the integration tests (needs Go)
 

@@ -1,6 +1,7 @@
 """The compiled part. Its classes are the bases of the public ones, which carry the documentation."""
 
 import logging
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Literal, final
@@ -230,24 +231,59 @@ def dbapi_method(class_name: str, name: str, contrib: Any) -> Any:
 def asgi_request_attributes(scope: Any, old: bool, new: bool) -> dict[str, Any] | None:
     """A request's attributes in the old and in the new semantic conventions; None where contrib's code has to run."""
 
-def asgi_content_length(carrier: Any) -> int | Literal[False] | None:
-    """The length that the headers of a scope or message tell; False where contrib has to look."""
+def asgi_span_details(scope: Any) -> tuple[str, dict[str, Any]] | None:
+    """The name of a request's span, and no more attributes; None where contrib's code has to run."""
 
-def asgi_measure(
-    middleware: Any,
-    span: Any,
-    seconds: float,
-    old: dict[str, Any] | None,
-    new: dict[str, Any] | None,
-    request_size: int | None,
-) -> None:
-    """Records a request's duration and sizes, with its attributes by old and by new names."""
+class AsgiModule:
+    """The names of contrib's module of ASGI."""
+
+    def __new__(cls, names: Any) -> Self: ...
+    def begin(self, middleware: Any, scope: Any, receive: Any, send: Any) -> tuple[AsgiRequest | None, Any]:
+        """Begins a request: it, or None if it is not measured, and what the application returned, to be awaited."""
+
+class AsgiRequest:
+    """A request to an ASGI application that is under way."""
+
+    def end(self, exception: BaseException | None = None) -> None:
+        """The application is done, or it raised an exception."""
+
+class AsgiReceive:
+    """The `receive` of an application, with a span for each message."""
+
+    def __call__(self) -> Any: ...
+
+class AsgiSend:
+    """The `send` of an application, with a span for each message."""
+
+    def __call__(self, message: Any) -> Any: ...
+
+class AsgiRoutes:
+    """The routes of an application of Starlette's or FastAPI's."""
+
+    def __new__(cls, names: Any) -> Self: ...
+    def path(self, scope: Any) -> str | None:
+        """The path of the route that a request takes."""
+
+    def __call__(self, scope: Any) -> tuple[str, dict[str, str]]:
+        """The name of a request's span, and the attributes that it has besides."""
+
+class HttpxModule:
+    """The names of contrib's module of httpx."""
+
+    def __new__(cls, names: Any) -> Self: ...
+    def begin(
+        self, arguments: tuple[Any, ...], options: dict[str, Any], hooks: tuple[str, ...]
+    ) -> HttpxRequest | Literal[False] | None:
+        """Begins a request. False if it has no span, and None where contrib's code has to send it."""
+
+class HttpxRequest:
+    """A request of httpx that is under way."""
+
+    def finish(self, response: Any) -> None: ...
+    def fail(self, exception: BaseException) -> None: ...
 
 def exclusion(excluded_urls: Any) -> Callable[[str], bool] | None:
     """Tells whether a URL is excluded; None where none is, so that nobody has to put the URL together."""
-
-def asgi_message_span(tracer: Any, name: Any, kind: Any, code: Any, old: bool, new: bool) -> bool | None:
-    """Makes the span of a message. Whether it is recorded; None where contrib's code has to make it."""
 
 def may_be_synthetic(user_agent: Any) -> bool:
     """Whether the user agent may be a test's or a bot's, or something that contrib's code has to look at."""
@@ -595,9 +631,16 @@ class OtlpReceiver:
 
     def stop(self) -> None: ...
 
-def view(
-    grpc: str | None = None, http: str | None = None, json: bool = False, allowed_hosts: Sequence[str] = ()
-) -> None:
+class TerminalReceiver:
+    """An OTLP receiver, over gRPC and HTTP on one free port of the loopback interface, that prints to stderr."""
+
+    def __new__(cls, arguments: Namespace) -> TerminalReceiver: ...
+    @property
+    def address(self) -> str: ...
+    def stop(self) -> bool:
+        """Prints what is left, and closes the port. Returns whether anything was printed at all."""
+
+def view(arguments: Namespace) -> None:
     """Runs the embedded receiver until SIGINT or SIGTERM; see ``otel-rs view --help``."""
 
 def native_propagation(original: Callable[..., Any]) -> Callable[..., Any]:
