@@ -7,6 +7,7 @@ Readers do not see these comments. They stand right above a block; the third and
 - `<!-- installed: ... -->`: packages that the reader has.
 - `<!-- needs: ... -->`: redis, mariadb or network.
 - `<!-- arrives: NAME, NAME -->`: spans that the receiver shows after it.
+- `<!-- prints: TEXT, TEXT -->`: what its last command has printed.
 - `<!-- in another terminal -->`: what runs is not stopped before it.
 - `<!-- stopped by: SIGTERM -->`: what stops its last command, instead of Ctrl+C.
 - `<!-- running when it prints: TEXT -->`: its last command does not end, and listens on no port.
@@ -21,7 +22,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_MARKS = "not run|run by|installed|needs|arrives|running when it prints|stopped by|in another terminal"
+# What is made of other pages, and what belongs to the tests.
+_NOT_PAGES = ("release/", "tests/")
+
+_MARKS = "not run|run by|installed|needs|arrives|prints|running when it prints|stopped by|in another terminal"
 _MARK = re.compile(rf"^\s*<!-- ({_MARKS})(?:: (.*?))? -->$")
 _FENCE = re.compile(r"^( *)(```+|~~~+) *([\w+-]*)(.*)$")
 _IN_A_LIST = re.compile(r"\s|[-*+] |\d+\. ")
@@ -55,7 +59,7 @@ def pages() -> list[str]:
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"], cwd=ROOT
     )
     return [
-        page for page in sorted(listed.decode().split()) if not page.startswith("tests/") and (ROOT / page).exists()
+        page for page in sorted(listed.decode().split()) if not page.startswith(_NOT_PAGES) and (ROOT / page).exists()
     ]
 
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -109,6 +109,10 @@ class Reading:
 
     def type(self, command: str, ready: str = "") -> Command:
         outside = command.startswith(("pip ", "opentelemetry-bootstrap "))
+        if is_receiver_command(command):
+            for other in self._terminals.running():
+                if is_receiver(other):
+                    other.stop()
         return self._terminals.run(command, ready=ready, outside=outside)
 
     def follow(self, block: Block) -> None:
@@ -127,8 +131,10 @@ class Reading:
                 self.type(command)
             last = self.type(commands[-1], block.marks.get("running when it prints", ""))
             last.stopped_by = signal.Signals[block.marks.get("stopped by", "SIGINT")]
+            for text in block.marks.get("prints", "").split(","):
+                self._wait_for(text.strip(), last.output)
         for name in block.marks.get("arrives", "").split(","):
-            self._wait_for(name.strip(), before)
+            self._wait_for(name.strip(), lambda: self._received()[before:])
 
     def stop_servers(self) -> None:
         """Stops what still runs, but for the receiver."""
@@ -139,13 +145,19 @@ class Reading:
     def _received(self) -> str:
         return "".join(command.output() for command in self.typed() if is_receiver(command))
 
-    def _wait_for(self, name: str, before: int) -> None:
+    def _wait_for(self, text: str, shown: Callable[[], str]) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while name not in self._received()[before:]:
-            shown = "\n".join(command.failure("") for command in self.typed())
-            assert time.monotonic() < deadline, f"{name} did not arrive.\n{shown}"
+        while text not in shown():
+            assert time.monotonic() < deadline, f"{text} is missing.\n{self._all_output()}"
             time.sleep(0.05)
+
+    def _all_output(self) -> str:
+        return "\n".join(command.failure("") for command in self.typed())
 
 
 def is_receiver(command: Command) -> bool:
-    return " view" in command.text
+    return is_receiver_command(command.text)
+
+
+def is_receiver_command(text: str) -> bool:
+    return "otel-rs view" in text or "otel_rs.cli view" in text
