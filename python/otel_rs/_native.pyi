@@ -234,6 +234,7 @@ def asgi_request_attributes(scope: Any, old: bool, new: bool) -> dict[str, Any] 
 def asgi_span_details(scope: Any) -> tuple[str, dict[str, Any]] | None:
     """The name of a request's span, and no more attributes; None where contrib's code has to run."""
 
+@final
 class AsgiModule:
     """The names of contrib's module of ASGI."""
 
@@ -241,22 +242,26 @@ class AsgiModule:
     def begin(self, middleware: Any, scope: Any, receive: Any, send: Any) -> tuple[AsgiRequest | None, Any]:
         """Begins a request: it, or None if it is not measured, and what the application returned, to be awaited."""
 
+@final
 class AsgiRequest:
     """A request to an ASGI application that is under way."""
 
     def end(self, exception: BaseException | None = None) -> None:
         """The application is done, or it raised an exception."""
 
+@final
 class AsgiReceive:
     """The `receive` of an application, with a span for each message."""
 
     def __call__(self) -> Any: ...
 
+@final
 class AsgiSend:
     """The `send` of an application, with a span for each message."""
 
     def __call__(self, message: Any) -> Any: ...
 
+@final
 class AsgiRoutes:
     """The routes of an application of Starlette's or FastAPI's."""
 
@@ -267,6 +272,7 @@ class AsgiRoutes:
     def __call__(self, scope: Any) -> tuple[str, dict[str, str]]:
         """The name of a request's span, and the attributes that it has besides."""
 
+@final
 class HttpxModule:
     """The names of contrib's module of httpx."""
 
@@ -276,6 +282,7 @@ class HttpxModule:
     ) -> HttpxRequest | Literal[False] | None:
         """Begins a request. False if it has no span, and None where contrib's code has to send it."""
 
+@final
 class HttpxRequest:
     """A request of httpx that is under way."""
 
@@ -631,6 +638,7 @@ class OtlpReceiver:
 
     def stop(self) -> None: ...
 
+@final
 class TerminalReceiver:
     """An OTLP receiver, over gRPC and HTTP on one free port of the loopback interface, that prints to stderr."""
 
