@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -20,26 +21,35 @@ UV = [sys.executable, "-m", "uv", "--quiet"]
 
 def wheels_for(folder: Path, commands: Iterable[tuple[str, Path]]) -> Path:
     """Wheels of what the commands, each with its folder, install: of the development set, and of otel-rs as it is."""
-    names = {
-        name for command, here in commands if command.startswith("pip install ") for name in named_in(command, here)
-    }
-    return packed(folder, *sorted(names | {"otel-rs"}))
+    names = {"otel-rs"}
+    for command, here in commands:
+        for requirement in requirements_of(command, here):
+            if is_in_the_development_set(requirement):
+                names |= {requirement.name, *_of_extras(requirement)}
+    return packed(folder, *sorted(names))
 
 
-def named_in(command: str, here: Path) -> list[str]:
-    """The distributions of the development set that a `pip install` names."""
-    found = []
+def requirements_of(command: str, here: Path) -> list[Requirement]:
+    """What a `pip install` names, also in a file."""
+    if not command.startswith("pip install "):
+        return []
     words = command.partition("#")[0].split()[2:]
     if "-r" in words:
-        words += (here / words[words.index("-r") + 1]).read_text().splitlines()
+        option = words.index("-r")
+        words[option : option + 2] = (here / words[option + 1]).read_text().splitlines()
+    found = []
     for word in words:
-        try:
-            requirement = Requirement(word.strip("'\""))
-            distribution(requirement.name)
-        except (InvalidRequirement, PackageNotFoundError):
-            continue
-        found += [requirement.name, *_of_extras(requirement)]
+        with suppress(InvalidRequirement):  # a folder, or a comment in a file
+            found.append(Requirement(word.strip("'\"")))
     return found
+
+
+def is_in_the_development_set(requirement: Requirement) -> bool:
+    try:
+        distribution(requirement.name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _of_extras(requirement: Requirement) -> list[str]:

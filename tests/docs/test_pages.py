@@ -56,6 +56,11 @@ def terminals(request: pytest.FixtureRequest, tmp_path: Path, wheels: Path) -> I
     page: str = request.getfixturevalue("page")
     if not is_possible():
         pytest.skip("it needs Linux's namespaces for a network")
+    if "network" not in needs(page):
+        for command in commands_of(page):
+            for requirement in environments.requirements_of(command, (ROOT / page).parent):
+                if not environments.is_in_the_development_set(requirement):
+                    pytest.skip(f"{requirement.name} has no wheel for this Python")
     environment = environments.new(tmp_path / "environment", wheels, from_index="network" in needs(page))
     with network() as own:
         terminals = Terminals(own, folder_of(page, tmp_path), tmp_path / "state", environment)
