@@ -16,6 +16,8 @@ COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
 COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 SANITIZE := .cache/sanitize
 BENCHES := .cache/benches
+# What docs/site/requirements.in lists.
+SITE := .cache/site-packages
 # The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Most tests wait for processes, deadlines and timers, so two at a time end sooner.
@@ -27,7 +29,10 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test canary test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions build collector requirements clean
+.PHONY: help demo test test-matrix test-debug canary nightly packages examples conformance contrib
+.PHONY: sanitize races miri fuzz lint typing docs docs-test interpreters collector requirements clean
+.PHONY: bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against
+.PHONY: build wheels cross-check sdist description licenses deny workflows release-check release-requirements
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -187,6 +192,9 @@ nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs o
 packages: $(VENV)/.dev $(VENV)/.extension ## run third-party packages on otel-rs and on the stock SDK, each in an environment of its own
 	$(BIN)/python -m pytest --timeout=1200 tests/integration/packages/check.py
 
+docs-test: $(VENV)/.dev $(VENV)/.extension ## run every command and program of the pages, also those that need a network or a database
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --timeout=600 tests/docs
+
 examples: $(VENV)/.dev $(MYSQL) $(VENV)/.extension ## run all tests of the examples, also those that install packages (minutes the first time)
 	$(BIN)/python -m pytest --timeout=1200 tests/integration/examples
 
@@ -220,6 +228,29 @@ lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of th
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet --noconftest tests/test_house.py
 	$(BIN)/python tests/matrix/table.py --check
+	$(BIN)/python release/table.py --check
+	$(BIN)/python release/licenses.py --check
+	$(BIN)/python release/description.py --check
+
+$(SITE)/.installed: docs/site/requirements.txt
+	$(need_python)
+	rm -rf $(SITE)
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --requirement $<
+	@touch $@
+
+docs: $(SITE)/.installed ## build the site into .cache/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
+
+# What programs import, and the compiled module under it.
+TYPED := $(addprefix otel_rs.,_native exporter logs metrics testing trace)
+
+# The compiled module is imported, and compared with its stubs.
+typing: $(VENV)/.dev $(VENV)/.extension $(SITE)/.installed ## check that the public types are complete, and the stubs true
+	PATH=$(abspath $(BIN)):$$PATH $(SITE)/bin/basedpyright --project tests/typing
+	PATH=$(abspath $(BIN)):$$PATH $(SITE)/bin/basedpyright --verifytypes otel_rs --ignoreexternal
+	$(BIN)/mypy tests/typing
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest.txt $(TYPED)
 
 # benches/requirements.txt says why they are in a folder of their own.
 $(BENCHES)/.packages: benches/requirements.txt $(VENV)/.dev
@@ -258,9 +289,97 @@ screenshots: $(VENV)/.extension ## draw docs/images/view-*.png; needs Debian's c
 instructions: $(VENV)/.dev $(VENV)/.extension ## count the instructions of each benchmark row; fail if one is 3% above its budget; needs valgrind
 	$(BIN)/python benches/instructions.py --check --count 1024
 
+# BASE's own Makefile and benchmarks count, on this machine, with this interpreter.
+BASE ?= origin/main
+AGAINST := .cache/against
+instructions-against: $(VENV)/.dev $(VENV)/.extension ## the same, with the counts of the commit BASE (origin/main) as the budget
+	rm -rf $(AGAINST)
+	git worktree prune
+	git worktree add --quiet --detach $(AGAINST) $(BASE)
+	$(MAKE) --directory $(AGAINST) PYTHON=$(abspath $(BIN)/python) PROFILE=$(PROFILE) .venv/.dev .venv/.extension
+	cd $(AGAINST) && .venv/bin/python benches/instructions.py --save --count 1024
+	$(BIN)/python benches/instructions.py --check --count 1024 --budget $(AGAINST)/benches/instructions.json
+
 build: $(VENV)/.examples ## build the wheel for the environment's Python into dist/
 	$(need_cargo)$(need_cc)
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
+
+# --- Wheels and releases (docs/releasing.md) -------------------------------------------------------------------------
+
+RELEASE := .cache/release
+# On Windows an environment's programs are elsewhere.
+RELEASE_BIN := $(RELEASE)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+# `make wheels WHEEL_TARGETS=aarch64-unknown-linux-gnu WHEEL_PYTHONS="3.11 3.14t"` builds two.
+WHEEL_TARGETS ?= x86_64-unknown-linux-gnu x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl
+WHEEL_PYTHONS ?= 3.10 3.11 3.12 3.13 3.14 3.14t
+# WHEEL_PROFILE=dev says in minutes whether wheels work somewhere; they are large and slow, and nothing to publish.
+WHEEL_PROFILE ?= release
+WHEELS := dist/wheels$(if $(filter release,$(WHEEL_PROFILE)),,-$(WHEEL_PROFILE))
+# The oldest C libraries that wheels run on: glibc of 2012, musl of 2020. For macOS and Windows there is no choice.
+WHEEL_PLATFORM = $(if $(findstring linux-gnu,$(1)),--zig --compatibility manylinux_2_17,$(if $(findstring \
+	linux-musl,$(1)),--zig --compatibility musllinux_1_2,))
+need_rustup = $(if $(call have,rustup),,$(error install rustup to build for other platforms: https://rustup.rs))
+
+$(RELEASE)/.ready: release/requirements.txt
+	$(need_python)
+	rm -rf $(RELEASE)
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE_BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: --require-hashes --requirement release/requirements.txt
+	@touch $@
+
+wheels: $(WHEEL_TARGETS:%=wheels-%) ## build wheels for WHEEL_TARGETS and WHEEL_PYTHONS into dist/wheels, and check each
+	$(RELEASE_BIN)/python release/check_wheels.py --profile $(WHEEL_PROFILE) $(WHEELS)/*.whl
+
+# zig compiles C and links, against the C library of any platform.
+wheels-%: $(RELEASE)/.ready
+	$(need_cargo)$(need_rustup)
+	rustup target add $*
+	env -u PYO3_PYTHON PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --profile $(WHEEL_PROFILE) --locked --target $* \
+		$(call WHEEL_PLATFORM,$*) --interpreter $(WHEEL_PYTHONS) --out $(WHEELS)
+
+# Compiles and does not link: neither an interpreter nor Microsoft's libraries are needed.
+cross-check: $(RELEASE)/.ready ## check that the Rust code compiles for Windows
+	$(need_cargo)$(need_rustup)
+	rustup target add x86_64-pc-windows-gnu
+	env -u PYO3_PYTHON PYO3_CROSS=1 PYO3_CROSS_PYTHON_VERSION=3.11 PATH="$(abspath $(RELEASE_BIN)):$$PATH" \
+		cargo-zigbuild check --locked --workspace --lib --target x86_64-pc-windows-gnu
+
+# SDIST_PROFILE=dev for a quick one: the wheel is thrown away.
+SDIST_PROFILE ?= release
+sdist: $(RELEASE)/.ready ## build the source distribution into dist/, then a wheel of it with nothing but the registries, and try that
+	$(need_cargo)$(need_cc)
+	rm -f dist/*.tar.gz
+	$(RELEASE_BIN)/maturin sdist --out dist
+	$(RELEASE_BIN)/python release/check_sdist.py --profile $(SDIST_PROFILE) dist/*.tar.gz
+
+description: ## make release/description.md, the package's page, of README.md
+	$(PYTHON) release/description.py
+
+licenses: ## make THIRD_PARTY_LICENSES.txt of Cargo.lock
+	$(need_cargo)
+	$(PYTHON) release/licenses.py
+
+need_deny = $(if $(shell cargo deny --version 2>/dev/null),,$(error install cargo-deny: cargo install cargo-deny --locked))
+deny: ## check licences, sources and duplicates of the crates; needs cargo-deny
+	$(need_cargo)$(need_deny)
+	cargo deny --offline --locked check licenses bans sources
+
+need_actionlint = $(if $(call have,actionlint),,$(error install actionlint: \
+	go install github.com/rhysd/actionlint/cmd/actionlint@latest))
+workflows: $(RELEASE)/.ready ## check .github/workflows; needs actionlint
+	$(need_actionlint)
+	actionlint
+	$(RELEASE_BIN)/zizmor --offline --persona=pedantic --no-progress .github
+
+# TAG=v0.1.0
+release-check: $(RELEASE)/.ready ## check that dist/ can be published as the release TAG
+	$(RELEASE_BIN)/python release/check_release.py $(TAG) dist/*.tar.gz dist/wheels/*.whl
+	$(RELEASE_BIN)/twine check --strict dist/*.tar.gz dist/wheels/*.whl
+
+# --universal: one file for all platforms and Pythons.
+release-requirements: $(VENV)/.dev ## pin the packages of release/requirements.in again
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header \
+		release/requirements.in --output-file release/requirements.txt
 
 collector: $(COLLECTOR) ## build the OpenTelemetry Collector for the integration tests (needs Go)
 
@@ -274,13 +393,15 @@ $(COLLECTOR): $(COLLECTOR_MANIFEST)
 	@touch $@
 
 # Uses the oldest supported Python, so that every pin can be installed on all supported versions.
-requirements: ## pin the packages of requirements-dev.in again (PYTHON=python3.10)
+requirements: requirements-dev.txt.new docs/site/requirements.txt.new ## pin the packages of the files *.in again (PYTHON=python3.10)
+
+%.txt.new: %.in
 	$(need_python)
 	rm -rf .cache/requirements
 	$(PYTHON) -m venv .cache/requirements
-	.cache/requirements/bin/python -m pip install --quiet --requirement requirements-dev.in
-	echo '# Made from requirements-dev.in by `make requirements PYTHON=python3.10`.' > requirements-dev.txt
-	.cache/requirements/bin/python -m pip freeze >> requirements-dev.txt
+	.cache/requirements/bin/python -m pip install --quiet --requirement $<
+	echo '# Made from $(<F) by `make requirements PYTHON=python3.10`.' > $*.txt
+	.cache/requirements/bin/python -m pip freeze >> $*.txt
 
 clean: ## remove everything that was built or installed
 	rm -rf $(VENV) .cache target fuzz/target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

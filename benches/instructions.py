@@ -111,14 +111,16 @@ def main() -> None:
     budget_use = parser.add_mutually_exclusive_group()
     budget_use.add_argument("--check", action="store_true", help=f"fail if a row is {TOLERANCE:.0%} above its budget")
     budget_use.add_argument("--save", action="store_true", help="make these counts the budget")
+    parser.add_argument("--budget", type=Path, default=BUDGET, help="the file with it")
     arguments = parser.parse_args()
 
     valgrind = shutil.which("valgrind")
     if valgrind is None:
         raise SystemExit("valgrind was not found: install it (Debian: apt-get install valgrind)")
-    budgets: dict[str, dict[str, dict[str, float]]] = json.loads(BUDGET.read_text())
+    budgets: dict[str, dict[str, dict[str, float]]] = json.loads(arguments.budget.read_text())
     if arguments.check and environment() not in budgets:
-        print(f"{BUDGET.name} has no budget for {environment()}: count with --save before your change", file=sys.stderr)
+        name = arguments.budget.name
+        print(f"{name} has no budget for {environment()}: count with --save before your change", file=sys.stderr)
     budget = budgets.setdefault(environment(), {})
     over: list[str] = []
     print("| instructions | app thread | all threads |\n|---|---|---|", flush=True)
@@ -130,7 +132,7 @@ def main() -> None:
             if arguments.save and row != COLLECT:
                 budget[row] = {threads: round(count) for threads, count in counted.items()}
     if arguments.save:
-        BUDGET.write_text(json.dumps(budgets, indent=2) + "\n")
+        arguments.budget.write_text(json.dumps(budgets, indent=2) + "\n")
     if arguments.check and over:
         raise SystemExit("\n".join(over))
 

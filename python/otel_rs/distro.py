@@ -64,7 +64,7 @@ class OtelRsDistro(BaseDistro):  # type: ignore[misc]
 class OtelRsConfigurator(upstream._OTelSDKConfigurator):
     """Upstream's configurator, after `otel_rs.install`."""
 
-    configured = False
+    configured: bool = False
 
     def _configure(self, **kwargs: Any) -> None:
         self.configured = True

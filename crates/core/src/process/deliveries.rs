@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::process::fork::PerProcess;
 use crate::process::runtime::{self, Running};
@@ -87,7 +87,7 @@ pub fn finish_dropped(until: Instant) {
 
 /// Exports everything, for no longer than the timeout. Called on the runtime's thread.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-pub async fn flush_all(timeout: Duration) {
+pub async fn flush_all(timeout: std::time::Duration) {
     let mut flushes = tokio::task::JoinSet::new();
     for delivery in live() {
         flushes.spawn(delivery.flush());

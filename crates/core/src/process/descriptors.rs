@@ -3,14 +3,17 @@
 //!
 //! Linux alone tells what a runtime has open. Elsewhere a child keeps what it inherited.
 
+#[cfg(all(unix, not(target_os = "linux")))]
+pub use elsewhere::close_inherited;
 #[cfg(not(target_os = "linux"))]
-pub use elsewhere::{close_inherited, learn};
+pub use elsewhere::learn;
 #[cfg(target_os = "linux")]
 pub use linux::{close_inherited, learn};
 
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
     pub fn learn(_runtime: &tokio::runtime::Runtime) {}
+    #[cfg(unix)]
     pub fn close_inherited() {}
 }
 
