@@ -27,7 +27,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against build wheels cross-check sdist description licenses deny workflows release-check release-requirements collector requirements clean
+.PHONY: help demo test canary test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against build wheels cross-check sdist description licenses deny workflows release-check release-requirements collector requirements clean
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -202,6 +202,9 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60); needs nightly Rust and carg
 
 conformance: $(VENV)/.dev $(VENV)/.extension ## run upstream's own tests with otel-rs installed over the SDK
 	$(BIN)/python tests/conformance/run.py
+
+canary: $(VENV)/.dev $(VENV)/.extension ## the same on the newest SDK there is, pre-releases too: what the next release will break
+	$(BIN)/python tests/conformance/run.py --newest
 
 contrib: $(VENV)/.dev $(VENV)/.extension ## run the instrumentations' own tests alone, a part of `make conformance`
 	$(BIN)/python tests/conformance/run.py --contrib-only

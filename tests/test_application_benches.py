@@ -80,10 +80,27 @@ def test_time_is_of_the_innermost_function_of_opentelemetry(benches: Any) -> Non
 
 def test_an_interval_contains_what_hardly_varies(benches: Any) -> None:
     costs = benches("costs")
-    stock = costs.Costs(thread=[200.0 + each % 5 for each in range(100)], others=[10.0] * 100)
-    ours = costs.Costs(thread=[20.0 + each % 3 for each in range(100)], others=[1.0] * 100)
 
-    low, high = costs.interval(100, lambda portions: stock.request(portions) / ours.request(portions))
+    def of(base: float, vary: int) -> Any:
+        processes = [
+            costs.Portions([base + (each + number) % vary for each in range(50)], [base / 20] * 50)
+            for number in range(8)
+        ]
+        return costs.Costs(processes)
 
-    assert low <= stock.request(range(100)) / ours.request(range(100)) <= high
+    stock, ours = of(200.0, 5), of(20.0, 3)
+
+    low, high = costs.interval(8, lambda some: stock.request(some) / ours.request(some))
+
+    assert low <= stock.request(range(8)) / ours.request(range(8)) <= high
     assert high / low < 1.2
+
+
+def test_an_interval_is_as_wide_as_processes_differ(benches: Any) -> None:
+    costs = benches("costs")
+    # Each process by itself never varies.
+    differing = costs.Costs([costs.Portions([100.0 + 10 * each] * 1_000, [0.0] * 1_000) for each in range(8)])
+
+    low, high = costs.interval(8, differing.request)
+
+    assert high - low > 20

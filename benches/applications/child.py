@@ -54,6 +54,7 @@ class Child:
     ) -> None:
         self.variant = variant
         self.requests = 0
+        self.latencies: list[int] = []
         self._log = log
         with log.open("w") as stderr:
             self._process = subprocess.Popen(

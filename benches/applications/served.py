@@ -34,6 +34,7 @@ class Server:
     def __init__(self, variant: Variant, application: str, environment: dict[str, str], log: Path) -> None:
         self.variant = variant
         self.requests = 0
+        self.latencies: list[int] = []
         self._log = log
         self._end = END[application]
         listening = socket.create_server(("127.0.0.1", 0))

@@ -1,5 +1,6 @@
 """The two tables of an application: otel-rs beside the stock SDK, and each variant by itself."""
 
+import statistics
 from typing import Any
 
 from costs import Costs, interval, percentile
@@ -14,12 +15,12 @@ PERCENTILES = {"p50": 50, "p99": 99, "p99.9": 99.9}
 def show(costs: dict[Variant, Costs]) -> dict[str, Any]:
     """Prints them, and returns what they say as data."""
     none = costs[NONE]
-    rounds = len(none.thread)
+    processes = len(none.processes)
 
-    def over_none(variant: Variant, portions: list[int]) -> float:
-        return costs[variant].request(portions) - none.request(portions)
+    def over_none(variant: Variant, processes: list[int]) -> float:
+        return costs[variant].request(processes) - none.request(processes)
 
-    everything = list(range(rounds))
+    everything = list(range(processes))
     pairs: dict[str, Any] = {}
     print("| us of CPU a request, over none | opentelemetry-sdk | otel-rs | ratio | 95% | target | |")
     print("|---|---|---|---|---|---|---|")
@@ -27,7 +28,7 @@ def show(costs: dict[Variant, Costs]) -> dict[str, Any]:
         stock = Variant("stock", ours.signals, ours.ratio, ours.protocol)
         over = {"stock": over_none(stock, everything), "otel-rs": over_none(ours, everything)}
         ratio = over["stock"] / over["otel-rs"]
-        low, high = interval(rounds, lambda some, a=stock, b=ours: over_none(a, some) / over_none(b, some))
+        low, high = interval(processes, lambda some, a=stock, b=ours: over_none(a, some) / over_none(b, some))
         target = TARGETS.get(ours.ratio) if ours.signals == SIGNALS else None
         verdict = ("met" if ratio >= target else "missed") if target else ""
         print(
@@ -38,7 +39,7 @@ def show(costs: dict[Variant, Costs]) -> dict[str, Any]:
 
     alone: dict[str, Any] = {}
     # Where it is known which thread does what.
-    inside = ["exporting threads", "a collection of the metrics"] if any(none.thread) else []
+    inside = ["exporting threads", "a collection of the metrics"] if any(none.processes[0].thread) else []
     columns = ["CPU a request", "over none", *PERCENTILES, *inside]
     print(f"\n| us | {' | '.join(columns)} |\n|{'---|' * (1 + len(columns))}")
     for variant, cost in costs.items():
@@ -47,8 +48,8 @@ def show(costs: dict[Variant, Costs]) -> dict[str, Any]:
             "CPU a request": cost.request(everything),
             "over none": over_none(variant, everything),
             **{name: percentile(latencies, percent) for name, percent in PERCENTILES.items()},
-            "exporting threads": sum(cost.others) / rounds,
-            "a collection of the metrics": cost.collection,
+            "exporting threads": cost.others(),
+            "a collection of the metrics": statistics.fmean(cost.collections),
         }
         alone[variant.name] = {column: figures[column] for column in columns}
         print(f"| {variant.name} | " + " | ".join(f"{each / 1e3:,.0f}" for each in alone[variant.name].values()) + " |")

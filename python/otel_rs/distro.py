@@ -20,7 +20,8 @@ from opentelemetry.util._importlib_metadata import Distribution, EntryPoint
 
 from otel_rs import _chosen_distro, _entry_points
 from otel_rs._last_resort import show_on_stderr
-from otel_rs.installation import install, reach_names_taken_earlier
+from otel_rs.installation import STOCK_IS_USED, install, reach_names_taken_earlier
+from otel_rs.installation.releases import why_unknown
 from otel_rs.instrumentations.conflicts import certainly_none
 from otel_rs.instrumentations.loading import load_when_imported
 from otel_rs.settings import corrected_environment, read
@@ -66,10 +67,8 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
     def _configure(self, **kwargs: Any) -> None:
         self.configured = True
         show_lines()
-        try:
-            install()
-        except ImportError as error:
-            self._configure_stock(_reason(error), **kwargs)
+        if (why := _why_not_installed()) is not None:
+            self._configure_stock(why, **kwargs)
             return
         with corrected_environment():
             super()._configure(**kwargs)
@@ -86,7 +85,7 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
         except RuntimeError as error:  # as where the stock exporters are not installed
             _logger.warning("Nothing is sent. otel-rs cannot be used: %s. Nor can the stock SDK: %s", why, error)
         else:
-            _logger.warning("The stock SDK is used instead of otel-rs: %s", why)
+            _logger.warning(STOCK_IS_USED, why)
 
 
 def show_lines() -> None:
@@ -94,10 +93,17 @@ def show_lines() -> None:
     show_on_stderr(_logger, read(LOG_LEVEL).value)
 
 
-def _reason(error: ImportError) -> str:
-    from otel_rs._native_missing import reason
+def _why_not_installed() -> str | None:
+    """Installs; or says why it cannot."""
+    if (why := why_unknown()) is not None:
+        return why
+    try:
+        install()
+    except ImportError as error:
+        from otel_rs._native_missing import reason
 
-    return reason(error)
+        return reason(error)
+    return None
 
 
 def _conflict(dist: Distribution) -> DependencyConflict | None:
@@ -123,12 +129,10 @@ def configure_for_the_chosen_distro() -> None:
         configure_once()
         return
     show_lines()
-    try:
-        install()
-        # Of the distro's modules, which are imported already. The program has not started.
-        reach_names_taken_earlier()
-    except ImportError as error:
-        _logger.warning("The stock SDK is used instead of otel-rs: %s", _reason(error))
+    if (why := _why_not_installed()) is not None:
+        _logger.warning(STOCK_IS_USED, why)
+    # Of the distro's modules, which are imported already. The program has not started.
+    reach_names_taken_earlier()
     try:
         with corrected_environment():
             vendors.load()().configure(auto_instrumentation_version=instrumentation_version)

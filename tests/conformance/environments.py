@@ -24,6 +24,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from otel_rs.installation.releases import NEWEST
+
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "conformance"
 PYTHON_SOURCE = ROOT / "python"
@@ -98,7 +100,7 @@ class Environment:
 def of_sdk(version: str) -> Environment:
     """One version of the SDK and its exporters. The configuration's versions are those of packages that are not stable:
     the first with 1.0 of the SDK was 0.21b0."""
-    _, minor, patch = version.split(".")
+    minor, patch = re.match(r"\d+\.(\d+)\.(\d+)", version).groups()
     stable = [f"{package}=={version}" for package in (API, SDK, *EXPORTERS, ENCODERS)]
     packages = [*stable, f"{CONFIGURATION}==0.{int(minor) + 21}b{patch}"]
     return _prepare(version, packages, TEST_TOOLS)
@@ -174,24 +176,30 @@ def oldest() -> str:
 
 
 def latest() -> str:
-    """The latest release that pyproject.toml allows; the index is asked once a day."""
+    """The latest release that otel-rs knows; the index is asked once a day."""
     answer = CACHE / "latest.json"
     known = json.loads(answer.read_text()) if answer.exists() else None
-    if known and known["declared"] == _declared():
+    wanted = f"{_declared()},<{NEWEST[0]}.{NEWEST[1] + 1}"
+    if known and known["declared"] == wanted:
         if time.time() - known["asked"] < SECONDS_UNTIL_LATEST_IS_ASKED_AGAIN:
             return known["version"]
     else:
         known = None
     try:
-        version = _version_of(_latest_source_distribution(_declared()))
+        version = _version_of(_latest_source_distribution(wanted))
     except subprocess.CalledProcessError:
         if known is None:
             raise
         print(f"the package index does not answer; the latest {SDK} is taken to be {known['version']}", file=sys.stderr)
         return known["version"]
     answer.parent.mkdir(parents=True, exist_ok=True)
-    answer.write_text(json.dumps({"declared": _declared(), "version": version, "asked": time.time()}))
+    answer.write_text(json.dumps({"declared": wanted, "version": version, "asked": time.time()}))
     return version
+
+
+def newest() -> str:
+    """The newest there is that pyproject.toml allows, known or not, and before it is released."""
+    return _version_of(_latest_source_distribution(_declared(), "--pre"))
 
 
 def _declared() -> str:
@@ -213,11 +221,11 @@ def _source_distributions(environment: Environment, requirements: list[str]) -> 
     return {package: archives[package] for package in (requirement.partition("==")[0] for requirement in requirements)}
 
 
-def _latest_source_distribution(requirement: str) -> Path:
+def _latest_source_distribution(requirement: str, *options: str) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
         package = re.match(r"[\w-]+", requirement)[0]
-        _run(*pip, "--no-deps", "--no-binary", package, "--dest", folder, requirement)
+        _run(*pip, *options, "--no-deps", "--no-binary", package, "--dest", folder, requirement)
         (archive,) = Path(folder).glob("*.tar.gz")
     return archive
 

@@ -1,8 +1,9 @@
 """Runs upstream's own tests with otel-rs installed over the SDK: `make conformance`.
 
-The SDK's tests run against the release that the development set pins, the oldest and the latest that pyproject.toml
-allows, and so do those of the API's propagation, of the OTLP exporters, of their encoders and of configuration files.
-Those of instrumentations run against the pinned release. Tests of internals are listed in `excluded*.txt`.
+The SDK's tests run against the release that the development set pins, the oldest that pyproject.toml allows, and the
+latest that is known, and so do those of the API's propagation, of the OTLP exporters, of their encoders and of
+configuration files. Those of instrumentations run against the pinned release. Tests of internals are listed in
+`excluded*.txt`.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ def _variables(suite: Suite, environment: Environment) -> dict[str, str]:
         "PATH": os.pathsep.join((str(environment.python.parent), variables.get("PATH", ""))),
         "PYTHONPATH": os.pathsep.join(map(str, modules)),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Of a release that is newer than the known ones the tests are to say what it changed.
+        "OTEL_RS_UNKNOWN_SDK": "true",
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
@@ -136,18 +139,22 @@ def run_of_contrib(arguments: list[str]) -> list[Outcome]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pinned-only", action="store_true", help="leave out the oldest and the latest release")
+    parser.add_argument("--newest", action="store_true", help="the newest release of the SDK alone, known or not")
     parser.add_argument("--contrib-only", action="store_true", help="run the tests of instrumentations alone")
     parser.add_argument("pytest_arguments", nargs="*", help="more arguments for pytest, after --")
     options = parser.parse_args()
     outcomes = []
-    if not options.contrib_only:
+    if options.newest:
+        outcomes += run_of_sdk([environments.newest()], options.pytest_arguments)
+    elif not options.contrib_only:
         versions = [environments.pinned(SDK)]
         if not options.pinned_only:
             versions += [environments.oldest(), environments.latest()]
         outcomes += run_of_sdk(versions, options.pytest_arguments)
-    outcomes += run_of_contrib(options.pytest_arguments)
+    if not options.newest:
+        outcomes += run_of_contrib(options.pytest_arguments)
     # A test may exist in only one version, and a selection of tests does not contain all of them.
-    complete = not options.pinned_only and not options.pytest_arguments
+    complete = not (options.pinned_only or options.newest or options.pytest_arguments)
     unknown = unknown_exclusions(outcomes) if complete else []
     print("\n--- conformance", *outcomes, *unknown, sep="\n")
     return 1 if unknown or any(outcome.faults for outcome in outcomes) else 0

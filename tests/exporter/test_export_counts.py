@@ -154,7 +154,7 @@ def test_every_span_is_accounted_for(receiver: Any, exporter_to: Any, run: Any, 
         exporter = exporter_to(receiver, timeout=0.3)
         _, counts = run(exporter)
     else:
-        # Each request is answered for good: nothing may be cut off, however slow the machine (too large: 3,200 requests).
+        # Answered for good: nothing may be cut off, however slow the machine (where all is too large: 3,200 requests).
         exporter = exporter_to(receiver, timeout=DEADLINE_SECONDS)
         _, counts = run(exporter, flush_millis=int(DEADLINE_SECONDS * 1_000))
     exports = exporter.counts()

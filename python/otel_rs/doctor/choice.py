@@ -10,6 +10,7 @@ from opentelemetry.util._importlib_metadata import EntryPoint, entry_points
 from otel_rs._misnamed import chosen_configurator, names
 from otel_rs._native_missing import reason
 from otel_rs.doctor.findings import Finding
+from otel_rs.installation.releases import why_unknown
 from otel_rs.settings import read
 from otel_rs.settings.kinds import did_you_mean
 from otel_rs.settings.table import CONFIG_FILE, PYTHON_CONFIGURATOR, PYTHON_DISTRO, SDK_DISABLED
@@ -17,6 +18,8 @@ from otel_rs.settings.table import CONFIG_FILE, PYTHON_CONFIGURATOR, PYTHON_DIST
 
 def choices() -> Iterator[Finding]:
     yield _native_part()
+    if (why := why_unknown()) is not None:
+        yield Finding("problem", "opentelemetry-sdk", f"the stock SDK is used: {why}")
     distro, configurator = os.environ.get(PYTHON_DISTRO.variable), os.environ.get(PYTHON_CONFIGURATOR.variable)
     yield _distro(distro)
     yield _configurator(distro, configurator)

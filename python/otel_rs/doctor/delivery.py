@@ -51,8 +51,13 @@ def _deliver(signal: Signal, timeout: float) -> Callable[[list[str]], list[Findi
     exporter: Any = None
     for name in names:
         if name in _OTLP:
-            exporter = _exporter(_OTLP[name], class_name, signal, timeout)
-            _SENDERS[signal](exporter)
+            try:
+                made = _exporter(_OTLP[name], class_name, signal, timeout)
+                _SENDERS[signal](made)
+            except Exception as error:  # of a part that is not as it was known
+                findings.append(Finding("problem", signal, f"no test item can be made: {error!r}"))
+            else:
+                exporter = made
         else:
             findings.append(_of_other(signal, setting, name))
     if exporter is None:

@@ -19,11 +19,14 @@ from otel_rs._finder import FINDER
 from otel_rs._reload import keep_modules
 from otel_rs.installation.exchange import Exchange
 from otel_rs.installation.importing import NativeModules
+from otel_rs.installation.releases import why_unknown
 from otel_rs.installation.replacements import DEFERRED_MODULES, replacements
 from otel_rs.installation.stand_ins import StandIns
 from otel_rs.settings import tolerate_arguments
 
 _logger = logging.getLogger("otel_rs")
+
+STOCK_IS_USED = "The stock SDK is used instead of otel-rs: %s"
 
 _changing = threading.RLock()
 _exchange: Exchange | None = None
@@ -40,8 +43,14 @@ def install() -> None:
 
     Until then an argument that the stock class would take does not raise, in any module: a bad one is reported and left
     out, as a bad variable is.
+
+    On a release of opentelemetry-sdk that is newer than the known ones it does nothing but say so:
+    `OTEL_RS_UNKNOWN_SDK` (false).
     """
     global _exchange, _native_modules
+    if (why := why_unknown()) is not None:
+        _logger.warning(STOCK_IS_USED, why)
+        return
     wanted = replacements()
     with _changing:
         if _exchange is not None:

@@ -154,6 +154,13 @@ LAZY_INSTRUMENTATIONS = Setting(
     "does; `true` loads an instrumentation when the program imports its library.",
     default=True,
 )
+UNKNOWN_SDK = Setting(
+    "OTEL_RS_UNKNOWN_SDK",
+    Boolean(),
+    "`true`: otel-rs also takes the place of a release of opentelemetry-sdk that is newer than those it knows. "
+    "Otherwise the stock SDK is used there, and a line says so.",
+    default=False,
+)
 INTERNAL_METRICS = Setting(
     "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
     Boolean(),
@@ -545,6 +552,7 @@ GROUPS: dict[str, tuple[Setting, ...]] = {
         LOGGING_AUTO_INSTRUMENTATION,
         LOG_LEVEL,
         LAZY_INSTRUMENTATIONS,
+        UNKNOWN_SDK,
         INTERNAL_METRICS,
         NATIVE_INSTRUMENTATIONS,
     ),
