@@ -44,6 +44,7 @@ cd "python$name"
 ctypes=$(printf '_ctypes/%s.c ' _ctypes callbacks callproc stgdict cfield)
 has="-DHAVE_FFI_PREP_CIF_VAR -DHAVE_FFI_PREP_CLOSURE_LOC -DHAVE_FFI_CLOSURE_ALLOC"
 cat >Modules/Setup.local <<END
+binascii binascii.c -I$libraries/include $libraries/lib/libz.a
 zlib zlibmodule.c -I$libraries/include $libraries/lib/libz.a
 _ctypes $ctypes $has -I$libraries/include $libraries/lib/libffi.a
 *disabled*
