@@ -21,7 +21,7 @@ SITE := .cache/site-packages
 # The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Most tests wait for processes, deadlines and timers, so two at a time end sooner.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 
@@ -31,7 +31,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-matrix test-debug canary nightly packages examples conformance contrib
 .PHONY: sanitize races miri fuzz lint typing docs docs-test interpreters collector requirements clean
-.PHONY: bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against
+.PHONY: screenshots bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against
 .PHONY: build wheels cross-check sdist description licenses deny workflows release-check release-requirements
 .DELETE_ON_ERROR:
 

@@ -16,20 +16,26 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from otel_rs import _native
+from otel_rs.settings.table import (
+    BLRP_SCHEDULE_DELAY,
+    BSP_SCHEDULE_DELAY,
+    CONFIG_FILE,
+    METRIC_EXPORT_INTERVAL,
+    OTLP_ENDPOINT,
+    SIGNALS,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
-_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 # What says where everything goes; a file may.
-_ALL = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE", _ENDPOINT)
+_ALL = (CONFIG_FILE.variable, OTLP_ENDPOINT.variable)
 _LOOPBACK = "127.0.0.1"
-_SIGNALS = ("traces", "metrics", "logs")
 # Shorter than usual, so that traces and their log records are seen soon. The user's own win.
 _INTERVALS = {
-    "OTEL_BSP_SCHEDULE_DELAY": "500",
-    "OTEL_BLRP_SCHEDULE_DELAY": "500",
-    "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+    BSP_SCHEDULE_DELAY.variable: "500",
+    BLRP_SCHEDULE_DELAY.variable: "500",
+    METRIC_EXPORT_INTERVAL.variable: "5000",
 }
 
 # A terminal sends these to all that run in its foreground.
@@ -44,11 +50,11 @@ def run_view(command: Sequence[str], filters: Namespace) -> int:
         _tell(f"{elsewhere} says where telemetry goes, so nothing is shown here; unset it to see it")
         status = _Child(command, {}).wait()
     else:
-        for name, of in ((f"OTEL_EXPORTER_OTLP_{of.upper()}_ENDPOINT", of) for of in _SIGNALS):
+        for name, of in ((OTLP_ENDPOINT.of(of).variable, of) for of in SIGNALS):
             if _is_set(name):
                 _tell(f"{name} says where {of} go, so they are not shown here; unset it to see them")
         receiver = _native.TerminalReceiver(filters)
-        status = _Child(command, {_ENDPOINT: f"http://{receiver.address}", **_past_proxies()}).wait()
+        status = _Child(command, {OTLP_ENDPOINT.variable: f"http://{receiver.address}", **_past_proxies()}).wait()
         if not receiver.stop():
             _tell("the program sent nothing that is shown; `otel-rs doctor` helps")
     if status < 0:
