@@ -20,7 +20,7 @@ BENCHES := .cache/benches
 SITE := .cache/site-packages
 # The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
-# Most tests wait for processes, deadlines and timers, so two at a time end sooner.
+# Most tests wait for processes, deadlines and timers, so that three at a time on two cores end sooner.
 TEST_PROCESSES ?= 3
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
