@@ -16,10 +16,12 @@ COLLECTOR_MANIFEST := tests/integration/collector/builder.yaml
 COLLECTOR_VERSION := $(shell sed -n 's/^  version: //p' $(COLLECTOR_MANIFEST))
 SANITIZE := .cache/sanitize
 BENCHES := .cache/benches
+# What docs/site/requirements.in lists.
+SITE := .cache/site-packages
 # The host's triple. A sanitizer needs it by name, so that cargo builds the programs of the build itself without it.
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Most tests wait for processes, deadlines and timers, so two at a time end sooner.
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 
@@ -27,7 +29,10 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test canary test-matrix interpreters test-debug nightly packages examples sanitize races miri fuzz conformance contrib lint bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against build wheels cross-check sdist description licenses deny workflows release-check release-requirements collector requirements clean
+.PHONY: help demo test test-matrix test-debug canary nightly packages examples conformance contrib
+.PHONY: sanitize races miri fuzz lint typing docs docs-test interpreters collector requirements clean
+.PHONY: screenshots bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against
+.PHONY: build wheels cross-check sdist description licenses deny workflows release-check release-requirements
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -187,6 +192,9 @@ nightly: $(VENV)/.dev $(VENV)/.extension ## run 10,000 generated span programs o
 packages: $(VENV)/.dev $(VENV)/.extension ## run third-party packages on otel-rs and on the stock SDK, each in an environment of its own
 	$(BIN)/python -m pytest --timeout=1200 tests/integration/packages/check.py
 
+docs-test: $(VENV)/.dev $(VENV)/.extension ## run every command and program of the pages, also those that need a network or a database
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --timeout=600 tests/docs
+
 examples: $(VENV)/.dev $(MYSQL) $(VENV)/.extension ## run all tests of the examples, also those that install packages (minutes the first time)
 	$(BIN)/python -m pytest --timeout=1200 tests/integration/examples
 
@@ -224,6 +232,26 @@ lint: $(VENV)/.dev ## check formatting, clippy, ruff, mypy, and the floors of th
 	$(BIN)/python release/licenses.py --check
 	$(BIN)/python release/description.py --check
 
+$(SITE)/.installed: docs/site/requirements.txt
+	$(need_python)
+	rm -rf $(SITE)
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --requirement $<
+	@touch $@
+
+docs: $(SITE)/.installed ## build the site into .cache/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict
+
+# What programs import, and the compiled module under it.
+TYPED := $(addprefix otel_rs.,_native exporter logs metrics testing trace)
+
+# The compiled module is imported, and compared with its stubs.
+typing: $(VENV)/.dev $(VENV)/.extension $(SITE)/.installed ## check that the public types are complete, and the stubs true
+	PATH=$(abspath $(BIN)):$$PATH $(SITE)/bin/basedpyright --project tests/typing
+	PATH=$(abspath $(BIN)):$$PATH $(SITE)/bin/basedpyright --verifytypes otel_rs --ignoreexternal
+	$(BIN)/mypy tests/typing
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest.txt $(TYPED)
+
 # benches/requirements.txt says why they are in a folder of their own.
 $(BENCHES)/.packages: benches/requirements.txt $(VENV)/.dev
 	rm -rf $(BENCHES)
@@ -254,6 +282,9 @@ plots: ## draw docs/images/benchmarks.svg from the newest results
 	$(PLOTS)/bin/python -m pip --disable-pip-version-check install --quiet matplotlib==3.11.2
 	$(PLOTS)/bin/python benches/plot.py $(lastword $(sort $(wildcard benches/results/requests-*.json))) \
 		$(lastword $(sort $(wildcard benches/results/peers-*.json))) docs/images/benchmarks.svg
+
+screenshots: $(VENV)/.extension ## draw docs/images/view-*.png; needs Debian's chromium and chromium-driver
+	$(BIN)/python -m tests.support.screenshots
 
 instructions: $(VENV)/.dev $(VENV)/.extension ## count the instructions of each benchmark row; fail if one is 3% above its budget; needs valgrind
 	$(BIN)/python benches/instructions.py --check --count 1024
@@ -362,13 +393,15 @@ $(COLLECTOR): $(COLLECTOR_MANIFEST)
 	@touch $@
 
 # Uses the oldest supported Python, so that every pin can be installed on all supported versions.
-requirements: ## pin the packages of requirements-dev.in again (PYTHON=python3.10)
+requirements: requirements-dev.txt.new docs/site/requirements.txt.new ## pin the packages of the files *.in again (PYTHON=python3.10)
+
+%.txt.new: %.in
 	$(need_python)
 	rm -rf .cache/requirements
 	$(PYTHON) -m venv .cache/requirements
-	.cache/requirements/bin/python -m pip install --quiet --requirement requirements-dev.in
-	echo '# Made from requirements-dev.in by `make requirements PYTHON=python3.10`.' > requirements-dev.txt
-	.cache/requirements/bin/python -m pip freeze >> requirements-dev.txt
+	.cache/requirements/bin/python -m pip install --quiet --requirement $<
+	echo '# Made from $(<F) by `make requirements PYTHON=python3.10`.' > $*.txt
+	.cache/requirements/bin/python -m pip freeze >> $*.txt
 
 clean: ## remove everything that was built or installed
 	rm -rf $(VENV) .cache target fuzz/target dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,9 +23,9 @@ mod _native {
     #[pymodule_export]
     use crate::instrument::api_context::native_api_function;
     #[pymodule_export]
-    use crate::instrument::asgi::{asgi_message_span, asgi_request_attributes};
-    #[pymodule_export]
-    use crate::instrument::asgi_measure::{asgi_content_length, asgi_measure};
+    use crate::instrument::asgi::{
+        AsgiModule, AsgiReceive, AsgiRequest, AsgiRoutes, AsgiSend, asgi_request_attributes, asgi_span_details,
+    };
     #[pymodule_export]
     use crate::instrument::attributes::{
         are_attributes_kept, put_response_code, selected_attributes, user_agent_may_be_synthetic,
@@ -40,6 +40,8 @@ mod _native {
     use crate::instrument::exclusion::exclusion;
     #[pymodule_export]
     use crate::instrument::flask::{FlaskApplication, FlaskBeforeRequest, FlaskModule, FlaskTeardown};
+    #[pymodule_export]
+    use crate::instrument::httpx::{HttpxModule, HttpxRequest};
     #[pymodule_export]
     use crate::instrument::originals::{Originals, Variable, lists_are_known};
     #[pymodule_export]
@@ -86,7 +88,7 @@ mod _native {
     #[pymodule_export]
     use crate::trace::tracer::Tracer;
     #[pymodule_export]
-    use crate::view::in_process::OtlpReceiver;
+    use crate::view::background::{OtlpReceiver, TerminalReceiver};
     #[pymodule_export]
     use crate::view::view;
 

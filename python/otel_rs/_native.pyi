@@ -1,8 +1,10 @@
 """The compiled part. Its classes are the bases of the public ones, which carry the documentation."""
 
 import logging
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from types import TracebackType
+from typing import Any, Literal, final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
 from opentelemetry.context import Context
@@ -11,28 +13,32 @@ from opentelemetry.sdk.metrics import ExemplarFilter
 from opentelemetry.sdk.metrics._internal.measurement import Measurement
 from opentelemetry.sdk.metrics.export import Metric, MetricsData
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, SpanLimits
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits
 from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Sampler
 from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 from otel_rs.exporter.otlp._config import ExporterConfig
 from otel_rs.metrics._match import StreamConfig
 
 __version__: str
 
+@final
 class Processors:
     """The processors of one provider."""
 
     def __new__(cls) -> Processors: ...
     def set(self, native: Sequence[BatchProcessor], python: Sequence[Any]) -> None: ...
 
+@final
 class ConfigError(ValueError):
     """A setting that no request could be sent with."""
+
+    def __new__(cls, setting: str, value: str | None, problem: str, accepted: str) -> ConfigError: ...
 
     setting: str
     """The exporters' argument, such as ``endpoint`` or ``certificate_file``."""
@@ -42,6 +48,7 @@ class ConfigError(ValueError):
     accepted: str
     """What is accepted, in words."""
 
+@final
 class OtlpExporter:
     """A connection to an OTLP receiver, for one signal."""
 
@@ -108,6 +115,7 @@ def native_api_function(original: Any) -> Any:
 def lists_are_known() -> bool:
     """Whether contrib redacts the parameters, and looks for the tests and bots, that the native functions know."""
 
+@final
 class Originals:
     """Functions that a module of contrib's has by some names. Called, it calls the first."""
 
@@ -117,12 +125,14 @@ class Originals:
 
     def __call__(self, *arguments: Any) -> Any: ...
 
+@final
 class Variable:
     """Reads a variable of the environment: encoded, or None."""
 
     def __new__(cls, values: dict[Any, Any], encoded_name: Any) -> Self: ...
     def __call__(self) -> Any: ...
 
+@disjoint_base
 class WsgiConvention:
     """What the instrumentations of WSGI applications do in a mode of the semantic conventions."""
 
@@ -161,11 +171,13 @@ class WsgiConvention:
         route: Any = None,
     ) -> None: ...
 
+@final
 class FlaskModule:
     """The names of Flask and of contrib's module of it."""
 
     def __new__(cls, names: Any) -> Self: ...
 
+@final
 class FlaskApplication:
     """A Flask application, measured."""
 
@@ -182,6 +194,7 @@ class FlaskApplication:
     ) -> Self: ...
     def __call__(self, environ: Any, start_response: Any) -> Any: ...
 
+@final
 class FlaskBeforeRequest:
     """Starts the span of a request."""
 
@@ -196,6 +209,7 @@ class FlaskBeforeRequest:
     ) -> Self: ...
     def __call__(self) -> None: ...
 
+@final
 class FlaskTeardown:
     """Ends the span of a request."""
 
@@ -204,6 +218,7 @@ class FlaskTeardown:
     ) -> Self: ...
     def __call__(self, exception: Any) -> None: ...
 
+@final
 class RequestsClient:
     """How `requests` is instrumented."""
 
@@ -216,24 +231,66 @@ def dbapi_method(class_name: str, name: str, contrib: Any) -> Any:
 def asgi_request_attributes(scope: Any, old: bool, new: bool) -> dict[str, Any] | None:
     """A request's attributes in the old and in the new semantic conventions; None where contrib's code has to run."""
 
-def asgi_content_length(carrier: Any) -> int | Literal[False] | None:
-    """The length that the headers of a scope or message tell; False where contrib has to look."""
+def asgi_span_details(scope: Any) -> tuple[str, dict[str, Any]] | None:
+    """The name of a request's span, and no more attributes; None where contrib's code has to run."""
 
-def asgi_measure(
-    middleware: Any,
-    span: Any,
-    seconds: float,
-    old: dict[str, Any] | None,
-    new: dict[str, Any] | None,
-    request_size: int | None,
-) -> None:
-    """Records a request's duration and sizes, with its attributes by old and by new names."""
+@final
+class AsgiModule:
+    """The names of contrib's module of ASGI."""
+
+    def __new__(cls, names: Any) -> Self: ...
+    def begin(self, middleware: Any, scope: Any, receive: Any, send: Any) -> tuple[AsgiRequest | None, Any]:
+        """Begins a request: it, or None if it is not measured, and what the application returned, to be awaited."""
+
+@final
+class AsgiRequest:
+    """A request to an ASGI application that is under way."""
+
+    def end(self, exception: BaseException | None = None) -> None:
+        """The application is done, or it raised an exception."""
+
+@final
+class AsgiReceive:
+    """The `receive` of an application, with a span for each message."""
+
+    def __call__(self) -> Any: ...
+
+@final
+class AsgiSend:
+    """The `send` of an application, with a span for each message."""
+
+    def __call__(self, message: Any) -> Any: ...
+
+@final
+class AsgiRoutes:
+    """The routes of an application of Starlette's or FastAPI's."""
+
+    def __new__(cls, names: Any) -> Self: ...
+    def path(self, scope: Any) -> str | None:
+        """The path of the route that a request takes."""
+
+    def __call__(self, scope: Any) -> tuple[str, dict[str, str]]:
+        """The name of a request's span, and the attributes that it has besides."""
+
+@final
+class HttpxModule:
+    """The names of contrib's module of httpx."""
+
+    def __new__(cls, names: Any) -> Self: ...
+    def begin(
+        self, arguments: tuple[Any, ...], options: dict[str, Any], hooks: tuple[str, ...]
+    ) -> HttpxRequest | Literal[False] | None:
+        """Begins a request. False if it has no span, and None where contrib's code has to send it."""
+
+@final
+class HttpxRequest:
+    """A request of httpx that is under way."""
+
+    def finish(self, response: Any) -> None: ...
+    def fail(self, exception: BaseException) -> None: ...
 
 def exclusion(excluded_urls: Any) -> Callable[[str], bool] | None:
     """Tells whether a URL is excluded; None where none is, so that nobody has to put the URL together."""
-
-def asgi_message_span(tracer: Any, name: Any, kind: Any, code: Any, old: bool, new: bool) -> bool | None:
-    """Makes the span of a message. Whether it is recorded; None where contrib's code has to make it."""
 
 def may_be_synthetic(user_agent: Any) -> bool:
     """Whether the user agent may be a test's or a bot's, or something that contrib's code has to look at."""
@@ -255,6 +312,7 @@ def add_pool_attributes(
     """Adds scheme, host and port, method and protocol, as metrics of urllib3 have them. False, and nothing is added,
     where contrib's code has to."""
 
+@final
 class UseSpan:
     """``opentelemetry.trace.use_span`` of a native span."""
 
@@ -268,6 +326,7 @@ class UseSpan:
     def __enter__(self) -> Any: ...
     def __exit__(self, kind: Any = None, exception: Any = None, traceback: Any = None) -> bool: ...
 
+@disjoint_base
 class MeasurementConsumer:
     """What all instruments of a meter provider share."""
 
@@ -280,12 +339,14 @@ class MeasurementConsumer:
     def _overflowed(self) -> int:
         """Measurements that were counted together with others for want of room."""
 
+@disjoint_base
 class MeterSwitch:
     """Whether the instruments of a meter measure anything."""
 
     def __new__(cls, enabled: bool) -> Self: ...
     def _set(self, enabled: bool) -> None: ...
 
+@disjoint_base
 class Instrument:
     """A synchronous instrument; what all kinds have in common."""
 
@@ -305,6 +366,7 @@ class Gauge(Instrument):
     def __new__(cls, consumer: MeasurementConsumer, switch: MeterSwitch) -> Self: ...
     def set(self, amount: float, attributes: Attributes = None, context: Context | None = None) -> None: ...
 
+@final
 class Stream:
     """One metric of one reader."""
 
@@ -324,6 +386,7 @@ class Stream:
     def collect(self, time_unix_nano: int) -> list[tuple[Any, ...]]:
         """A tuple for each point, of what upstream's class for it has besides the time."""
 
+@final
 class PeriodicReader:
     """A metric reader that collects and exports away from Python."""
 
@@ -352,6 +415,7 @@ class PeriodicReader:
     def shutdown(self, last_collection: bool, timeout_millis: float) -> bool:
         """Ends, after a last collection if it is asked for; what is not exported in time counts as failed."""
 
+@final
 class Collection:
     """What one collection found, on its way to a native exporter."""
 
@@ -359,6 +423,7 @@ class Collection:
     def add_metric(self, scope: InstrumentationScope, metric: Metric) -> None: ...
     def __bool__(self) -> bool: ...
 
+@final
 class BatchProcessor:
     """Batches ended spans or emitted log records and exports them away from Python."""
 
@@ -381,6 +446,7 @@ class BatchProcessor:
     def counts(self) -> dict[str, int]: ...
     def processed(self) -> tuple[int, int, int, int]: ...
 
+@disjoint_base
 class Logger:
     def __new__(
         cls,
@@ -416,6 +482,7 @@ def emit_was_replaced() -> None:
 def call_unexported(call: Callable[[Any], Any], argument: Any) -> Any:
     """``call(argument)``: what is logged meanwhile is not exported."""
 
+@disjoint_base
 class LoggingHandler:
     def __new__(cls, of_sdk: bool, *args: Any, **kwargs: Any) -> Self: ...
     def emit(self, record: logging.LogRecord) -> None: ...
@@ -423,6 +490,7 @@ class LoggingHandler:
     def _set_native(self, is_native: bool, locks: bool) -> None: ...
     def _set_attributes(self, formatter: Any, provider: Any, code_attributes: bool) -> None: ...
 
+@final
 class CurrentSpan:
     """What ``start_as_current_span`` returns: a context manager and a decorator."""
 
@@ -430,6 +498,7 @@ class CurrentSpan:
     def __exit__(self, kind: Any = ..., exception: Any = ..., traceback: Any = ...) -> bool: ...
     def __call__(self, function: Any) -> Any: ...
 
+@disjoint_base
 class Tracer:
     sampler: Sampler
     resource: Resource
@@ -493,10 +562,15 @@ def finish_exit() -> None:
 def look_up_methods() -> None:
     """Makes native code look up on the object what it would call natively: somebody has replaced a method."""
 
+@disjoint_base
 class NonRecordingSpan:
+    def set_attribute(self, key: str, value: AnyValue) -> None: ...
+    def set_attributes(self, attributes: Any) -> None: ...
+    def end(self, end_time: int | None = None) -> None: ...
     def get_span_context(self) -> SpanContext: ...
     def is_recording(self) -> bool: ...
 
+@disjoint_base
 class Span:
     _tracer: SdkTracer
     def set_attribute(self, key: str, value: AnyValue) -> None: ...
@@ -508,14 +582,49 @@ class Span:
         exception: BaseException,
         attributes: Attributes = None,
         timestamp: int | None = None,
-        escaped: bool = False,
+        escaped: bool | None = None,
     ) -> None: ...
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None: ...
     def update_name(self, name: str) -> None: ...
     def is_recording(self) -> bool: ...
     def get_span_context(self) -> SpanContext: ...
     def end(self, end_time: int | None = None) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def context(self) -> SpanContext: ...
+    @property
+    def parent(self) -> SpanContext | None: ...
+    @property
+    def kind(self) -> SpanKind: ...
+    @property
+    def start_time(self) -> int | None: ...
+    @property
+    def end_time(self) -> int | None: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def attributes(self) -> Attributes: ...
+    @property
+    def events(self) -> Sequence[Event]: ...
+    @property
+    def links(self) -> Sequence[Link]: ...
+    @property
+    def resource(self) -> Resource: ...
+    @property
+    def instrumentation_scope(self) -> InstrumentationScope | None: ...
+    @property
+    def dropped_attributes(self) -> int: ...
+    @property
+    def dropped_events(self) -> int: ...
+    @property
+    def dropped_links(self) -> int: ...
 
+@final
 class OtlpReceiver:
     """An OTLP receiver on free ports of the loopback interface that keeps each request as a line of OTLP/JSON."""
 
@@ -529,9 +638,17 @@ class OtlpReceiver:
 
     def stop(self) -> None: ...
 
-def view(
-    grpc: str | None = None, http: str | None = None, json: bool = False, allowed_hosts: Sequence[str] = ()
-) -> None:
+@final
+class TerminalReceiver:
+    """An OTLP receiver, over gRPC and HTTP on one free port of the loopback interface, that prints to stderr."""
+
+    def __new__(cls, arguments: Namespace) -> TerminalReceiver: ...
+    @property
+    def address(self) -> str: ...
+    def stop(self) -> bool:
+        """Prints what is left, and closes the port. Returns whether anything was printed at all."""
+
+def view(arguments: Namespace) -> None:
     """Runs the embedded receiver until SIGINT or SIGTERM; see ``otel-rs view --help``."""
 
 def native_propagation(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ import os
 from functools import partial
 from typing import Any
 
+from opentelemetry.instrumentation import auto_instrumentation
 from opentelemetry.instrumentation.auto_instrumentation import _load
 from opentelemetry.instrumentation.dependencies import DependencyConflict, get_dist_dependency_conflicts
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
@@ -18,7 +19,7 @@ from opentelemetry.instrumentation.version import __version__ as instrumentation
 from opentelemetry.sdk import _configuration as upstream
 from opentelemetry.util._importlib_metadata import Distribution, EntryPoint
 
-from otel_rs import _chosen_distro, _entry_points
+from otel_rs import _chosen_distro, _entry_points, _start_folder
 from otel_rs._last_resort import show_on_stderr
 from otel_rs.installation import STOCK_IS_USED, install, reach_names_taken_earlier
 from otel_rs.installation.releases import why_unknown
@@ -43,6 +44,7 @@ class OtelRsDistro(BaseDistro):  # type: ignore[misc]
     """opentelemetry-distro's defaults, and our configurator unless the user chose one."""
 
     def _configure(self, **kwargs: Any) -> None:
+        _start_folder.look_once(auto_instrumentation.__path__)
         _entry_points.index()
         os.environ.setdefault(PYTHON_CONFIGURATOR.variable, _NAME)
         os.environ.setdefault(TRACES_EXPORTER.variable, "otlp")
@@ -62,7 +64,7 @@ class OtelRsDistro(BaseDistro):  # type: ignore[misc]
 class OtelRsConfigurator(upstream._OTelSDKConfigurator):
     """Upstream's configurator, after `otel_rs.install`."""
 
-    configured = False
+    configured: bool = False
 
     def _configure(self, **kwargs: Any) -> None:
         self.configured = True

@@ -1,6 +1,7 @@
 //! The span of a call to another service: the current one while the call is under way.
 
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 
 use crate::instrument::server_span::ours;
 use crate::py::boundary::contained;
@@ -10,14 +11,14 @@ use crate::trace::current_span::{AtExit, leave};
 use crate::trace::start::{Start, start_contained};
 
 /// What `start_as_current_span` does, with `SpanKind.CLIENT`, for a block of native code.
-pub struct ClientSpan<'py> {
-    pub span: Bound<'py, PyAny>,
+pub struct ClientSpan {
+    pub span: Py<PyAny>,
     token: Token,
 }
 
-impl<'py> ClientSpan<'py> {
+impl ClientSpan {
     /// None for a tracer of somebody else's.
-    pub fn start(
+    pub fn start<'py>(
         tracer: &Bound<'py, PyAny>,
         name: &Bound<'py, PyAny>,
         attributes: Option<&Bound<'py, PyAny>>,
@@ -37,17 +38,26 @@ impl<'py> ClientSpan<'py> {
         };
         let span = start_contained(ours, &start)?;
         let token = context::attach_span(py, upstream, &span)?;
-        Ok(Some(Self { span, token }))
+        Ok(Some(Self { span: span.unbind(), token }))
     }
 
     /// Ends the span and hands the block's result on. An exception is recorded.
-    pub fn leave<R>(self, result: PyResult<R>) -> PyResult<R> {
-        let py = self.span.py();
-        let at_exit = AtExit { end: true, record_exception: true, set_status: true };
+    pub fn leave<R>(self, py: Python<'_>, result: PyResult<R>) -> PyResult<R> {
         // Not `value`: before Python 3.12 PyO3 keeps the traceback beside the value.
         let exception = result.as_ref().err().map(|error| error.clone_ref(py).into_value(py).into_bound(py).into_any());
-        let leave = || leave(&self.span, self.token, exception.as_ref(), at_exit);
-        contained(py, "__exit__", leave, || Ok(()))?;
+        self.leave_with(py, exception.as_ref())?;
         result
+    }
+
+    /// Ends the span, with the exception that left the block.
+    pub fn leave_with(self, py: Python<'_>, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let at_exit = AtExit { end: true, record_exception: true, set_status: true };
+        let leave = || leave(self.span.bind(py), self.token, exception, at_exit);
+        contained(py, "__exit__", leave, || Ok(()))
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.span)?;
+        self.token.traverse(visit)
     }
 }

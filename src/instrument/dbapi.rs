@@ -231,8 +231,8 @@ fn execute<'py>(
             return call.pass_on(&query_method);
         }
         if let Some(span) = ClientSpan::start(&statement.tracer, &statement.operation, None)? {
-            let result = statement.set_attributes(&span.span, call).and_then(|()| call.pass_on(&query_method));
-            return span.leave(result);
+            let result = statement.set_attributes(span.span.bind(py), call).and_then(|()| call.pass_on(&query_method));
+            return span.leave(py, result);
         }
     }
     let execution = tracer.getattr(intern!(py, "traced_execution"))?;

@@ -15,7 +15,6 @@ macro_rules! from_attributes {
 
 pub mod api_context;
 pub mod asgi;
-pub mod asgi_measure;
 pub mod attributes;
 pub mod client;
 mod client_span;
@@ -23,6 +22,7 @@ pub mod contexts;
 pub mod dbapi;
 pub mod exclusion;
 pub mod flask;
+pub mod httpx;
 pub mod originals;
 pub mod requests;
 pub mod server_span;

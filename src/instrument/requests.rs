@@ -81,8 +81,8 @@ impl RequestsClient {
         if let Some((span_attributes, labels)) = self.attributes(request, &headers)? {
             let method = request.getattr(intern!(py, "method"))?;
             if let Some(span) = ClientSpan::start(self.options.tracer.bind(py), &method, Some(&span_attributes))? {
-                let result = self.observed(&span.span, &headers, &labels, &arguments, options);
-                return span.leave(result);
+                let result = self.observed(span.span.bind(py), &headers, &labels, &arguments, options);
+                return span.leave(py, result);
             }
         }
         self.in_contrib.bind(py).call(arguments, Some(options))

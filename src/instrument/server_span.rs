@@ -66,7 +66,8 @@ fn has_span(upstream: &Upstream, current: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(is_ours(&span) || span.is_instance(upstream.span.bind(span.py()))?)
 }
 
-fn is_ours(span: &Bound<'_, PyAny>) -> bool {
+/// Whether it is a span of one of our classes.
+pub fn is_ours(span: &Bound<'_, PyAny>) -> bool {
     span.is_instance_of::<Span>() || span.is_instance_of::<NonRecordingSpan>()
 }
 
@@ -116,6 +117,16 @@ pub fn is_recording(span: &Bound<'_, PyAny>) -> PyResult<bool> {
         }
     }
     span.call_method0(intern!(py, "is_recording"))?.is_truthy()
+}
+
+/// `span.end()`.
+pub fn end_span(span: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = span.py();
+    match span.cast::<Span>() {
+        // Not a subclass: no need to look its `end` up.
+        Ok(ours) if span.get_type().is(classes::span(py)?) && !methods::are_looked_up() => Span::end_contained(ours),
+        _ => span.call_method0(intern!(py, "end")).map(drop),
+    }
 }
 
 /// `opentelemetry.trace.use_span`, natively for spans of ours.

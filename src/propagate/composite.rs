@@ -48,6 +48,19 @@ fn for_each<'py>(
     Ok(true)
 }
 
+/// Whether all propagators of a composite one are those that we know, which call no other code.
+pub fn are_all_known(attributes: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let Some(propagators) = attributes.get_item(intern!(attributes.py(), "_propagators"))? else { return Ok(false) };
+    let is_known = |propagator: Bound<'_, PyAny>| {
+        trace_context::CLASS.is_class_of(&propagator) || baggage::CLASS.is_class_of(&propagator)
+    };
+    Ok(match (propagators.cast_exact::<PyList>(), propagators.cast_exact::<PyTuple>()) {
+        (Ok(list), _) => list.iter().all(is_known),
+        (_, Ok(tuple)) => tuple.iter().all(is_known),
+        _ => false,
+    })
+}
+
 /// `known` are the attributes of a propagator of the API's very class.
 #[inline]
 pub fn extract<'py>(

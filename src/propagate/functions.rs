@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::propagate::arguments::{self, Arguments};
 use crate::propagate::getter::Getter;
@@ -266,4 +266,23 @@ fn inject_globally<'py>(
         Ok(py.None().into_bound(py))
     };
     contained(py, "inject", work, forward)
+}
+
+/// Whether a function is the native one in the place of `opentelemetry.propagate.inject`.
+pub fn is_native_inject(function: &Bound<'_, PyAny>) -> bool {
+    INJECT.native(function.py()).is_some_and(|native| function.is(native))
+}
+
+/// What `inject(carrier)` does, if no code but ours sees the carrier; false, and nothing is set, if other code may.
+pub fn inject_into(carrier: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let py = carrier.py();
+    let original = INJECT.original(py);
+    let Some(propagator) = global_propagator(py, original)? else { return Ok(false) };
+    let Some(known) = composite::CLASS.attributes_of(&propagator) else { return Ok(false) };
+    let setter = Setter::of(original.default.bind(py), carrier);
+    if !setter.is_known() || !composite::are_all_known(&known)? {
+        return Ok(false);
+    }
+    composite::inject(&propagator, Some(&known), upstream(py)?, &setter, None)?;
+    Ok(true)
 }

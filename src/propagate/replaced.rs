@@ -49,6 +49,11 @@ impl Replaced {
         Ok(get_or_make(py, &self.native, make)?.bind(py).clone())
     }
 
+    /// The native method, once it is made.
+    pub fn native(&self, py: Python<'_>) -> Option<&Py<PyAny>> {
+        self.native.get(py)
+    }
+
     /// Whether the native method is this class's now.
     pub fn is_replaced_in(&self, class: &Bound<'_, PyType>) -> PyResult<bool> {
         let found = class.getattr(self.attribute)?;

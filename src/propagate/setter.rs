@@ -20,6 +20,11 @@ impl<'a, 'py> Setter<'a, 'py> {
         Self { object, carrier, way: way(&SETTERS, object) }
     }
 
+    /// Whether no code of Python's is called where the carrier is of the class that it is for.
+    pub fn is_known(&self) -> bool {
+        self.way != Way::Called
+    }
+
     #[inline]
     pub fn set(&self, field: Field, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let key = field.key(self.carrier.py());

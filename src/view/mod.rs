@@ -1,9 +1,8 @@
 //! `otel-rs view` as the command line starts it.
 
-pub mod in_process;
+pub mod background;
 
-use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyValueError};
@@ -11,39 +10,62 @@ use pyo3::prelude::*;
 
 use crate::py::wait::SIGNAL_CHECK_INTERVAL;
 use otel_rs_view::{
-    DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, End, Format, Paint, Receiver, ReceiverConfig, ReceiverError,
+    DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, End, Filter, Format, Protocol, Receiver, ReceiverConfig, ReceiverError,
+    Screen,
 };
 
 /// How long the receiver runs at least, though nobody reads what it prints.
 const READER_GRACE: Duration = Duration::from_millis(500);
 
-/// Run an OTLP receiver that prints what it is sent, until a signal's handler raises, or until its output is closed.
+/// What argparse makes of the command line.
+type Namespace<'py> = Bound<'py, PyAny>;
+
+/// Which spans are asked for.
+fn filter(arguments: &Namespace) -> PyResult<Filter> {
+    Ok(Filter {
+        service: arguments.getattr("service")?.extract()?,
+        name: arguments.getattr("name")?.extract()?,
+        min_duration_nanos: arguments.getattr("min_duration")?.extract()?,
+        errors: arguments.getattr("errors")?.extract()?,
+    })
+}
+
+fn config(arguments: &Namespace) -> PyResult<ReceiverConfig> {
+    let file: Option<String> = arguments.getattr("file")?.extract()?;
+    let web: Option<u16> = arguments.getattr("web")?.extract()?;
+    // A file takes the place of what would be received.
+    let address = |name, default: &str| match arguments.getattr(name)?.extract::<Option<String>>()? {
+        None => PyResult::Ok(file.is_none().then(|| default.to_owned())),
+        given => Ok(given.filter(|address| address != "off")),
+    };
+    Ok(ReceiverConfig {
+        grpc: address("grpc", DEFAULT_GRPC_ADDRESS)?,
+        http: address("http", DEFAULT_HTTP_ADDRESS)?,
+        page: web.map(|port| format!("127.0.0.1:{port}")),
+        format: match (arguments.getattr("json")?.extract()?, web) {
+            (true, _) => Format::Json,
+            (false, Some(_)) => Format::Page,
+            (false, None) => {
+                Format::Terminal(Screen::stdout(arguments.getattr("width")?.extract()?, filter(arguments)?))
+            }
+        },
+        allowed_hosts: arguments.getattr("allow_host")?.extract()?,
+        file,
+        ..ReceiverConfig::default()
+    })
+}
+
+/// Run an OTLP receiver that shows what it is sent, until a signal's handler raises, or until its output is closed.
 ///
 /// Args:
-///     grpc: `HOST:PORT` of the gRPC server, or `off`; by default 127.0.0.1:4317.
-///     http: `HOST:PORT` of the HTTP server, or `off`; by default 127.0.0.1:4318.
-///     json: print each request as a line of OTLP/JSON instead of each trace as a tree.
-///     allowed_hosts: names by which clients may address it, besides loopback's and those that it listens on.
+///     arguments: those of `otel-rs view`, whose help says what they mean.
 ///
 /// Raises:
 ///     ValueError: both servers are off.
-///     OSError: an address cannot be listened on, or the output cannot be written.
+///     OSError: an address cannot be listened on, the output cannot be written, or a file cannot be read.
 #[pyfunction]
-#[pyo3(signature = (grpc=None, http=None, json=false, allowed_hosts=vec![]))]
-pub fn view(
-    py: Python<'_>,
-    grpc: Option<String>,
-    http: Option<String>,
-    json: bool,
-    allowed_hosts: Vec<String>,
-) -> PyResult<()> {
-    let config = ReceiverConfig {
-        grpc: address(grpc, DEFAULT_GRPC_ADDRESS),
-        http: address(http, DEFAULT_HTTP_ADDRESS),
-        format: if json { Format::Json } else { Format::Tree(paint()) },
-        allowed_hosts,
-        ..ReceiverConfig::default()
-    };
+pub fn view(py: Python<'_>, arguments: &Namespace) -> PyResult<()> {
+    let config = config(arguments)?;
     let (raised, outcome) = py.detach(|| run(config));
     match raised {
         // Ctrl-C is the way to end the receiver.
@@ -54,21 +76,6 @@ pub fn view(
         ReceiverError::NoListener => PyValueError::new_err(error.to_string()),
         _ => PyOSError::new_err(error.to_string()),
     })
-}
-
-fn address(given: Option<String>, default: &str) -> Option<String> {
-    match given {
-        None => Some(default.to_owned()),
-        Some(address) if address == "off" => None,
-        Some(address) => Some(address),
-    }
-}
-
-/// Colours for a terminal that has them, unless the user has asked for none (https://no-color.org).
-fn paint() -> Paint {
-    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || env::var_os("TERM").is_some_and(|value| value == "dumb");
-    if io::stdout().is_terminal() && !unwanted { Paint::ANSI } else { Paint::PLAIN }
 }
 
 /// Also returns what a signal's handler raised.
@@ -82,8 +89,9 @@ fn serve(config: ReceiverConfig, raised: &mut Option<PyErr>) -> Result<(), Recei
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ReceiverError::Io)?;
     runtime.block_on(async {
         let receiver = Receiver::bind(config)?;
-        announce("grpc", receiver.grpc_addr());
-        announce("http", receiver.http_addr());
+        for protocol in [Protocol::Grpc, Protocol::Http, Protocol::Page] {
+            announce(protocol, receiver.addr(protocol));
+        }
         let end = async {
             tokio::select! {
                 error = interrupt() => {
@@ -107,11 +115,13 @@ async fn reader_gone() {
     std::future::pending::<()>().await;
 }
 
-fn announce(protocol: &str, address: Option<std::net::SocketAddr>) {
-    if let Some(address) = address {
-        // Not eprintln!, which panics if stderr is closed.
-        let _ = writeln!(io::stderr(), "otel-rs view: listening on {protocol} {address}");
-    }
+fn announce(protocol: Protocol, address: Option<std::net::SocketAddr>) {
+    let Some(address) = address else { return };
+    // Not eprintln!, which panics if stderr is closed.
+    let _ = match protocol {
+        Protocol::Page => writeln!(io::stderr(), "otel-rs view: the page is at http://{address}/"),
+        _ => writeln!(io::stderr(), "otel-rs view: listening on {} {address}", protocol.name()),
+    };
 }
 
 /// What a signal's handler raises. Python's handlers run on this thread, and only when we call `check_signals`.

@@ -43,6 +43,12 @@ OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, str]]]] = {
         ((), CAPTURED),
         ((), {"OTEL_PYTHON_INSTRUMENTATION_HTTP_CAPTURE_ALL_METHODS": "true"}),
     ],
+    "asgi_tasks.py": [
+        ((), {}),
+        (("hooks",), {}),
+        (("receive alone",), {}),
+        (("otlp",), {}),
+    ],
     "django_shop.py": [
         ((), {}),
         (("replaced",), {}),
@@ -95,6 +101,10 @@ OPTIONS: dict[str, list[tuple[tuple[str, ...], dict[str, str]]]] = {
         (("lists",), {}),
         (("hooks",), {}),
         (("async hook",), {}),
+        (("propagator",), {}),
+        (("otlp",), {}),
+        ((), {"OTEL_PROPAGATORS": "baggage,tracecontext"}),
+        ((), {"OTEL_PROPAGATORS": "none"}),
         ((), {"OTEL_PYTHON_HTTPX_EXCLUDED_URLS": "excluded"}),
         ((), {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "4"}),
         ((), CAPTURED),

@@ -30,31 +30,32 @@ def redis_url(folder: Callable[[], Path]) -> Iterator[str]:
 
 def mariadb_port(folder: Callable[[], Path]) -> Iterator[int]:
     """The port of a MariaDB server with an empty database `shop`, whose user `shop` has the password `shop`."""
-    server, install = required("mariadbd"), required("mariadb-install-db")
-
-    def command(port: int, folder: Path) -> list[Any]:
-        data = folder / "data"
-        options = ["--no-defaults", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal"]
-        # A server that starts removes the temporary tables of others from its temporary folder.
-        temporary = {**os.environ, "TMPDIR": str(folder)}
-        installed = subprocess.run(
-            [install, *options], env=temporary, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert installed.returncode == 0, f"{installed.stdout}\n{installed.stderr}"
-        users = folder / "users.sql"
-        users.write_text(  # a statement a line
-            "CREATE DATABASE shop;\n"
-            "CREATE USER shop@'127.0.0.1' IDENTIFIED BY 'shop';\n"
-            "GRANT ALL ON shop.* TO shop@'127.0.0.1';\n"
-        )
-        # The socket's path would be too long in pytest's folder, and its directory is relative to the data.
-        options = ["--bind-address=127.0.0.1", f"--port={port}", "--socket=socket", f"--init-file={users}"]
-        options.append(f"--tmpdir={folder}")
-        # MariaDB does not run as root unless it is told to.
-        return [server, "--no-defaults", "--user=root", f"--datadir={data}", "--skip-name-resolve", *options]
-
     # It greets whoever connects, with its version.
-    yield from running("MariaDB", command, folder, lambda port: b"MariaDB" in greeting(port))
+    yield from running("MariaDB", mariadb_command, folder, lambda port: b"MariaDB" in greeting(port))
+
+
+def mariadb_command(port: int, folder: Path) -> list[Any]:
+    """Makes the server's database, and returns what starts the server."""
+    server, install = required("mariadbd"), required("mariadb-install-db")
+    data = folder / "data"
+    options = ["--no-defaults", f"--datadir={data}", "--skip-test-db", "--auth-root-authentication-method=normal"]
+    # A server that starts removes the temporary tables of others from its temporary folder.
+    temporary = {**os.environ, "TMPDIR": str(folder)}
+    installed = subprocess.run(
+        [install, *options], env=temporary, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert installed.returncode == 0, f"{installed.stdout}\n{installed.stderr}"
+    users = folder / "users.sql"
+    users.write_text(  # a statement a line
+        "CREATE DATABASE shop;\n"
+        "CREATE USER shop@'127.0.0.1' IDENTIFIED BY 'shop';\n"
+        "GRANT ALL ON shop.* TO shop@'127.0.0.1';\n"
+    )
+    # The socket's path would be too long in pytest's folder, and its directory is relative to the data.
+    options = ["--bind-address=127.0.0.1", f"--port={port}", "--socket=socket", f"--init-file={users}"]
+    options.append(f"--tmpdir={folder}")
+    # MariaDB does not run as root unless it is told to.
+    return [server, "--no-defaults", "--user=root", f"--datadir={data}", "--skip-name-resolve", *options]
 
 
 @contextmanager

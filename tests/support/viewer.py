@@ -109,6 +109,15 @@ def started(
     assert view.err.rest() == []
 
 
+@contextmanager
+def started_web(*options: str) -> Iterator[tuple[View, str, str]]:
+    """A viewer with a page, the page's URL and that of the HTTP server."""
+    with started("--web", "0", *options) as (view, url):
+        match = re.fullmatch(r"otel-rs view: the page is at (http://127\.0\.0\.1:\d+)/", view.err.next() or "")
+        assert match
+        yield view, match[1], url
+
+
 def post(url: str, body: bytes, timeout: float = DEADLINE, **headers: str) -> bytes:
     headers = {"Content-Type": "application/x-protobuf"} | {k.replace("_", "-"): v for k, v in headers.items()}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -205,6 +205,6 @@ def test_a_tree_shows_itself() -> None:
 
 def test_the_page_of_the_docs(pytester: pytest.Pytester) -> None:
     page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (code,) = re.findall(r"```python[^\n]*\n(.*?)```", page, re.DOTALL)
     pytester.makepyfile(code)
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -101,9 +102,17 @@ def test_an_address_in_use_is_one_clear_line() -> None:
     assert view.out.rest() == []
 
 
-@pytest.mark.parametrize("address", ["4317", "localhost", "localhost:x", "localhost:65536", ":1"])
+@pytest.mark.parametrize("address", ["0", ":0", "127.0.0.1:0"])
+def test_a_port_alone_is_one_of_loopback(address: str) -> None:
+    view = View(http=address)
+    view.port("grpc")
+    assert re.fullmatch(r"otel-rs view: listening on http 127\.0\.0\.1:\d+", view.err.next() or "")
+    assert view.end() == 0
+
+
+@pytest.mark.parametrize("address", ["localhost", "localhost:x", "localhost:65536", "65536", ":", "\u0664"])
 def test_an_invalid_address_prints_the_usage(address: str) -> None:
     view = View(http=address)
     assert view.process.wait(DEADLINE) == 2
-    assert f"{address!r} is neither HOST:PORT nor 'off'" in view.err.rest()[-1]
+    assert f"{address!r} is neither PORT nor HOST:PORT nor 'off'" in view.err.rest()[-1]
     assert view.out.rest() == []

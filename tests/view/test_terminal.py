@@ -6,8 +6,10 @@ import json
 import os
 import re
 import socket
+import struct
 import threading
 import unicodedata
+import urllib.error
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +21,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from ..support.viewer import DEADLINE, posix_only, post, started, with_ids_in_base64
+from ..support.viewer import DEADLINE, a_trace, posix_only, post, started, with_ids_in_base64
 
 pytestmark = posix_only
 
@@ -74,9 +76,18 @@ def filled(text: str) -> Iterator[tuple[str, Any]]:
         yield name, request
 
 
+def a_terminal(columns: int, rows: int = 24) -> tuple[int, int]:
+    import fcntl
+    import termios
+
+    reader, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    return reader, terminal
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_nothing_of_a_peer_controls_the_terminal(options: list[str]) -> None:
-    reader, terminal = os.openpty()
+    reader, terminal = a_terminal(columns=1000)
     shown: list[bytes] = []
 
     def read() -> None:
@@ -99,8 +110,9 @@ def test_nothing_of_a_peer_controls_the_terminal(options: list[str]) -> None:
         reading.join(DEADLINE)
     os.close(reader)
     text = b"".join(shown).decode()
-    colours = r"\x1b\[(?:0|1|31)m"
-    assert [c for c in re.sub(colours, "", text) if c not in "\r\n" and is_hidden(c)] == []
+    colours = r"\x1b\[(?:0|1|2|31|33|36)m"
+    own = rf"{colours}|\x1b\[\d+A\x1b\[J"  # and what the table of metrics is drawn in place with
+    assert [c for c in re.sub(own, "", text) if c not in "\r\n" and is_hidden(c)] == []
     if options:
         for line, (name, request) in zip(text.splitlines(), requests, strict=True):
             assert json_format.ParseDict(with_ids_in_base64(json.loads(line)), REQUESTS[name]()) == request
@@ -132,14 +144,82 @@ def test_nothing_of_a_peer_reaches_the_terminal_by_an_error() -> None:
     assert [c for c in "".join(lines) if is_hidden(c)] == []
 
 
-@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_terminal_that_wants_no_colours_gets_none(environment: dict[str, str]) -> None:
-    reader, terminal = os.openpty()
-    with started(stdout=terminal, environment={"NO_COLOR": "", "TERM": "xterm", **environment}) as (view, url):
+PLAIN_ENVIRONMENT = {"NO_COLOR": "", "FORCE_COLOR": "", "TERM": "xterm"}
+
+
+def shown_on_a_terminal(requests: dict[str, bytes], columns: int = 80, **environment: str) -> str:
+    reader, terminal = a_terminal(columns)
+    with started(stdout=terminal, environment=PLAIN_ENVIRONMENT | environment) as (view, url):
         os.close(terminal)
-        post(f"{url}/v1/logs", dict(filled(EVIL))["logs"].SerializeToString())
+        for name, request in requests.items():
+            post(f"{url}/v1/{name}", request)
         assert view.end() == 0
-        text = os.read(reader, 65536)
+        text = os.read(reader, 65536).decode()
     os.close(reader)
-    assert text.startswith(b"logs  ")
-    assert b"\x1b" not in text
+    return text.replace("\r\n", "\n")
+
+
+LOGS = {"logs": dict(filled(EVIL))["logs"].SerializeToString()}
+COLOURS = {
+    "a terminal": ({}, True),
+    "NO_COLOR": ({"NO_COLOR": "1"}, False),
+    "TERM=dumb": ({"TERM": "dumb"}, False),
+    "FORCE_COLOR on a dumb one": ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
+    "NO_COLOR and FORCE_COLOR": ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+}
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_a_terminal_gets_the_colours_that_are_wanted(name: str) -> None:
+    environment, has_colours = COLOURS[name]
+    assert ("\x1b" in shown_on_a_terminal(LOGS, **environment)) == has_colours
+
+
+@pytest.mark.parametrize(("force", "has_colours"), [("", False), ("1", True)])
+def test_a_pipe_gets_colours_where_they_are_forced(force: str, has_colours: bool) -> None:
+    with started(environment=PLAIN_ENVIRONMENT | {"FORCE_COLOR": force}) as (view, url):
+        post(f"{url}/v1/logs", LOGS["logs"])
+        assert view.end() == 0
+        assert ("\x1b" in "".join(view.out.rest())) == has_colours
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_trace_is_a_waterfall_as_wide_as_the_terminal(columns: int) -> None:
+    text = shown_on_a_terminal({"traces": a_trace().SerializeToString()}, columns, NO_COLOR="1")
+    header, root, child = text.splitlines()
+    assert header.startswith("trace 5b8a")
+    assert max(map(len, (header, root, child))) == columns
+    bar = "\u2588" * (columns // 4)
+    assert f" {bar}  12.3 ms  SERVER  " in root
+    # From 1.0 to 2.0 of 12.3 ms.
+    begin = root.index(bar)
+    width = len(bar)
+    expected = " " * round(width / 12.3) + "\u2588" * (round(2 * width / 12.3) - round(width / 12.3))
+    assert child[begin : begin + width] == expected.ljust(width)
+    assert child[begin + width :].startswith("   1.0 ms  ERROR: boom")
+
+
+def test_metrics_are_a_table_that_is_drawn_again_in_its_place() -> None:
+    def counted(value: int) -> bytes:
+        request = ExportMetricsServiceRequest()
+        metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="queue.size", unit="{job}")
+        metric.gauge.data_points.add(as_int=value).attributes.add(key="queue").value.string_value = "mail"
+        return request.SerializeToString()
+
+    reader, terminal = a_terminal(columns=80)
+    with started(stdout=terminal, environment=PLAIN_ENVIRONMENT | {"NO_COLOR": "1"}) as (view, url):
+        os.close(terminal)
+        for value in (3, 7):
+            post(f"{url}/v1/metrics", counted(value))
+        post(f"{url}/v1/traces", a_trace().SerializeToString())
+        with pytest.raises(urllib.error.HTTPError):
+            post(f"{url}/v1/nothing", b"")
+        assert "no such path" in (view.err.next() or "")
+        assert view.end() == 0
+        text = os.read(reader, 65536).decode().replace("\r\n", "\n")
+    os.close(reader)
+    frames = text.split("\x1b[2A\x1b[J")
+    assert frames[0] == "metrics  1 series\nunknown_service  queue.size  3 job  \u2581             queue=mail\n"
+    assert frames[1] == "metrics  1 series\nunknown_service  queue.size  7 job  \u2581\u2588            queue=mail\n"
+    assert frames[-1].startswith("trace 5b8a")
+    assert frames[-1].endswith(frames[1])

@@ -56,6 +56,16 @@ def test_json_is_one_line_a_request_that_protobuf_reads_back() -> None:
         assert view.out.rest() == []
 
 
+def test_doubles_that_json_has_no_number_for_are_taken() -> None:
+    attributes = [{"key": text, "value": {"doubleValue": text}} for text in ("NaN", "Infinity", "-Infinity")]
+    attributes.append({"key": "text", "value": {"stringValue": "NaN"}})
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "x", "attributes": attributes}]}]}]}
+    with started() as (view, url):
+        post(f"{url}/v1/traces", json.dumps(body).encode(), Content_Type="application/json")
+        assert view.end() == 0
+        assert view.out.rest()[-1].endswith("NaN=NaN Infinity=inf -Infinity=-inf text=NaN")
+
+
 def test_it_takes_what_the_stock_exporters_send_compressed() -> None:
     resource = Resource({"service.name": "stock"})
     with started() as (view, url):

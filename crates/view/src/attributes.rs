@@ -6,6 +6,9 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::text::{Clipped, clip};
 
+/// `SEVERITY_NUMBER_ERROR`: a record of this severity or a higher one is an error.
+pub const SEVERITY_ERROR: i32 = 17;
+
 const MAX_ATTRIBUTES: usize = 8;
 const MAX_KEY_CHARS: usize = 60;
 const MAX_VALUE_CHARS: usize = 80;
@@ -115,7 +118,7 @@ pub fn service_name(resource: Option<&Resource>) -> &str {
 }
 
 /// A value on one line; a string that is empty or has a space in it is quoted, so that it is clear where it ends.
-fn value_text(value: Option<&AnyValue>, max_chars: usize) -> String {
+pub fn value_text(value: Option<&AnyValue>, max_chars: usize) -> String {
     let mut out = Clipped::new(max_chars);
     match value.and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(text)) if text.is_empty() || text.contains(char::is_whitespace) => {

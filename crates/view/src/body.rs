@@ -19,6 +19,11 @@ pub struct Body {
 }
 
 impl Body {
+    /// From elsewhere than a peer.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self { bytes: bytes.into(), share: None }
+    }
+
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::text::Paint;
+use crate::screen::Screen;
 
 pub const DEFAULT_GRPC_ADDRESS: &str = "127.0.0.1:4317";
 pub const DEFAULT_HTTP_ADDRESS: &str = "127.0.0.1:4318";
@@ -46,13 +46,15 @@ impl Default for Limits {
     }
 }
 
-/// What is printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How what is received is shown.
+#[derive(Clone, Debug)]
 pub enum Format {
-    /// Each trace as a tree, metrics and logs in short.
-    Tree(Paint),
+    /// For a person: each trace with its log records, other records, metrics.
+    Terminal(Screen),
     /// Each request as one line of OTLP/JSON.
     Json,
+    /// Not printed, but kept for the page.
+    Page,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +63,12 @@ pub struct ReceiverConfig {
     pub grpc: Option<String>,
     /// `HOST:PORT` of the HTTP server; `None` turns it off, port 0 lets the system choose.
     pub http: Option<String>,
+    /// The same for a server that takes both protocols.
+    pub both: Option<String>,
+    /// The same for the page.
+    pub page: Option<String>,
+    /// A file with lines of OTLP/JSON, or `-` for stdin.
+    pub file: Option<String>,
     pub format: Format,
     /// Names by which peers may address it besides loopback's and those that it listens on.
     pub allowed_hosts: Vec<String>,
@@ -72,9 +80,46 @@ impl Default for ReceiverConfig {
         Self {
             grpc: Some(DEFAULT_GRPC_ADDRESS.to_owned()),
             http: Some(DEFAULT_HTTP_ADDRESS.to_owned()),
-            format: Format::Tree(Paint::PLAIN),
+            both: None,
+            page: None,
+            file: None,
+            format: Format::Terminal(Screen::default()),
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
         }
+    }
+}
+
+/// What a server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Grpc,
+    Http,
+    /// Whichever of the two the peer speaks.
+    Both,
+    /// No OTLP at all: the page.
+    Page,
+}
+
+impl Protocol {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http",
+            Self::Both => "otlp",
+            Self::Page => "web",
+        }
+    }
+}
+
+impl ReceiverConfig {
+    pub fn addresses(&self) -> impl Iterator<Item = (Protocol, &str)> {
+        let addresses = [
+            (Protocol::Grpc, &self.grpc),
+            (Protocol::Http, &self.http),
+            (Protocol::Both, &self.both),
+            (Protocol::Page, &self.page),
+        ];
+        addresses.into_iter().filter_map(|(protocol, address)| Some((protocol, address.as_deref()?)))
     }
 }

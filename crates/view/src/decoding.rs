@@ -11,6 +11,7 @@ use prost::Message;
 use serde::de::DeserializeOwned;
 
 use crate::call::{Call, Compression, Encoding, Signal};
+use crate::doubles;
 use crate::measure::{self, Unfit};
 use crate::refusal::Refusal;
 
@@ -71,6 +72,6 @@ pub fn decode(call: Call, plain: Bytes) -> Result<Export, Refusal> {
 fn decode_as<R: Message + Default + DeserializeOwned>(encoding: Encoding, plain: Bytes) -> Result<R, Refusal> {
     match encoding {
         Encoding::Protobuf => R::decode(plain).map_err(Refusal::undecodable),
-        Encoding::Json => serde_json::from_slice(&plain).map_err(Refusal::undecodable),
+        Encoding::Json => doubles::from_json(&plain).map_err(Refusal::undecodable),
     }
 }

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::io;
 
+use crate::text::{clip, count};
+
+const MAX_CHARS: usize = 200;
+
 #[derive(Debug)]
 pub enum ReceiverError {
     /// Both servers are turned off.
@@ -11,6 +15,10 @@ pub enum ReceiverError {
     Listen { protocol: &'static str, address: String, source: io::Error },
     /// A server ended without being asked to.
     Serve { protocol: &'static str, message: String },
+    /// A file could not be read.
+    Input { file: String, source: io::Error },
+    /// So many lines of a file are no OTLP/JSON, the first of which has this number.
+    Lines { file: String, lines: u64, number: u64, why: String },
     /// What was received could not be printed.
     Output(io::Error),
     /// The system refused something else the receiver needs.
@@ -32,6 +40,12 @@ impl fmt::Display for ReceiverError {
             }
             Self::Serve { protocol, message } => {
                 write!(f, "the {protocol} server stopped: {message}")
+            }
+            Self::Input { file, source } => write!(f, "cannot read {}: {source}", clip(file, MAX_CHARS)),
+            Self::Lines { file, lines, number, why } => {
+                let (file, lines) = (clip(file, MAX_CHARS), count(*lines as usize, "line"));
+                let why = clip(why, MAX_CHARS);
+                write!(f, "{lines} of {file} cannot be read as OTLP/JSON; line {number}: {why}")
             }
             Self::Output(source) => write!(f, "cannot print what was received: {source}"),
             Self::Io(source) => source.fmt(f),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::body::Body;
 use crate::call::Call;
 use crate::config::Limits;
 use crate::decoding::{self, Export};
+use crate::question::Question;
 use crate::refusal::Refusal;
 
 /// How many small requests may wait to be printed. A peer whose request finds no room waits for its answer, which is
@@ -22,6 +23,8 @@ pub enum Job {
     Print(Export, OwnedSemaphorePermit),
     /// A line for the user, with its room.
     Tell(String, OwnedSemaphorePermit),
+    /// The page wants to know something: the answer is JSON.
+    Ask(Question, oneshot::Sender<String>),
     /// Print what is pending and end.
     Finish,
 }
@@ -66,6 +69,13 @@ impl Intake {
     /// Whether the line is going to be printed: there may be no room for it.
     pub fn tell(&self, line: String) -> bool {
         self.lines.clone().try_acquire_owned().is_ok_and(|permit| self.jobs.send(Job::Tell(line, permit)).is_ok())
+    }
+
+    /// `None` if there is nobody who could answer.
+    pub async fn ask(&self, question: Question) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(Job::Ask(question, reply)).ok()?;
+        answer.await.ok()
     }
 
     /// Asks the printing thread to end after the requests that are already in the queue.

@@ -14,27 +14,33 @@ mod call;
 mod complaints;
 mod config;
 mod decoding;
+mod doubles;
 mod error;
+mod filter;
 mod grpc;
 mod hosts;
 mod http;
 mod intake;
 mod json;
+mod lines;
 mod measure;
-mod pending;
+mod model;
+mod page;
 mod printer;
+mod question;
 #[cfg(unix)]
 pub mod reader;
 mod receiver;
 mod refusal;
+mod screen;
 mod server;
-mod summary;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod text;
-mod tree;
 
-pub use config::{DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, Format, Limits, ReceiverConfig};
+pub use config::{DEFAULT_GRPC_ADDRESS, DEFAULT_HTTP_ADDRESS, Format, Limits, Protocol, ReceiverConfig};
 pub use error::ReceiverError;
+pub use filter::Filter;
 pub use receiver::{End, Receiver};
-pub use text::Paint;
+pub use screen::Screen;

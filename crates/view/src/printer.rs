@@ -1,4 +1,4 @@
-//! The printing thread: takes requests from the servers and writes to the terminal.
+//! The printing thread: takes requests from the servers and shows what they say.
 //!
 //! A thread of its own, because a terminal can stop taking output (Ctrl-S, a pager) for as long as it likes, and the
 //! servers have to go on hearing the signal that ends them.
@@ -13,8 +13,9 @@ use tokio::sync::oneshot;
 use crate::config::{Format, Limits};
 use crate::decoding::Export;
 use crate::intake::{Intake, Job};
-use crate::pending::{PendingTraces, Trace};
-use crate::{json, summary, tree};
+use crate::json;
+use crate::page::Kept;
+use crate::terminal::Terminal;
 
 /// Starts the thread. The second value is ready when it has ended, on request or because `out` cannot be written.
 pub fn start(
@@ -27,8 +28,12 @@ pub fn start(
     let (ended, end) = oneshot::channel();
     let gate = intake.clone();
     thread::Builder::new().name("otel-rs-view".to_owned()).spawn(move || {
-        let mut printer = Printer { format, out, err, pending: PendingTraces::default() };
-        let result = printer.run(&jobs);
+        let shown = match format {
+            Format::Terminal(screen) => Shown::Terminal(Box::new(Terminal::new(screen, out))),
+            Format::Json => Shown::Json(out),
+            Format::Page => Shown::Page(Box::default()),
+        };
+        let result = Printer { shown, err }.run(&jobs);
         gate.close();
         // Nobody listens any more if the deadline of the shutdown has passed.
         let _ = ended.send(result);
@@ -36,64 +41,83 @@ pub fn start(
     Ok((intake, end))
 }
 
+/// The ways to show what was received.
+enum Shown<W> {
+    Terminal(Box<Terminal<W>>),
+    Json(W),
+    Page(Box<Kept>),
+}
+
 struct Printer<W, E> {
-    format: Format,
-    out: W,
+    shown: Shown<W>,
     err: E,
-    pending: PendingTraces,
 }
 
 impl<W: Write, E: Write> Printer<W, E> {
     fn run(&mut self, jobs: &Receiver<Job>) -> io::Result<()> {
         loop {
-            let job = match self.pending.next_quiet() {
+            let job = match self.next_due() {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => jobs.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
             match job {
-                Ok(Job::Print(export, _room)) => self.print(export)?,
-                Ok(Job::Tell(line, _room)) => self.tell(&line),
+                Ok(Job::Print(export, _room)) => self.take(export)?,
+                Ok(Job::Tell(line, _room)) => self.tell(&line)?,
+                Ok(Job::Ask(question, reply)) => {
+                    if let Shown::Page(kept) = &mut self.shown {
+                        kept.ask(question, reply);
+                    }
+                }
                 Ok(Job::Finish) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let quiet = self.pending.take_quiet(Instant::now());
-            self.print_traces(&quiet)?;
+            self.do_due()?;
         }
-        let rest = self.pending.take_all();
-        self.print_traces(&rest)
+        match &mut self.shown {
+            Shown::Terminal(terminal) => terminal.print_rest(),
+            Shown::Json(_) | Shown::Page(_) => Ok(()),
+        }
     }
 
-    fn print(&mut self, export: Export) -> io::Result<()> {
-        let text = match (self.format, export) {
-            (Format::Json, export) => return json::write_line(&export, &mut self.out),
-            (Format::Tree(_), Export::Traces(request)) => {
-                let evicted = self.pending.add(request, Instant::now());
-                return self.print_traces(&evicted);
+    fn take(&mut self, export: Export) -> io::Result<()> {
+        match &mut self.shown {
+            Shown::Terminal(terminal) => terminal.take(export),
+            Shown::Json(out) => json::write_line(&export, out),
+            Shown::Page(kept) => {
+                kept.take(export);
+                Ok(())
             }
-            (Format::Tree(paint), Export::Metrics(request)) => summary::metrics(&request, paint),
-            (Format::Tree(paint), Export::Logs(request)) => summary::logs(&request, paint),
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        match &self.shown {
+            Shown::Terminal(terminal) => terminal.next_due(),
+            Shown::Json(_) => None,
+            Shown::Page(kept) => kept.next_due(),
+        }
+    }
+
+    fn do_due(&mut self) -> io::Result<()> {
+        match &mut self.shown {
+            Shown::Terminal(terminal) => terminal.print_due(),
+            Shown::Json(_) => Ok(()),
+            Shown::Page(kept) => {
+                kept.answer_due();
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&mut self, line: &str) -> io::Result<()> {
+        let mut tell = || {
+            // Who has closed stderr does not want to be told.
+            let _ = writeln!(self.err, "otel-rs view: {line}");
+            Ok(())
         };
-        self.write(&text)
-    }
-
-    fn tell(&mut self, line: &str) {
-        // Who has closed stderr does not want to be told.
-        let _ = writeln!(self.err, "otel-rs view: {line}");
-    }
-
-    fn print_traces(&mut self, traces: &[Trace]) -> io::Result<()> {
-        if let Format::Tree(paint) = self.format {
-            for trace in traces {
-                tree::write(&trace.id, &trace.spans, paint, &mut self.out)?;
-            }
-            self.out.flush()?;
+        match &mut self.shown {
+            Shown::Terminal(terminal) => terminal.above_table(|_, _| tell()),
+            Shown::Json(_) | Shown::Page(_) => tell(),
         }
-        Ok(())
-    }
-
-    /// Whole lines, flushed: what is printed is seen, also through a pipe.
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        self.out.write_all(text.as_bytes())?;
-        self.out.flush()
     }
 }

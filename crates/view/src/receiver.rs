@@ -11,12 +11,13 @@ use tokio::time::timeout;
 
 use crate::body::BodyReader;
 use crate::complaints::Complaints;
-use crate::config::ReceiverConfig;
+use crate::config::{Format, Protocol, ReceiverConfig};
 use crate::error::ReceiverError;
 use crate::hosts::Hosts;
 use crate::intake::Intake;
+use crate::lines;
 use crate::printer;
-use crate::server::{self, Protocol, Service};
+use crate::server::{self, Service};
 
 /// How long requests that are under way at shutdown may take.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,26 +35,22 @@ pub enum End {
 /// The sockets of a receiver: bound, so that the ports are known and taken, but not yet served.
 pub struct Receiver {
     config: ReceiverConfig,
-    grpc: Option<TcpListener>,
-    http: Option<TcpListener>,
+    listeners: Vec<(Protocol, TcpListener)>,
 }
 
 impl Receiver {
     pub fn bind(config: ReceiverConfig) -> Result<Self, ReceiverError> {
-        let grpc = config.grpc.as_deref().map(|address| listen("grpc", address)).transpose()?;
-        let http = config.http.as_deref().map(|address| listen("http", address)).transpose()?;
-        if grpc.is_none() && http.is_none() {
+        let listeners = config.addresses().map(|(protocol, address)| Ok((protocol, listen(protocol, address)?)));
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+        if config.file.is_none() && listeners.iter().all(|(protocol, _)| *protocol == Protocol::Page) {
             return Err(ReceiverError::NoListener);
         }
-        Ok(Self { config, grpc, http })
+        Ok(Self { config, listeners })
     }
 
-    pub fn grpc_addr(&self) -> Option<SocketAddr> {
-        self.grpc.as_ref().and_then(|listener| listener.local_addr().ok())
-    }
-
-    pub fn http_addr(&self) -> Option<SocketAddr> {
-        self.http.as_ref().and_then(|listener| listener.local_addr().ok())
+    pub fn addr(&self, protocol: Protocol) -> Option<SocketAddr> {
+        let listener = self.listeners.iter().find(|(served, _)| *served == protocol);
+        listener.and_then(|(_, listener)| listener.local_addr().ok())
     }
 
     /// Serves until `shutdown` is ready or the reader of `out` has gone; prints what is pending before it returns.
@@ -66,8 +63,9 @@ impl Receiver {
         err: impl Write + Send + 'static,
         shutdown: impl Future<Output = End>,
     ) -> Result<(), ReceiverError> {
+        let config = self.config.clone();
         let (intake, mut printed) =
-            printer::start(self.config.format, self.config.limits, out, err).map_err(ReceiverError::Io)?;
+            printer::start(config.format.clone(), config.limits, out, err).map_err(ReceiverError::Io)?;
         let complaints = Complaints::new(intake.clone());
         let (stop, stopped) = watch::channel(());
         let mut servers = self.start(&intake, &complaints, &stopped)?;
@@ -79,6 +77,7 @@ impl Receiver {
                 return Ok(());
             },
             end = &mut printed => return printer_end(end),
+            end = read(&config, &intake) => outcome = end,
             Some(end) = servers.join_next() => {
                 let message = end.err().map_or_else(|| "it ended by itself".to_owned(), |panic| panic.to_string());
                 outcome = Err(ReceiverError::Serve { protocol: "OTLP", message });
@@ -104,16 +103,16 @@ impl Receiver {
         complaints: &Complaints,
         stopped: &watch::Receiver<()>,
     ) -> Result<JoinSet<()>, ReceiverError> {
-        let (grpc, http) = (self.grpc_addr(), self.http_addr());
-        let ReceiverConfig { limits, allowed_hosts, .. } = self.config;
-        let listened_on = [&self.config.grpc, &self.config.http].into_iter().flatten().map(String::as_str);
-        let hosts = Hosts::new(listened_on, &allowed_hosts);
-        let bodies = BodyReader::new(limits);
+        let (grpc, http) = (self.addr(Protocol::Grpc), self.addr(Protocol::Http));
+        let ReceiverConfig { limits, allowed_hosts, .. } = &self.config;
+        let hosts = Hosts::new(self.config.addresses().map(|(_, address)| address), allowed_hosts);
+        let bodies = BodyReader::new(*limits);
         let mut servers = JoinSet::new();
-        let listeners =
-            [(Protocol::Grpc, self.grpc, "OTLP/HTTP", http), (Protocol::Http, self.http, "OTLP/gRPC", grpc)];
-        for (protocol, listener, other_name, other) in listeners {
-            let Some(listener) = listener else { continue };
+        for (protocol, listener) in self.listeners {
+            let (other_name, other) = match protocol {
+                Protocol::Grpc => ("OTLP/HTTP", http),
+                _ => ("OTLP/gRPC", grpc),
+            };
             let listener = tokio::net::TcpListener::from_std(listener).map_err(ReceiverError::Io)?;
             let other = match other {
                 Some(address) => format!("{other_name} goes to http://{address}"),
@@ -122,7 +121,7 @@ impl Receiver {
             let service = Service {
                 protocol,
                 other: other.into(),
-                limits,
+                limits: *limits,
                 hosts: hosts.clone(),
                 bodies: bodies.clone(),
                 intake: intake.clone(),
@@ -134,8 +133,19 @@ impl Receiver {
     }
 }
 
-fn listen(protocol: &'static str, address: &str) -> Result<TcpListener, ReceiverError> {
-    let failed = |source| ReceiverError::Listen { protocol, address: address.to_owned(), source };
+/// Ready at the end of the file, if there is one and nothing else is wanted than to show it.
+async fn read(config: &ReceiverConfig, intake: &Intake) -> Result<(), ReceiverError> {
+    if let Some(file) = &config.file {
+        lines::read(file, intake).await?;
+    }
+    if config.file.is_none() || matches!(config.format, Format::Page) {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+fn listen(protocol: Protocol, address: &str) -> Result<TcpListener, ReceiverError> {
+    let failed = |source| ReceiverError::Listen { protocol: protocol.name(), address: address.to_owned(), source };
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     Ok(listener)

@@ -1,7 +1,11 @@
 //! Text of a peer on its way to a terminal: escaped, bounded, and coloured where the terminal wants it.
 
+use std::borrow::Cow;
+
+use anstyle::{AnsiColor, Style};
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Builds one piece of output from untrusted text.
 ///
@@ -93,8 +97,8 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-/// Whether and how text is coloured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether text is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paint {
     colour: bool,
 }
@@ -103,17 +107,80 @@ impl Paint {
     pub const PLAIN: Self = Self { colour: false };
     pub const ANSI: Self = Self { colour: true };
 
-    pub fn bold(self, text: &str) -> String {
-        self.wrap("1", text)
+    pub fn paint(self, style: Style, text: &str) -> String {
+        if self.colour && !text.is_empty() { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+pub const PLAIN: Style = Style::new();
+pub const BOLD: Style = Style::new().bold();
+pub const DIM: Style = Style::new().dimmed();
+pub const ERROR: Style = AnsiColor::Red.on_default();
+pub const WARNING: Style = AnsiColor::Yellow.on_default();
+pub const BAR: Style = AnsiColor::Cyan.on_default();
+
+/// A line that ends where the screen does. Its pieces contain nothing that [`is_hidden`].
+pub struct Line {
+    text: String,
+    paint: Paint,
+    /// How many columns are left; `None` if all that is pushed has room.
+    left: Option<usize>,
+}
+
+impl Line {
+    pub fn new(paint: Paint, columns: Option<usize>) -> Self {
+        Self { text: String::new(), paint, left: columns }
     }
 
-    pub fn red(self, text: &str) -> String {
-        self.wrap("31", text)
+    pub fn push(&mut self, style: Style, text: &str) {
+        let Some(left) = self.left else {
+            self.text.push_str(&self.paint.paint(style, text));
+            return;
+        };
+        let fitting = fit(text, left);
+        // Nothing comes after what was cut.
+        self.left = Some(if matches!(fitting, Cow::Owned(_)) { 0 } else { left - fitting.width() });
+        self.text.push_str(&self.paint.paint(style, &fitting));
     }
 
-    fn wrap(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    /// Two spaces and the text, if there is any.
+    pub fn push_column(&mut self, style: Style, text: &str) {
+        if !text.is_empty() {
+            self.push(PLAIN, "  ");
+            self.push(style, text);
+        }
     }
+
+    pub fn finish(self) -> String {
+        let mut text = self.text;
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+        text
+    }
+}
+
+/// As much of the text as has room in so many columns of a terminal; a cut is marked with `…`.
+pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return text.into();
+    }
+    if columns == 0 {
+        return "".into();
+    }
+    let mut used = 0;
+    let is_over = |(_, char): &(usize, char)| {
+        used += char.width().unwrap_or(0);
+        used >= columns
+    };
+    let end = text.char_indices().find(is_over).map_or(text.len(), |(at, _)| at);
+    format!("{}…", &text[..end]).into()
+}
+
+/// The text in exactly so many columns.
+pub fn pad(text: &str, columns: usize) -> String {
+    let fitting = fit(text, columns);
+    let spaces = columns.saturating_sub(fitting.width());
+    format!("{fitting}{}", " ".repeat(spaces))
 }
 
 #[cfg(test)]
@@ -137,5 +204,26 @@ mod tests {
     fn ids_of_any_length_are_bounded() {
         assert_eq!(hex(&[0x0a, 0xff]), "0aff");
         assert_eq!(hex(&[0; 1000]).chars().count(), 33);
+    }
+
+    #[test]
+    fn text_ends_where_the_screen_does_also_where_characters_are_wide() {
+        assert_eq!(fit("abcdef", 6), "abcdef");
+        assert_eq!(fit("abcdef", 5), "abcd…");
+        assert_eq!(fit("日本語", 6), "日本語");
+        assert_eq!(fit("日本語", 5), "日本…");
+        assert_eq!(fit("日本語", 4), "日…");
+        assert_eq!(fit("abc", 0), "");
+        assert_eq!(pad("日本語", 4), "日… ");
+        assert_eq!(pad("a", 3), "a  ");
+    }
+
+    #[test]
+    fn nothing_comes_after_what_was_cut() {
+        let mut line = Line::new(Paint::ANSI, Some(6));
+        line.push(BOLD, "abc");
+        line.push_column(ERROR, "日本");
+        line.push_column(PLAIN, "x");
+        assert_eq!(line.finish(), "\x1b[1mabc\x1b[0m  \x1b[31m…\x1b[0m\n");
     }
 }

@@ -12,6 +12,7 @@ from opentelemetry.sdk._shared_internal._processor_metrics import create_process
 from opentelemetry.semconv._incubating.attributes.otel_attributes import OtelComponentTypeValues
 
 from otel_rs import _native
+from otel_rs._shown import shown
 from otel_rs.batching._native_worker import NativeBatchProcessor
 from otel_rs.batching._python_worker import PythonBatchProcessor, RunExport, run_plainly
 from otel_rs.batching._successive import SuccessiveProcessors
@@ -149,6 +150,9 @@ class Batching(NativeProcessor):
             self._batch_processor = SuccessiveProcessors(before, self._python_batches())
             self._native_processor = None
             self._methods_changed()
+
+    def __repr__(self) -> str:
+        return shown(self, "exporter", lambda: self._batch_processor._exporter)
 
     def counts(self) -> dict[str, int]:
         """What became of the items: ``created`` = ``exported`` + ``rejected`` + ``failed`` + ``dropped`` + ``pending``.

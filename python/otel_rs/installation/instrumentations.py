@@ -74,6 +74,7 @@ _FUNCTIONS = {
         {
             "OpenTelemetryMiddleware.__call__": "call",
             "collect_request_attributes": "request_attributes",
+            "get_default_span_details": "span_details",
         },
     ),
     "asyncpg": (
@@ -120,7 +121,10 @@ _FUNCTIONS = {
             "_DjangoMiddleware.process_response": "process_response",
         },
     ),
-    "fastapi": ((f"{_PREFIX}asgi", f"{_PREFIX}propagators", *_HTTP), {"_get_route_details": "route_details"}),
+    "fastapi": (
+        (f"{_PREFIX}asgi", f"{_PREFIX}propagators", *_HTTP),
+        {"_get_route_details": "route_details", "_get_default_span_details": "span_details"},
+    ),
     "flask": (
         (f"{_PREFIX}wsgi", f"{_PREFIX}propagators", *_HTTP),
         {
@@ -171,7 +175,10 @@ _FUNCTIONS = {
             "_wrap_connect": "wrap_connect",
         },
     ),
-    "starlette": ((f"{_PREFIX}asgi", f"{_PREFIX}propagators", *_HTTP), {"_get_route_details": "route_details"}),
+    "starlette": (
+        (f"{_PREFIX}asgi", f"{_PREFIX}propagators", *_HTTP),
+        {"_get_route_details": "route_details", "_get_default_span_details": "span_details"},
+    ),
     "urllib": (_HTTP, {"_instrument": "instrument"}),
     "urllib3": ((*_HTTP, f"{_UTIL_HTTP}.httplib"), {"_instrument": "instrument"}),
     "util_http": (

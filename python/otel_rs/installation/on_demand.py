@@ -18,7 +18,7 @@ class RunOnDemand:
         self._after = after
         self._lock = threading.RLock()
         self._running = False
-        self.has_run = False
+        self.has_run: bool = False
 
     def __call__(self, name: str) -> Any:
         if self._may_define(name):

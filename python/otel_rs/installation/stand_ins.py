@@ -59,7 +59,7 @@ _MODULES: dict[str, Callable[[], dict[str, Any]]] = {
 class StandIns:
     """Modules that nobody finds."""
 
-    names = (*_NAMESPACES, *_MODULES)
+    names: tuple[str, ...] = (*_NAMESPACES, *_MODULES)
 
     def concerns(self, fullname: str, _target: ModuleType | None) -> bool:
         return fullname.startswith(_NAMESPACES[0])

@@ -53,11 +53,11 @@ class Database:
     """The names of a statement's attributes in a mode."""
 
     def __init__(self, mode: Any) -> None:
-        self.new = _report_new(mode)
-        self.system = _keys(_set_db_system, mode)
-        self.name = _keys(_set_db_name, mode)
-        self.statement = _keys(_set_db_statement, mode)
-        self.operation = _keys(_set_db_operation, mode)
+        self.new: bool = _report_new(mode)
+        self.system: list[str] = _keys(_set_db_system, mode)
+        self.name: list[str] = _keys(_set_db_name, mode)
+        self.statement: list[str] = _keys(_set_db_statement, mode)
+        self.operation: list[str] = _keys(_set_db_operation, mode)
 
 
 # By identity: to hash a member of an enumeration is a call of Python.

@@ -26,9 +26,9 @@ _contrib = SimpleNamespace(
     leading_comment=re.compile(r"^/\*.*?\*/"),
     init_proxy=ObjectProxy.__init__,
     names=[
-        SimpleNamespace(mode=mode, system=names.system, name=names.name, statement=names.statement)
+        SimpleNamespace(mode=mode, system=_names.system, name=_names.name, statement=_names.statement)
         for mode in _StabilityMode
-        if not (names := _conventions.DATABASES[id(mode)]).new
+        if not (_names := _conventions.DATABASES[id(mode)]).new
     ],
 )
 
@@ -38,13 +38,13 @@ def native_method(class_name: str, name: str) -> Callable[[Any], Any]:
     return lambda _original: dbapi_method(class_name, name, _contrib)
 
 
-connection_attribute = native_method("TracedConnectionProxy", "__getattribute__")
-connection_cursor = native_method("TracedConnectionProxy", "cursor")
-cursor_init = native_method("TracedCursorProxy", "__init__")
-cursor_execute = native_method("TracedCursorProxy", "execute")
-cursor_executemany = native_method("TracedCursorProxy", "executemany")
-cursor_callproc = native_method("TracedCursorProxy", "callproc")
-tracer_init = native_method("CursorTracer", "__init__")
+connection_attribute: Callable[[Any], Any] = native_method("TracedConnectionProxy", "__getattribute__")
+connection_cursor: Callable[[Any], Any] = native_method("TracedConnectionProxy", "cursor")
+cursor_init: Callable[[Any], Any] = native_method("TracedCursorProxy", "__init__")
+cursor_execute: Callable[[Any], Any] = native_method("TracedCursorProxy", "execute")
+cursor_executemany: Callable[[Any], Any] = native_method("TracedCursorProxy", "executemany")
+cursor_callproc: Callable[[Any], Any] = native_method("TracedCursorProxy", "callproc")
+tracer_init: Callable[[Any], Any] = native_method("CursorTracer", "__init__")
 
 
 def operation_name(original: Any) -> Callable[..., str]:

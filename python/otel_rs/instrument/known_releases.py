@@ -9,8 +9,13 @@ from functools import cache
 
 _logger = logging.getLogger("otel_rs")
 
-# SHA-256 of the module's file, first 16 digits: of contrib 0.66b0 to 0.66b2, the API 1.45.0 to 1.45.2, requests 2.34.2.
+# SHA-256 of the module's file, first 16 digits: of contrib 0.66b0 to 0.66b2, the API 1.45.0 to 1.45.2, requests 2.34.2,
+# httpx 0.28.1, FastAPI 0.162.5.
 KNOWN = {
+    "fastapi.routing": "ca8791eabd442068",
+    "httpx._models": "e3ffc6bb2bf580bc",
+    "httpx._urlparse": "640987e3b38d7e4c",
+    "httpx._urls": "757f7d551d4348e1",
     "opentelemetry.context": "a979c3f42ea14c0e",
     "opentelemetry.context.contextvars_context": "58e4df8b71ce6ff3",
     "opentelemetry.instrumentation._semconv": "1f89514a8f5441bf",

@@ -114,8 +114,8 @@ def connections(state: str) -> Callable[[Any], Callable[[Any, int], None]]:
     return made
 
 
-idle_connections = connections("idle")
-used_connections = connections("used")
+idle_connections: Callable[[Any], Callable[[Any, int], None]] = connections("idle")
+used_connections: Callable[[Any], Callable[[Any, int], None]] = connections("used")
 
 
 def wrap_connect(_original: Any) -> Callable[[Any], Callable[..., Any]]:

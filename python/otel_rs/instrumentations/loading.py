@@ -90,7 +90,7 @@ class Instrumentations:
 
 
 _instrumentations = Instrumentations()
-load_when_imported = _instrumentations.load
+load_when_imported: Callable[[EntryPoint, Callable[[], None]], None] = _instrumentations.load
 
 
 @cache

@@ -16,6 +16,7 @@ from opentelemetry.util.types import Attributes
 
 from otel_rs import endings, exit, forks
 from otel_rs._reload import keep_modules
+from otel_rs._shown import shown
 from otel_rs.logs import _stock
 from otel_rs.logs._logger import Logger
 from otel_rs.logs._processors import SynchronousMultiLogRecordProcessor
@@ -82,6 +83,9 @@ class LoggerProvider(_stock.LoggerProvider):
     def _atexit_handler(self) -> object:
         """Under the name that the other providers have it."""
         return self._at_exit_handler
+
+    def __repr__(self) -> str:
+        return shown(self, "processors", lambda: list(self._multi_log_record_processor._log_record_processors))
 
     def _handle_fork(self) -> None:
         self._pid = os.getpid()

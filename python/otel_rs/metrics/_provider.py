@@ -24,6 +24,7 @@ from opentelemetry.util.types import Attributes
 
 from otel_rs import endings, exit, forks
 from otel_rs._reload import keep_modules
+from otel_rs._shown import shown
 from otel_rs.metrics._consumer import MeasurementConsumer
 from otel_rs.metrics._meter import Meter
 from otel_rs.metrics._storage import NO_LIMIT
@@ -87,6 +88,9 @@ class MeterProvider(upstream.MeterProvider):
         for reader in metric_readers:
             self._register(reader)
         endings.shut_down_at_end(self)
+
+    def __repr__(self) -> str:
+        return shown(self, "readers", lambda: list(self._metric_readers))
 
     def _update_resource(self, resource: Resource) -> None:
         super()._update_resource(resource)

@@ -15,6 +15,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricsData
 from opentelemetry.util._once import Once
 
 from otel_rs import _native, forks
+from otel_rs._shown import shown
 from otel_rs.settings import read
 from otel_rs.settings.kinds import Number
 from otel_rs.settings.reading import choose
@@ -92,6 +93,9 @@ class PeriodicExportingMetricReader(Stock):
             if read(INTERNAL_METRICS).value:
                 # Upstream's `collect` measures itself.
                 self.collect_in_python()
+
+    def __repr__(self) -> str:
+        return shown(self, "exporter", lambda: self._exporter)
 
     def _set_collect_callback(self, func: Any) -> None:  # type: ignore[misc]
         super()._set_collect_callback(func)

@@ -32,7 +32,7 @@ NAMES = (
 class GrpcCodes(Kind):
     """gRPC status codes by name, and in an argument also by number or as ``grpc.StatusCode``."""
 
-    accepted = f"gRPC status codes, by their numbers 0 to {len(NAMES) - 1} or names: {', '.join(NAMES)}"
+    accepted: str = f"gRPC status codes, by their numbers 0 to {len(NAMES) - 1} or names: {', '.join(NAMES)}"
     unquoted = True
 
     def parse(self, text: str) -> list[int] | None:

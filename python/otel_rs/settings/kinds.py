@@ -37,9 +37,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 class Kind:
     """Any text."""
 
-    accepted = "a text"
+    accepted: str = "a text"
     """In words."""
-    unquoted = False
+    unquoted: bool = False
     """No value has quotes around it: those that a shell or a file left there are taken off."""
 
     def __init__(self, accepted: str = "", *, unquoted: bool = False) -> None:
@@ -151,7 +151,7 @@ class Choice(Kind):
 
     def __init__(self, *names: str) -> None:
         self.names = names
-        self.accepted = ", ".join(names)
+        self.accepted: str = ", ".join(names)
 
     def parse(self, text: str) -> str:
         if text.lower() in self.names:
@@ -187,7 +187,7 @@ class Switches(Kind):
 
     def __init__(self, *names: str) -> None:
         self.names = names
-        self.accepted = f"true, false, or names with commas between them: {', '.join(names)}"
+        self.accepted: str = f"true, false, or names with commas between them: {', '.join(names)}"
 
     def parse(self, text: str) -> tuple[str, ...]:
         if text.lower() in ("true", "false"):

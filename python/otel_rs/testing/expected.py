@@ -30,8 +30,6 @@ class Expected:
             return self._is_alike(other) and match(self.children, other.children) is not None
         return self is other
 
-    __hash__ = None  # type: ignore[assignment]
-
     def _is_alike(self, node: Node) -> bool:
         """Apart from the children."""
         return self.name == node.name and all(

@@ -19,6 +19,7 @@ from opentelemetry.util import types
 
 from otel_rs import endings, exit, forks
 from otel_rs._reload import keep_modules
+from otel_rs._shown import shown
 from otel_rs.settings import corrected_environment, read
 from otel_rs.settings.names import report_unknown_name
 from otel_rs.settings.reading import variable_text
@@ -86,6 +87,9 @@ class TracerProvider(_stock.TracerProvider):
         self._disabled = read(SDK_DISABLED).value
         forks.call_in_children(self._after_fork)
         endings.shut_down_at_end(self)
+
+    def __repr__(self) -> str:
+        return shown(self, "processors", lambda: list(self._active_span_processor._span_processors))
 
     def _handle_fork(self) -> None:
         self._pid = os.getpid()

@@ -112,9 +112,40 @@ async def plain(request: Any) -> PlainTextResponse:
     return PlainTextResponse("plain")
 
 
+class OwnApiRoute(fastapi.routing.APIRoute):
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        seen.append(["own route", self.path])
+        return super().matches(scope)
+
+
+class OwnPlainRoute(Route):
+    pass
+
+
+nested = fastapi.APIRouter(prefix="/nested", route_class=OwnApiRoute)
+nested.get("/things/{thing}")(thing)
+nested.put("/things/{thing}")(thing)
+nested.get("/lower/{word:lower}")(thing)
+nested.websocket("/socket/{name}")(socket)
+deeper = fastapi.APIRouter()
+deeper.get("/deeper/{number}")(item)
+deeper.post("/deeper/{number}")(item)
+deeper.get("/refused")(refused)
+nested.include_router(deeper, prefix="/twice")
+nested.include_router(deeper, prefix="/again")
+nested.routes += [
+    Route("/plain/{name}", plain),
+    OwnPlainRoute("/own/{name}", plain),
+    Mount("/mount", routes=[Route("/{name}", plain)]),
+    Host("nested.example", Router([Route("/nested/hosted", plain)])),
+]
+
 inner = fastapi.FastAPI()
 inner.get("/inner/{number}")(item)
 app.include_router(router)
+app.include_router(nested)
+app.include_router(nested, prefix="/v2")
+nested.get("/late/{thing}")(thing)
 app.mount("/mounted", inner)
 app.router.routes += [
     Route("/lower/{word:lower}", plain),
@@ -160,6 +191,18 @@ async def main() -> None:
         *("/under/a", "/hosted", "/docs", "/openapi.json", "/only-put", "/", ""),
     ):
         await request(path)
+    for prefix in ("/nested", "/v2/nested"):
+        for path in (
+            *("/things/a", "/lower/abc", "/lower/ABC", "/twice/deeper/7", "/again/deeper/x", "/again/refused"),
+            *("/plain/a", "/own/a", "/mount/a", "/hosted", "/late/a", "/nothing", "/twice/nothing", ""),
+        ):
+            await request(prefix + path)
+        await request(f"{prefix}/things/a", "PUT")
+        await request(f"{prefix}/things/a", "DELETE")
+        await request(f"{prefix}/twice/deeper/7", "PATCH")
+        await request(f"{prefix}/hosted", host=b"nested.example")
+        await request(f"{prefix}/socket/a", kind="websocket")
+        await request(f"{prefix}/things/a", kind="websocket")
     await request("/items/7", "POST", body=b'{"a": 1}')
     await request("/items/7", "DELETE")
     await request("/items/7", "get")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.server
 import io
+import re
 import sys
 import threading
 from contextlib import redirect_stdout
@@ -16,9 +17,17 @@ from replaced import add_to_lists, replace
 set_up()
 
 import httpx  # noqa: E402
-from opentelemetry import trace  # noqa: E402
+from opentelemetry import (  # noqa: E402
+    baggage,
+    context,
+    trace,
+)
 from opentelemetry.instrumentation import httpx as contrib  # noqa: E402
 from opentelemetry.instrumentation.utils import suppress_instrumentation  # noqa: E402
+from opentelemetry.propagate import set_global_textmap  # noqa: E402
+from opentelemetry.propagators.composite import CompositePropagator  # noqa: E402
+from opentelemetry.propagators.textmap import TextMapPropagator  # noqa: E402
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: E402
 
 OPTIONS = sys.argv[1:]
 
@@ -53,6 +62,23 @@ async def async_request_hook(span: trace.Span, request: contrib.RequestInfo) -> 
     request_hook(span, request)
 
 
+class Counting(TextMapPropagator):
+    """Looks at what the headers are."""
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = None) -> None:
+        seen.append(["injected into", type(carrier).__name__, sorted(carrier)])
+        carrier["X-Counted"] = str(len(carrier))
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Any:
+        return context
+
+    @property
+    def fields(self) -> set[str]:
+        return {"x-counted"}
+
+
+if "propagator" in OPTIONS:
+    set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), Counting()]))
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 port = server.server_port
@@ -113,8 +139,55 @@ class Failing(httpx.BaseTransport):
         raise httpx.HTTPStatusError("of the transport", request=request, response=httpx.Response(502))
 
 
+class Slow(httpx.AsyncBaseTransport):
+    """Waits, and then does what the path says."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60 if request.url.path == "/slow" else 0)
+        if request.url.path == "/ends":
+            raise Ends
+        if request.url.path == "/failing":
+            raise httpx.HTTPStatusError("of the transport", request=request, response=httpx.Response(502))
+        return httpx.Response(200, extensions={"http_version": b"HTTP/2"})
+
+
+class Ends(BaseException):
+    """As a program ends."""
+
+
+class OwnHeaders(httpx.Headers):
+    def __setitem__(self, key: str, value: str) -> None:
+        seen.append(["set", key])
+        super().__setitem__(key, value)
+
+
+def headers_of(request: httpx.Request) -> list[Any]:
+    return [[repr(name), re.sub("[0-9a-f]{16,}", "id", value.decode("latin-1"))] for name, value in request.headers.raw]
+
+
+def with_headers(client: httpx.Client) -> None:
+    """What becomes of those that are there."""
+    named = [("x-a", "1"), ("TraceParent", "old"), ("X-B", "2"), ("traceparent", "older"), ("x-a", "3")]
+    for headers in (named, [("x-e", "\xe9")], [("baggage", "mine=1"), ("tracestate", "a=b")]):
+        request = httpx.Request("GET", root, headers=httpx.Headers(headers, encoding="iso-8859-1"))
+        before = request.headers
+        response = client.send(request)
+        seen.append([headers_of(request), len(before), response.request is request, request.headers.encoding])
+        seen.append([repr(request.headers._encoding), before.encoding, type(request.headers).__name__])
+    request = httpx.Request("GET", root)
+    request.headers = OwnHeaders({"host": "shop.example", "x-own": "1"})
+    client.send(request)
+    seen.append(headers_of(request))
+    for url in (httpx.URL(root + "/a%20b?c=%7B&d#e"), httpx.URL(root).copy_with(userinfo=b"user:secret")):
+        client.get(url)
+
+
 def synchronously() -> None:
     with httpx.Client(trust_env=False) as client:
+        with_headers(client)
+        token = context.attach(baggage.set_baggage("customer", "caf\xe9, 7"))
+        with_headers(client)
+        context.detach(token)
         for method, url, options in REQUESTS:
             send(client, method, url, **options)
         headers = httpx.Headers({"x-mine": "1"})
@@ -143,8 +216,33 @@ async def asynchronously() -> None:
             await send_async(client, "GET", root)
 
 
+async def given_up() -> None:
+    async with httpx.AsyncClient(transport=Slow()) as client:
+        contrib.HTTPXClientInstrumentor.instrument_client(client)
+        for path in ("/", "/failing", "/ends"):
+            try:
+                await send_async(client, "GET", root + path)
+            except Ends:
+                seen.append("ends")
+            seen.append(trace.get_current_span().is_recording())
+        task = asyncio.create_task(client.get(f"{root}/slow"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        seen.append([type(each).__name__ for each in await asyncio.gather(task, return_exceptions=True)])
+        await asyncio.gather(*(send_async(client, "GET", f"{root}/{number}") for number in range(5)))
+        try:
+            await asyncio.wait_for(client.get(f"{root}/slow"), 0.01)
+        except asyncio.TimeoutError:
+            seen.append(["timed out", trace.get_current_span().is_recording()])
+        # Never awaited to its end.
+        coroutine = client.get(f"{root}/slow")
+        seen.append(type(coroutine.send(None)).__name__)
+        coroutine.close()
+
+
 synchronously()
 asyncio.run(asynchronously())
+asyncio.run(given_up())
 contrib.HTTPXClientInstrumentor().uninstrument()
 with httpx.Client(trust_env=False) as last:
     send(last, "GET", root)

@@ -11,6 +11,7 @@ mod shapes;
 #[cfg(test)]
 mod tests;
 
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
@@ -36,8 +37,17 @@ pub fn decoded_bytes(signal: Signal, encoding: Encoding, bytes: &[u8], limit: us
 
 /// What a decoded span takes.
 pub fn span_bytes(span: &Span) -> usize {
+    message_bytes(span, &shapes::SPAN)
+}
+
+/// What a decoded log record takes.
+pub fn log_bytes(record: &LogRecord) -> usize {
+    message_bytes(record, &shapes::LOG_RECORD)
+}
+
+fn message_bytes(message: &impl Message, shape: &'static shapes::Shape) -> usize {
     let mut budget = Budget::new(usize::MAX);
     // A walk without a limit cannot exceed it.
-    let _ = protobuf::walk(&span.encode_to_vec(), &shapes::SPAN, &mut budget);
-    shapes::SPAN.size + budget.spent()
+    let _ = protobuf::walk(&message.encode_to_vec(), shape, &mut budget);
+    shape.size + budget.spent()
 }

@@ -99,7 +99,7 @@ static RESOURCE_LOGS: Shape =
     shape(size_of::<ResourceLogs>(), &[field(1, "resource", One(&RESOURCE)), field(2, "scopeLogs", Many(&SCOPE_LOGS))]);
 static SCOPE_LOGS: Shape =
     shape(size_of::<ScopeLogs>(), &[field(1, "scope", One(&SCOPE)), field(2, "logRecords", Many(&LOG_RECORD))]);
-static LOG_RECORD: Shape =
+pub static LOG_RECORD: Shape =
     shape(size_of::<LogRecord>(), &[field(5, "body", One(&ANY_VALUE)), field(6, "attributes", Many(&KEY_VALUE))]);
 
 pub static METRICS: Shape = shape(0, &[field(1, "resourceMetrics", Many(&RESOURCE_METRICS))]);

@@ -6,4 +6,4 @@ mod listen;
 mod service;
 
 pub use listen::serve;
-pub use service::{Protocol, Service};
+pub use service::Service;

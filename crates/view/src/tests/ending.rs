@@ -24,7 +24,7 @@ async fn the_receiver_ends_quietly_when_nobody_reads_its_output() {
         ..ReceiverConfig::default()
     };
     let receiver = Receiver::bind(config).unwrap();
-    let url = format!("http://{}", receiver.grpc_addr().unwrap());
+    let url = format!("http://{}", receiver.addr(Protocol::Grpc).unwrap());
     let task = tokio::spawn(receiver.serve(ClosedPipe, io::sink(), std::future::pending()));
     let mut client = TraceServiceClient::connect(url).await.unwrap();
     client.export(traces(vec![span(1, 0, "root")])).await.unwrap();

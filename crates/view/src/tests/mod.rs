@@ -73,8 +73,8 @@ impl Running {
         let (printed, told) = (Printed::default(), Printed::default());
         let (stop, stopped) = oneshot::channel();
         Self {
-            grpc: receiver.grpc_addr().unwrap(),
-            http: receiver.http_addr().unwrap(),
+            grpc: receiver.addr(Protocol::Grpc).unwrap(),
+            http: receiver.addr(Protocol::Http).unwrap(),
             printed: printed.clone(),
             told: told.clone(),
             stop,
@@ -89,7 +89,7 @@ impl Running {
     }
 
     fn tree() -> Self {
-        Self::start(Format::Tree(Paint::PLAIN), Limits::default())
+        Self::start(Format::Terminal(Screen::default()), Limits::default())
     }
 
     fn grpc_url(&self) -> String {

@@ -52,7 +52,7 @@ async fn all_three_signals_are_accepted_over_grpc_compressed() {
     MetricsServiceClient::connect(url.clone()).await.unwrap().send_compressed(gzip).export(metrics()).await.unwrap();
     LogsServiceClient::connect(url).await.unwrap().send_compressed(gzip).export(logs()).await.unwrap();
     let printed = running.stop().await;
-    assert!(printed.contains("metrics  shop  2 metrics  queue.size, up\n"), "{printed}");
+    assert!(printed.contains("metric  shop  queue.size  7\nmetric  shop  up  7\n"), "{printed}");
     assert!(printed.contains("logs  shop  2 records\n├─ INFO  ready\n└─ ERROR  bad \\u{1b}[2J\n"), "{printed}");
     assert!(printed.contains("└─ root"), "{printed}");
 }
@@ -92,7 +92,7 @@ async fn a_value_nested_as_deep_as_is_decoded_is_printed() {
     };
     let is_decoded = |depth: &usize| ExportTraceServiceRequest::decode(&deep(*depth)[..]).is_ok();
     let depth = (0..100).rev().find(is_decoded).unwrap();
-    for format in [Format::Json, Format::Tree(Paint::PLAIN)] {
+    for format in [Format::Json, Format::Terminal(Screen::default())] {
         let running = Running::start(format, Limits::default());
         assert_eq!(running.post("/v1/traces", PROTOBUF, deep(depth)).send().await.unwrap().status(), 200);
         assert_eq!(running.post("/v1/traces", PROTOBUF, deep(depth + 1)).send().await.unwrap().status(), 400);

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from opentelemetry.sdk._logs import ReadWriteLogRecord
 
+from otel_rs._shown import shown
+
 # Not its names: under `install` this is imported while that is.
 from otel_rs.exporter.otlp import _logs as otlp
 from otel_rs.logs.export import _stock
@@ -17,6 +19,9 @@ class SimpleLogRecordProcessor(_stock.SimpleLogRecordProcessor):
 
     Specification: https://opentelemetry.io/docs/specs/otel/logs/sdk/#simple-processor
     """
+
+    def __repr__(self) -> str:
+        return shown(self, "exporter", lambda: self._exporter)
 
     def on_emit(self, log_record: ReadWriteLogRecord) -> None:
         """Exports the record."""

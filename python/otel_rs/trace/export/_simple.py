@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from otel_rs._shown import shown
 from otel_rs.exporter.otlp._spans import native_exporter
 from otel_rs.trace import _stock
 
@@ -16,6 +17,9 @@ class SimpleSpanProcessor(_stock.SimpleSpanProcessor):
 
     Specification: https://opentelemetry.io/docs/specs/otel/trace/sdk/#simple-processor
     """
+
+    def __repr__(self) -> str:
+        return shown(self, "exporter", lambda: self.span_exporter)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Exports the span, if it is sampled."""

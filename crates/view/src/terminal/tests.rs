@@ -1,14 +1,25 @@
 //! What a trace looks like, whatever its spans say of themselves.
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Gauge, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, metric, number_data_point,
+};
+use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use unicode_width::UnicodeWidthStr;
 
+use super::span::duration;
 use super::*;
+use crate::filter::Filter;
+use crate::model::{ReceivedLog, ReceivedSpan};
+use crate::screen::Size;
+use crate::text::Paint;
 
 const TRACE_ID: [u8; 16] = [0x5b; 16];
 const MS: u64 = 1_000_000;
@@ -37,14 +48,14 @@ fn attribute(key: &str, value: Value) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(AnyValue { value: Some(value) }), ..KeyValue::default() }
 }
 
-fn rendered(spans: &[ReceivedSpan], paint: Paint) -> String {
+fn rendered(spans: &[ReceivedSpan], logs: &[&ReceivedLog], screen: &Screen) -> String {
     let mut out = Vec::new();
-    write(&TRACE_ID, spans, paint, &mut out).unwrap();
+    trace::write(&TRACE_ID, spans, logs, screen, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn plain(spans: &[ReceivedSpan]) -> String {
-    rendered(spans, Paint::PLAIN)
+    rendered(spans, &[], &Screen::default())
 }
 
 /// The lines below the header.
@@ -230,9 +241,157 @@ fn durations_have_the_unit_that_suits_them() {
 }
 
 #[test]
-fn colours_are_bold_names_and_red_errors() {
+fn names_are_bold_and_errors_are_red() {
     let mut span = received("a", 1, 0, "x", 0, 1);
     span.span.status = Some(Status { code: StatusCode::Error as i32, message: "m".to_owned() });
-    let text = rendered(&[span], Paint::ANSI);
+    let text = rendered(&[span], &[], &Screen { paint: Paint::ANSI, ..Screen::default() });
     assert!(text.ends_with("└─ \x1b[1mx\x1b[0m  INTERNAL  1 ns  \x1b[31mERROR\x1b[0m: m\n"), "{text:?}");
+}
+
+fn screen(columns: usize) -> Screen {
+    Screen { size: Size::Columns(columns), ..Screen::default() }
+}
+
+#[test]
+fn on_a_screen_each_span_has_a_bar_where_its_time_is() {
+    let mut root = received("shop", 1, 0, "GET /server_request", 0, 8 * MS);
+    root.span.kind = SpanKind::Server as i32;
+    root.span.attributes = vec![attribute("http.route", string("/server_request"))];
+    let select = received("shop", 2, 1, "SELECT", 2 * MS, 4 * MS);
+    let mut send = received("mail", 3, 1, "send", 8 * MS, 8 * MS);
+    send.span.status = Some(Status { code: StatusCode::Error as i32, message: "refused".to_owned() });
+    assert_eq!(
+        rendered(&[root, select, send], &[], &screen(80)),
+        "trace 5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b  shop, mail  3 spans  8.0 ms\n\
+         └─ GET /server_request ████████████████████   8.0 ms  SERVER  http.route=/serve…\n\
+         \u{20}  ├─ SELECT                █████             2.0 ms\n\
+         \u{20}  └─ send [mail]                         █     0 ns  ERROR: refused\n"
+    );
+}
+
+#[test]
+fn no_line_is_wider_than_the_screen() {
+    let wide = "日本語".repeat(50);
+    let spans: Vec<_> = (0..100).map(|id| received(&wide, id + 1, id, &wide, id.into(), 1000)).collect();
+    let record = LogRecord { body: Some(AnyValue { value: Some(string(&wide)) }), ..LogRecord::default() };
+    let logs: Vec<_> = [1, 99, 200]
+        .map(|id| ReceivedLog {
+            service: wide.as_str().into(),
+            record: LogRecord { span_id: vec![id; 8], ..record.clone() },
+        })
+        .into();
+    for columns in [40, 80, 133] {
+        let text = rendered(&spans, &logs.iter().collect::<Vec<_>>(), &screen(columns));
+        assert_eq!(text.lines().map(UnicodeWidthStr::width).max(), Some(columns));
+        assert!(text.lines().filter(|line| line.contains('█')).all(|line| line.contains('日')), "{text}");
+    }
+}
+
+#[test]
+fn log_records_are_below_their_span_and_those_without_one_by_themselves() {
+    let spans = [received("a", 1, 0, "root", 0, 9), received("a", 2, 1, "child", 1, 2)];
+    let log = |span: u8, time, severity_number, text: &str| ReceivedLog {
+        service: "a".into(),
+        record: LogRecord {
+            trace_id: TRACE_ID.to_vec(),
+            span_id: vec![span; 8],
+            time_unix_nano: time,
+            severity_number,
+            body: Some(AnyValue { value: Some(string(text)) }),
+            ..LogRecord::default()
+        },
+    };
+    let logs = [log(1, 2, 13, "second"), log(1, 1, 9, "first\nand more"), log(2, 3, 17, "below"), log(7, 0, 9, "lost")];
+    assert_eq!(
+        rendered(&spans, &logs.iter().collect::<Vec<_>>(), &Screen::default()),
+        "trace 5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b  a  2 spans  9 ns  4 log records\n\
+         └─ root  INTERNAL  9 ns\n\
+         \u{20}  │  INFO  first\n\
+         \u{20}  │  WARN  second\n\
+         \u{20}  └─ child  INTERNAL  1 ns\n\
+         \u{20}        ERROR  below\n\
+         logs  a  1 record\n\
+         └─ INFO  lost  (span 0707070707070707 of trace 5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b)\n"
+    );
+}
+
+fn gauge(name: &str, value: i64) -> Export {
+    let point = NumberDataPoint { value: Some(number_data_point::Value::AsInt(value)), ..NumberDataPoint::default() };
+    let data = Some(metric::Data::Gauge(Gauge { data_points: vec![point] }));
+    let metrics = vec![Metric { name: name.to_owned(), data, ..Metric::default() }];
+    let scope_metrics = vec![ScopeMetrics { metrics, ..ScopeMetrics::default() }];
+    let resource_metrics = vec![ResourceMetrics { scope_metrics, ..ResourceMetrics::default() }];
+    Export::Metrics(ExportMetricsServiceRequest { resource_metrics })
+}
+
+fn logged(text: &str) -> Export {
+    let record = LogRecord { body: Some(AnyValue { value: Some(string(text)) }), ..LogRecord::default() };
+    let scope_logs = vec![ScopeLogs { log_records: vec![record], ..ScopeLogs::default() }];
+    let resource_logs = vec![ResourceLogs { scope_logs, ..ResourceLogs::default() }];
+    Export::Logs(ExportLogsServiceRequest { resource_logs })
+}
+
+#[test]
+fn in_a_pipe_metrics_are_lines() {
+    let mut terminal = Terminal::new(Screen::default(), Vec::new());
+    for value in [1, 5] {
+        terminal.take(gauge("queue.size", value)).unwrap();
+    }
+    let text = String::from_utf8(terminal.out).unwrap();
+    assert_eq!(text, "metric  unknown_service  queue.size  1\nmetric  unknown_service  queue.size  5\n");
+}
+
+#[test]
+fn on_a_screen_metrics_are_a_table_that_stays_below_the_rest() {
+    let mut terminal = Terminal::new(Screen { is_ours: true, ..screen(100) }, Vec::new());
+    for value in [1, 5, 3] {
+        terminal.take(gauge("queue.size", value)).unwrap();
+    }
+    terminal.take(logged("hello")).unwrap();
+    let text = String::from_utf8(terminal.out).unwrap();
+    let table = |value, trend| format!("metrics  1 series\nunknown_service  queue.size  {value}  {trend}\n");
+    let up = "\x1b[2A\x1b[J";
+    let expected = [
+        &*table(1, "▁"),
+        up,
+        &table(5, "▁█"),
+        up,
+        &table(3, "▁█▅"),
+        up,
+        "logs  unknown_service  1 record\n└─ LOG  hello\n",
+        &table(3, "▁█▅"),
+    ];
+    assert_eq!(text, expected.concat());
+}
+
+#[test]
+fn a_table_of_very_many_series_has_as_many_rows_as_there_is_room() {
+    let mut terminal = Terminal::new(Screen { is_ours: true, ..screen(100) }, Vec::new());
+    for number in 0..50 {
+        terminal.take(gauge(&format!("m{number}"), 1)).unwrap();
+    }
+    let table = metrics::table(&terminal.metrics, &terminal.screen);
+    assert_eq!(table.len(), 1 + 8 + 1);
+    assert_eq!(table.last().map(String::as_str), Some("… 42 more\n"));
+}
+
+#[test]
+fn what_the_filter_does_not_want_is_not_printed() {
+    let screen = Screen { filter: Filter { errors: true, ..Filter::default() }, ..Screen::default() };
+    let mut terminal = Terminal::new(screen, Vec::new());
+    let span = |trace: u8, code| Span {
+        trace_id: vec![trace; 16],
+        name: format!("code {code}"),
+        status: Some(Status { code, message: String::new() }),
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: vec![span(1, 1), span(2, 2)], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    terminal.take(Export::Traces(ExportTraceServiceRequest { resource_spans })).unwrap();
+    terminal.take(logged("no error")).unwrap();
+    terminal.take(gauge("m", 1)).unwrap();
+    terminal.print_rest().unwrap();
+    let text = String::from_utf8(terminal.out).unwrap();
+    assert!(text.contains("code 2"), "{text}");
+    assert_eq!(text.lines().count(), 2);
 }

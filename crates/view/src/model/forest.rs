@@ -1,8 +1,8 @@
-//! Which span hangs from which.
+//! Which span hangs from which, and in which order they are shown.
 
 use std::collections::HashMap;
 
-use crate::pending::ReceivedSpan;
+use super::traces::ReceivedSpan;
 
 #[derive(Clone, Copy)]
 pub struct Node {
@@ -77,4 +77,52 @@ impl Forest {
         }
         Self { roots, children }
     }
+}
+
+/// A span where it is shown.
+pub struct Row<'a> {
+    pub node: Node,
+    pub depth: usize,
+    /// Of its siblings.
+    pub is_last: bool,
+    pub parent_service: &'a str,
+}
+
+/// The spans of a trace from top to bottom. With a stack and not by recursion: the depth of the tree is the peer's
+/// choice.
+pub struct Rows<'a> {
+    forest: &'a Forest,
+    spans: &'a [ReceivedSpan],
+    stack: Vec<Row<'a>>,
+}
+
+impl<'a> Rows<'a> {
+    pub fn new(forest: &'a Forest, spans: &'a [ReceivedSpan]) -> Self {
+        let first_service = forest.roots.first().map_or("", |root| &spans[root.index].service);
+        let mut stack = Vec::new();
+        push_siblings(&mut stack, forest.roots.iter().copied(), 0, first_service);
+        Self { forest, spans, stack }
+    }
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = Row<'a>;
+
+    fn next(&mut self) -> Option<Row<'a>> {
+        let row = self.stack.pop()?;
+        let children = self.forest.children[row.node.index].iter();
+        let children = children.map(|&index| Node { index, parent: Parent::Above });
+        push_siblings(&mut self.stack, children, row.depth + 1, &self.spans[row.node.index].service);
+        Some(row)
+    }
+}
+
+/// Puts siblings on the stack so that the first is popped first.
+fn push_siblings<'a>(
+    stack: &mut Vec<Row<'a>>,
+    nodes: impl DoubleEndedIterator<Item = Node>,
+    depth: usize,
+    parent_service: &'a str,
+) {
+    stack.extend(nodes.rev().enumerate().map(|(i, node)| Row { node, depth, is_last: i == 0, parent_service }));
 }

@@ -1,21 +1,12 @@
-//! What an ASGI application is asked and answers: the attributes of a request, a header, the span of a message.
+//! The attributes of a request to an ASGI application.
 
 use otel_rs_core::propagate::percent::decoded_url;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple};
 
-use crate::instrument::attributes::{
-    Names, has_secret, is_known_method, is_usual_code, may_be_synthetic, set_response_code,
-};
-use crate::propagate::getter::name_and_value;
+use crate::instrument::asgi::headers::Headers;
+use crate::instrument::attributes::{Names, has_secret, is_known_method, may_be_synthetic};
 use crate::py::once::intern;
-use crate::trace::span::Span;
-use crate::trace::start::{Start, start_contained};
-use crate::trace::tracer::Tracer;
-use crate::trace::{classes, methods};
-
-/// The first code of a response that makes a server's span an error.
-const ERRORS_FROM: u32 = 500;
 
 /// What `opentelemetry.instrumentation.asgi.collect_request_attributes` makes of a scope, in the old and in the new
 /// semantic conventions; None where it takes another way than the usual one, so that its own code has to run.
@@ -28,63 +19,6 @@ pub fn asgi_request_attributes<'py>(
     let Ok(scope) = scope.cast_exact::<PyDict>() else { return Ok(None) };
     let names = Names { result: PyDict::new(scope.py()), old, new };
     Ok(Request::of(scope)?.map(|request| request.set(&names)).transpose()?.map(|()| names.result))
-}
-
-/// The first value of a header in a scope or message; None if it has none, and False where upstream's getter has to look.
-pub fn asgi_header<'py>(carrier: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    let py = carrier.py();
-    let unusual = || false.into_pyobject(py).map(|object| object.to_owned().into_any()).map_err(Into::into);
-    let Ok(carrier) = carrier.cast_exact::<PyDict>() else { return unusual() };
-    match Headers::of(carrier)?.map(|headers| headers.first(name)) {
-        Some(Some(text)) => Ok(text.into_any()),
-        Some(None) => Ok(py.None().into_bound(py)),
-        None => unusual(),
-    }
-}
-
-/// The span that contrib makes of a message that was sent: starts it, sets its attributes and ends it. Whether it is
-/// recorded; None where contrib's code has to make it.
-///
-/// Contrib makes the span current meanwhile, which nobody can see: without a hook no other code runs.
-#[pyfunction]
-pub fn asgi_message_span<'py>(
-    tracer: &Bound<'py, PyAny>,
-    name: &Bound<'py, PyAny>,
-    kind: &Bound<'py, PyAny>,
-    code: &Bound<'py, PyAny>,
-    old: bool,
-    new: bool,
-) -> PyResult<Option<bool>> {
-    let py = tracer.py();
-    let Ok(ours) = tracer.cast::<Tracer>() else { return Ok(None) };
-    if !tracer.get_type().is(classes::tracer(py)?) || methods::are_looked_up() {
-        return Ok(None);
-    }
-    if !(code.is_none() || is_usual_code(code, ERRORS_FROM)) {
-        return Ok(None);
-    }
-    let start = Start {
-        name,
-        context: None,
-        kind: None,
-        attributes: None,
-        links: None,
-        start_time: None,
-        record_exception: true,
-        set_status_on_exception: true,
-    };
-    let started = start_contained(ours, &start)?;
-    let Ok(span) = started.cast::<Span>() else { return Ok(Some(false)) };
-    // One that a processor has ended at its start records no more.
-    let is_recording = !span.get().has_ended();
-    if is_recording {
-        span.get().set_one(py, intern!(py, "asgi.event.type"), kind)?;
-        if !code.is_none() {
-            set_response_code(span, code, old, new)?;
-        }
-    }
-    Span::end_contained(span)?;
-    Ok(Some(is_recording))
 }
 
 /// What a request's attributes are made of.
@@ -248,52 +182,6 @@ fn url(scheme: &str, host: &str, path: &str, query: &str) -> Option<String> {
     let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
     let parameters = parameters.split('#').next().unwrap_or_default();
     (!may_have_credentials && !url.contains(removed_by_urlparse) && !has_secret(parameters)).then_some(url)
-}
-
-/// The headers of a scope or message.
-struct Headers<'py>(Vec<(Vec<u8>, Bound<'py, PyString>)>);
-
-/// Those that somebody asks for.
-const LOOKED_AT: [&str; 3] = ["host", "user-agent", "content-length"];
-
-impl<'py> Headers<'py> {
-    /// None where upstream's getter has to look.
-    fn of(carrier: &Bound<'py, PyDict>) -> PyResult<Option<Self>> {
-        let py = carrier.py();
-        let mut found = Vec::new();
-        let Some(headers) = carrier.get_item(intern!(py, "headers"))? else { return Ok(Some(Self(found))) };
-        let Ok(headers) = headers.cast_exact::<PyList>() else { return Ok(None) };
-        for header in headers.iter() {
-            let Some((name, value)) = name_and_value(&header) else { return Ok(None) };
-            let name = name.as_bytes();
-            if !name.is_ascii() {
-                return Ok(None);
-            }
-            if LOOKED_AT.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes())) {
-                let Ok(text) = std::str::from_utf8(value.as_bytes()) else { return Ok(None) };
-                found.push((name.to_ascii_lowercase(), PyString::new(py, text)));
-            }
-        }
-        Ok(Some(Self(found)))
-    }
-
-    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Bound<'py, PyString>> {
-        self.0.iter().filter(move |(found, _)| found == name.as_bytes()).map(|(_, value)| value)
-    }
-
-    fn first(&self, name: &str) -> Option<Bound<'py, PyString>> {
-        self.values(name).next().cloned()
-    }
-
-    /// All, with commas between them.
-    fn joined(&self, name: &str) -> PyResult<Option<Bound<'py, PyString>>> {
-        let Some(first) = self.first(name) else { return Ok(None) };
-        if self.values(name).nth(1).is_none() {
-            return Ok(Some(first));
-        }
-        let texts = self.values(name).map(|value| value.to_str()).collect::<PyResult<Vec<_>>>()?;
-        Ok(Some(PyString::new(first.py(), &texts.join(","))))
-    }
 }
 
 #[cfg(test)]
