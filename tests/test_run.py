@@ -186,7 +186,13 @@ def test_a_signal_ends_it_as_under_python(tmp_path: Path, number: signal.Signals
     codes = []
     for command in ([*OTEL_RS, "app.py"], ["python", "app.py"]):
         with subprocess.Popen(
-            command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            command,
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # As in a shell: tests may have been started where it is ignored.
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
