@@ -5,14 +5,12 @@ from dataclasses import dataclass
 
 SIGNALS = ("traces", "metrics", "logs")
 DISTROS = {"stock": ("distro", "configurator"), "otel-rs": ("rs", "rs")}
-# A distro and a configurator that nobody has: the instrumentations are loaded, and nothing records.
-NOBODY = ("nobody", "nobody")
 
 
 @dataclass(frozen=True)
 class Variant:
     sdk: str
-    """`none` is the program without instrumentations, `api` with instrumentations over opentelemetry-api alone."""
+    """`none` is the program without instrumentations, `api` with instrumentations, the SDK disabled."""
     signals: tuple[str, ...] = ()
     ratio: float = 1
     """The part of the traces that is sampled."""
@@ -39,7 +37,7 @@ class Variant:
         """The variables of `opentelemetry-instrument`, with the receiver's endpoint for each protocol."""
         if self.sdk == "none":
             return {}
-        distro, configurator = DISTROS.get(self.sdk, NOBODY)
+        distro, configurator = DISTROS[self.sdk if self.recording else "stock"]
         variables = {"OTEL_PYTHON_DISTRO": distro, "OTEL_PYTHON_CONFIGURATOR": configurator}
         if self.recording:
             variables |= {
@@ -50,6 +48,9 @@ class Variant:
                 "OTEL_TRACES_SAMPLER_ARG": str(self.ratio),
             }
             variables |= {f"OTEL_{each.upper()}_EXPORTER": "none" for each in SIGNALS if each not in self.signals}
+        else:
+            # The instrumentations are loaded, and nothing records.
+            variables["OTEL_SDK_DISABLED"] = "true"
         return variables
 
 
