@@ -33,7 +33,7 @@ struct Module {
     names: Vec<Names>,
 }
 
-from_attributes!(Module {
+extract_from_attributes!(Module {
     namespace,
     get_traced_cursor_proxy,
     cursor_tracer,
@@ -51,7 +51,7 @@ struct Names {
     statement: Vec<Py<PyString>>,
 }
 
-from_attributes!(Names { mode, system, name, statement });
+extract_from_attributes!(Names { mode, system, name, statement });
 
 static MODULE: PyOnceLock<Module> = PyOnceLock::new();
 

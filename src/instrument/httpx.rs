@@ -48,7 +48,7 @@ struct Names {
     observe: Py<PyAny>,
 }
 
-from_attributes!(Names {
+extract_from_attributes!(Names {
     contrib,
     replaceable,
     conventions,
@@ -68,7 +68,7 @@ struct Convention {
     new: bool,
 }
 
-from_attributes!(Convention { mode, old, new });
+extract_from_attributes!(Convention { mode, old, new });
 
 /// A request that is under way.
 #[pyclass(frozen, module = "otel_rs._native")]

@@ -1,13 +1,13 @@
 //! Native parts of the hottest instrumentations: what they compute in each request.
 
-/// A struct from an object's attributes of the same names. PyO3's derive interns the names in its own way, see `intern!`.
-macro_rules! from_attributes {
+/// Extracts a struct from an object with attributes of the same names.
+macro_rules! extract_from_attributes {
     ($made:ident { $($field:ident),* $(,)? }) => {
         impl<'a, 'py> pyo3::FromPyObject<'a, 'py> for $made {
             type Error = pyo3::PyErr;
 
             fn extract(object: pyo3::Borrowed<'a, 'py, pyo3::PyAny>) -> pyo3::PyResult<Self> {
-                Ok(Self { $($field: object.getattr(stringify!($field))?.extract()?,)* })
+                Ok($crate::py::attributes::from_attributes!(object, $($field),*))
             }
         }
     };

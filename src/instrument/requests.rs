@@ -47,7 +47,7 @@ struct Options {
     headers: Option<Py<PyType>>,
 }
 
-from_attributes!(Options { tracer, mode, old, new, replaceable, set_status_code, response, headers });
+extract_from_attributes!(Options { tracer, mode, old, new, replaceable, set_status_code, response, headers });
 
 /// A histogram of how long requests take: its `record`, whether in milliseconds, and the keys that it has.
 type Duration = (Py<PyAny>, bool, Py<PyFrozenSet>);

@@ -45,7 +45,7 @@ struct Keys {
     duration_new: Py<PyFrozenSet>,
 }
 
-from_attributes!(Keys { active_old, active_new, duration_old, duration_new });
+extract_from_attributes!(Keys { active_old, active_new, duration_old, duration_new });
 
 /// Headers that the program wants to be captured.
 struct Headers {
@@ -55,7 +55,7 @@ struct Headers {
     capture: Py<PyAny>,
 }
 
-from_attributes!(Headers { names, capture });
+extract_from_attributes!(Headers { names, capture });
 
 #[pymethods]
 impl WsgiConvention {

@@ -46,7 +46,7 @@ pub struct Names {
     pub send_pattern: Py<PyAny>,
 }
 
-from_attributes!(Names {
+extract_from_attributes!(Names {
     contrib,
     propagators,
     attributes,
@@ -75,7 +75,7 @@ struct Convention {
     new: bool,
 }
 
-from_attributes!(Convention { mode, old, new });
+extract_from_attributes!(Convention { mode, old, new });
 
 /// Whether the old names are reported, and whether the new ones.
 #[derive(Clone, Copy)]

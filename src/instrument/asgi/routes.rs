@@ -65,7 +65,7 @@ struct Names {
     in_contrib: Py<PyAny>,
 }
 
-from_attributes!(Names {
+extract_from_attributes!(Names {
     classes,
     route,
     routes,
@@ -87,7 +87,7 @@ struct Included {
     route: Py<PyType>,
 }
 
-from_attributes!(Included { router, context, route });
+extract_from_attributes!(Included { router, context, route });
 
 /// The route that a request takes, as far as it is known.
 enum Found<'py> {
@@ -102,7 +102,7 @@ struct Known {
     matches: Py<PyAny>,
 }
 
-from_attributes!(Known { class, matches });
+extract_from_attributes!(Known { class, matches });
 
 #[pymethods]
 impl AsgiRoutes {

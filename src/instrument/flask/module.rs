@@ -38,7 +38,7 @@ pub struct Names {
     pub log_error: Py<PyAny>,
 }
 
-from_attributes!(Names {
+extract_from_attributes!(Names {
     flask,
     contrib,
     wsgi,
