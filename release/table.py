@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-RESULTS = Path(__file__).parent / "results"
-PAGE = ROOT / "docs/platforms.md"
-BEGIN, END = "<!-- made by release/table.py -->\n", "<!-- end of the wheels -->\n"
+from on_page import make
 
 HEAD = """\
 | Wheel | Wheel, extension | Audited | Installed and run on | Date, commit | Profile, built by |
@@ -41,17 +36,5 @@ def order(result: dict[str, Any]) -> tuple[str, int, str]:
     return platform.partition("-")[2], int(re.sub(r"\D", "", python)), platform
 
 
-def main() -> None:
-    results = sorted((json.loads(file.read_text()) for file in RESULTS.glob("*.json")), key=order)
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    made = f"{before}{BEGIN}\n{HEAD}{''.join(map(row, results))}\n{END}{after}"
-    if "--check" not in sys.argv:
-        PAGE.write_text(made)
-    elif made != page:
-        sys.exit("docs/platforms.md is not made of release/results: run release/table.py")
-
-
 if __name__ == "__main__":
-    main()
+    make(Path(__file__).resolve(), "<!-- end of the wheels -->\n", HEAD, row, order)

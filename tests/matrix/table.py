@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-RESULTS = Path(__file__).parent / "results"
-PAGE = ROOT / "docs/platforms.md"
-BEGIN, END = "<!-- made by tests/matrix/table.py -->\n", "<!-- end -->\n"
+sys.path.append(str(Path(__file__).parents[2] / "release"))
+from on_page import make
 
 HEAD = """\
 | Interpreter | Version | Run on | SDK | Extension | What was run | Passed | Failed | Skipped |
@@ -37,17 +34,5 @@ def order(result: dict[str, Any]) -> tuple[int, bool]:
     return int(result["interpreter"].rstrip("t").split(".")[1]), result["free_threaded"]
 
 
-def main() -> None:
-    results = sorted((json.loads(file.read_text()) for file in RESULTS.glob("*.json")), key=order)
-    page = PAGE.read_text()
-    before, rest = page.split(BEGIN)
-    after = rest.split(END)[1]
-    made = f"{before}{BEGIN}\n{HEAD}{''.join(map(row, results))}\n{END}{after}"
-    if "--check" not in sys.argv:
-        PAGE.write_text(made)
-    elif made != page:
-        sys.exit("docs/platforms.md is not made of tests/matrix/results: run tests/matrix/table.py")
-
-
 if __name__ == "__main__":
-    main()
+    make(Path(__file__).resolve(), "<!-- end -->\n", HEAD, row, order)
