@@ -165,9 +165,10 @@ class WsgiConvention:
         self,
         seconds: float,
         attributes: dict[str, Any],
-        span: Any,
         old: Any = None,
         new: Any = None,
+        span: Any = None,
+        target: Any = None,
         route: Any = None,
     ) -> None: ...
 

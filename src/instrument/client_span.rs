@@ -1,6 +1,7 @@
 //! The span of a call to another service: the current one while the call is under way.
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::instrument::server_span::ours;
@@ -23,6 +24,17 @@ impl ClientSpan {
         name: &Bound<'py, PyAny>,
         attributes: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Self>> {
+        Self::start_in(tracer, name, attributes, |_, _| Ok(()))
+    }
+
+    /// The same; `complete` gets the span and the context that is about to be the current one, unless a program has a
+    /// context runtime of its own.
+    pub fn start_in<'py>(
+        tracer: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+        attributes: Option<&Bound<'py, PyAny>>,
+        complete: impl FnOnce(&Bound<'py, PyAny>, &Bound<'py, PyDict>) -> PyResult<()>,
+    ) -> PyResult<Option<Self>> {
         let py = tracer.py();
         let Some(ours) = ours(tracer)? else { return Ok(None) };
         let upstream = upstream(py)?;
@@ -37,8 +49,13 @@ impl ClientSpan {
             set_status_on_exception: true,
         };
         let span = start_contained(ours, &start)?;
-        let token = context::attach_span(py, upstream, &span)?;
-        Ok(Some(Self { span: span.unbind(), token }))
+        let context = context::with_span(upstream, &span)?;
+        let completed = context.cast::<PyDict>().map_or(Ok(()), |context| complete(&span, context));
+        let started = Self { token: context::attach(upstream, &context)?, span: span.unbind() };
+        match completed {
+            Ok(()) => Ok(Some(started)),
+            Err(error) => started.leave(py, Err(error)),
+        }
     }
 
     /// Ends the span and hands the block's result on. An exception is recorded.

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyFrozenSet, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::instrument::attributes::{put_response_code, selected_attributes};
+use crate::instrument::attributes::put_response_code;
 use crate::instrument::client::client_request_attributes;
 use crate::instrument::client_span::ClientSpan;
 use crate::instrument::contexts::is_http_instrumentation_enabled;
 use crate::instrument::exclusion::exclusion;
+use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, lists_are_known};
 use crate::instrument::server_span::is_recording;
+use crate::metrics::exemplar_filter::Within;
 use crate::propagate::functions::{inject_into, is_native_inject};
 use crate::py::once::intern;
 use crate::py::{call, exception};
@@ -36,8 +38,8 @@ struct Names {
     replaceable: Py<Originals>,
     conventions: Vec<Convention>,
     /// The attributes that metrics have.
-    duration_old: Py<PyFrozenSet>,
-    duration_new: Py<PyFrozenSet>,
+    duration_old: Keys,
+    duration_new: Keys,
     /// httpx's classes of the releases that are known: others may keep URLs and headers in another way.
     url: Option<Py<PyType>>,
     parsed_url: Option<Py<PyType>>,
@@ -281,7 +283,7 @@ impl Names {
             return Ok(None);
         }
         let carrier = PyDict::new(py);
-        if !inject_into(&carrier)? {
+        if !inject_into(&carrier, None)? {
             return Ok(None);
         }
         let headers = self.make.bind(py).call1((class,))?;
@@ -459,19 +461,16 @@ impl HttpxRequest {
 
     fn measure(&self, py: Python<'_>, elapsed: f64) -> PyResult<()> {
         let names = &self.module.get().names;
-        // As Python rounds.
-        let milliseconds = (elapsed * 1000.0).round_ties_even() as i64;
-        let durations = [
-            (intern!(py, "duration_histogram_old"), milliseconds.into_pyobject(py)?.into_any(), &names.duration_old),
-            (intern!(py, "duration_histogram_new"), elapsed.into_pyobject(py)?.into_any(), &names.duration_new),
-        ];
-        let parameters = PyTuple::new(py, [intern!(py, "attributes")])?;
-        for (option_name, amount, keys) in durations {
-            let histogram = option(self.options.bind(py), option_name)?;
-            if !histogram.is_none() {
-                let labels = selected_attributes(self.labels.bind(py), keys.bind(py))?;
-                call::method(intern!(py, "record"), [&histogram, &amount, labels.as_any()], Some(&parameters))?;
-            }
+        let histogram = |name| option(self.options.bind(py), name);
+        let attributes = self.labels.bind(py);
+        let measurement = |keys| Measurement { attributes, keys, more: None, within: Within::Current };
+        let old = histogram(intern!(py, "duration_histogram_old"))?;
+        if !old.is_none() {
+            measurement(&names.duration_old).record_milliseconds(&old, elapsed)?;
+        }
+        let new = histogram(intern!(py, "duration_histogram_new"))?;
+        if !new.is_none() {
+            measurement(&names.duration_new).record_seconds(&new, elapsed)?;
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ pub mod dbapi;
 pub mod exclusion;
 pub mod flask;
 pub mod httpx;
+pub mod measure;
 pub mod originals;
 pub mod requests;
 pub mod server_span;

@@ -88,19 +88,42 @@ const LISTS: [&[&str]; 3] =
 #[pyfunction]
 pub fn lists_are_known(py: Python<'_>) -> PyResult<bool> {
     static HTTP: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    // The lists that were found to be known, with what was in them.
+    static KNOWN: PyOnceLock<[(Py<PyAny>, Vec<Py<PyAny>>); 3]> = PyOnceLock::new();
     let http = get_or_make(py, &HTTP, || Ok(py.import("opentelemetry.util.http")?.dict().unbind()))?.bind(py);
     let names = [intern!(py, "PARAMS_TO_REDACT"), intern!(py, "TEST_PATTERNS"), intern!(py, "BOT_PATTERNS")];
-    for (name, texts) in names.iter().zip(LISTS) {
+    let mut lists = [const { None }; 3];
+    for (name, list) in names.iter().zip(&mut lists) {
         let Some(found) = http.get_item(name)? else { return Ok(false) };
-        let Ok(list) = found.cast_exact::<PyList>() else { return Ok(false) };
-        let is = |(entry, text): (Bound<'_, PyAny>, &&str)| {
-            entry.cast_exact::<PyString>().is_ok_and(|entry| entry.to_str().is_ok_and(|entry| entry == *text))
-        };
-        if list.len() != texts.len() || !list.iter().zip(texts).all(is) {
-            return Ok(false);
-        }
+        let Ok(found) = found.cast_into_exact::<PyList>() else { return Ok(false) };
+        *list = Some(found);
     }
-    Ok(true)
+    let lists = lists.map(|list| list.expect("all were found"));
+    if let Some(known) = KNOWN.get(py)
+        && std::iter::zip(&lists, known).all(|(list, (known, entries))| list.is(known) && has(list, entries))
+    {
+        return Ok(true);
+    }
+    let are_known = std::iter::zip(&lists, LISTS).all(|(list, texts)| are_texts(list, texts));
+    if are_known {
+        let _ = KNOWN
+            .set(py, lists.map(|list| (list.clone().into_any().unbind(), list.iter().map(Bound::unbind).collect())));
+    }
+    Ok(are_known)
+}
+
+/// Whether these very objects are in the list, and no others.
+#[inline]
+fn has(list: &Bound<'_, PyList>, entries: &[Py<PyAny>]) -> bool {
+    list.len() == entries.len() && list.iter().zip(entries).all(|(entry, known)| entry.is(known))
+}
+
+#[cold]
+fn are_texts(list: &Bound<'_, PyList>, texts: &[&str]) -> bool {
+    let is = |(entry, text): (Bound<'_, PyAny>, &&str)| {
+        entry.cast_exact::<PyString>().is_ok_and(|entry| entry.to_str().is_ok_and(|entry| entry == *text))
+    };
+    list.len() == texts.len() && list.iter().zip(texts).all(is)
 }
 
 /// A variable of the environment, in the mapping that `os.environ` keeps it in.

@@ -4,15 +4,18 @@ use std::time::Instant;
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::instrument::attributes::{put_response_code, selected_attributes};
+use crate::instrument::attributes::put_response_code;
 use crate::instrument::client::client_request_attributes;
 use crate::instrument::client_span::ClientSpan;
 use crate::instrument::contexts::{is_http_instrumentation_enabled, suppressing};
+use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, lists_are_known};
 use crate::instrument::server_span::propagation;
+use crate::metrics::exemplar_filter::Within;
+use crate::propagate::functions::{inject_into, is_native_inject};
 use crate::py::call;
 use crate::py::context;
 use crate::py::once::intern;
@@ -49,8 +52,8 @@ struct Options {
 
 extract_from_attributes!(Options { tracer, mode, old, new, replaceable, set_status_code, response, headers });
 
-/// A histogram of how long requests take: its `record`, whether in milliseconds, and the keys that it has.
-type Duration = (Py<PyAny>, bool, Py<PyFrozenSet>);
+/// A histogram of how long requests take, whether in milliseconds, and the keys that it has.
+type Duration = (Py<PyAny>, bool, Keys);
 
 #[pymethods]
 impl RequestsClient {
@@ -80,8 +83,14 @@ impl RequestsClient {
         let headers = request.getattr(intern!(py, "headers"))?;
         if let Some((span_attributes, labels)) = self.attributes(request, &headers)? {
             let method = request.getattr(intern!(py, "method"))?;
-            if let Some(span) = ClientSpan::start(self.options.tracer.bind(py), &method, Some(&span_attributes))? {
-                let result = self.observed(span.span.bind(py), &headers, &labels, &arguments, options);
+            let mut is_marked = false;
+            let complete = |span: &Bound<'py, PyAny>, context: &Bound<'py, PyDict>| {
+                is_marked = self.is_injected(&headers, context)?;
+                if is_marked { mark(span, context) } else { Ok(()) }
+            };
+            let tracer = self.options.tracer.bind(py);
+            if let Some(span) = ClientSpan::start_in(tracer, &method, Some(&span_attributes), complete)? {
+                let result = self.observed(span.span.bind(py), is_marked, &headers, &labels, &arguments, options);
                 return span.leave(py, result);
             }
         }
@@ -125,23 +134,36 @@ impl RequestsClient {
         headers.call_method1(intern!(py, "get"), (intern!(py, "User-Agent"),))
     }
 
-    /// Sends the request within its span.
+    /// Whether the headers name the span of this context now: unless some code runs then that would see that the context
+    /// is not the current one.
+    fn is_injected<'py>(&self, headers: &Bound<'py, PyAny>, context: &Bound<'py, PyDict>) -> PyResult<bool> {
+        let is_known = self.options.headers.as_ref().is_some_and(|class| headers.get_type().is(class));
+        Ok(is_known && is_native_inject(&inject(headers.py())?) && inject_into(headers, Some(context))?)
+    }
+
+    /// Sends the request within its span, whose context may have the marks.
     fn observed<'py>(
         &self,
         span: &Bound<'py, PyAny>,
+        is_marked: bool,
         headers: &Bound<'py, PyAny>,
         labels: &Bound<'py, PyDict>,
         arguments: &Bound<'py, PyTuple>,
         options: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = span.py();
-        let inject = propagation(py)?.bind(py).as_any().get_item(intern!(py, "inject"))?;
-        call::function(&inject, [headers], None)?;
-        let token = attach_marks(span)?;
+        let token = if is_marked {
+            None
+        } else {
+            call::function(&inject(py)?, [headers], None)?;
+            Some(attach_marks(span)?)
+        };
         let start = Instant::now();
         let result = self.send.bind(py).call(arguments, Some(options));
         let elapsed = start.elapsed().as_secs_f64();
-        context::detach(py, upstream(py)?, token);
+        if let Some(token) = token {
+            context::detach(py, upstream(py)?, token);
+        }
         let response = match &result {
             Ok(response) => Some(response.clone()),
             Err(error) if error.is_instance_of::<PyException>(py) => {
@@ -162,16 +184,14 @@ impl RequestsClient {
             labels.set_item(intern!(py, "error.type"), &kind)?;
             span.call_method1(intern!(py, "set_attribute"), (intern!(py, "error.type"), kind))?;
         }
-        let names = PyTuple::new(py, [intern!(py, "attributes")])?;
-        for (record, in_milliseconds, keys) in &self.durations {
-            let amount = if *in_milliseconds {
-                // As Python rounds.
-                ((elapsed * 1000.0).round_ties_even() as i64).into_pyobject(py)?.into_any()
+        for (histogram, in_milliseconds, keys) in &self.durations {
+            let (histogram, within) = (histogram.bind(py), Within::Current);
+            let measurement = Measurement { attributes: labels, keys, more: None, within };
+            if *in_milliseconds {
+                measurement.record_milliseconds(histogram, elapsed)?;
             } else {
-                elapsed.into_pyobject(py)?.into_any()
-            };
-            let selected = selected_attributes(labels, keys.bind(py))?;
-            call::function(record.bind(py), [&amount, selected.as_any()], Some(&names))?;
+                measurement.record_seconds(histogram, elapsed)?;
+            }
         }
         result
     }
@@ -216,15 +236,25 @@ fn state_key<'py>(py: Python<'py>) -> &'py Bound<'py, PyString> {
     intern!(py, "httpbase_instrumentation_state")
 }
 
+/// `opentelemetry.propagate.inject`, or what a program has put in its place.
+fn inject(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    propagation(py)?.bind(py).as_any().get_item(intern!(py, "inject"))
+}
+
 /// What contrib attaches one by one: whose span gets the peer's address, and that no other span is made.
+fn mark<'py>(span: &Bound<'py, PyAny>, context: &Bound<'py, PyDict>) -> PyResult<()> {
+    let py = span.py();
+    let state = PyDict::new(py);
+    state.set_item(intern!(py, "need_ip"), [span])?;
+    context.set_item(state_key(py), state)?;
+    context.set_item(&suppressing(py)?[2], true)
+}
+
 fn attach_marks(span: &Bound<'_, PyAny>) -> PyResult<context::Token> {
     let py = span.py();
     let upstream = upstream(py)?;
-    let state = PyDict::new(py);
-    state.set_item(intern!(py, "need_ip"), [span])?;
     let current = context::current(py, upstream)?;
     let marked = context::copied(py, upstream, current.cast().ok())?;
-    marked.set_item(state_key(py), state)?;
-    marked.set_item(&suppressing(py)?[2], true)?;
+    mark(span, &marked)?;
     context::attach(upstream, &marked)
 }

@@ -31,30 +31,55 @@ pub fn start_internal_or_server_span<'py>(
     getter: &Bound<'py, PyAny>,
     attributes: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Started<'py>> {
-    let py = tracer.py();
-    let upstream = upstream(py)?;
-    let current = context::current(py, upstream)?;
-    let is_within = has_span(upstream, &current)?;
-    let (context, token) = if is_within {
-        (current, None)
-    } else {
-        let extracted = extract(carrier, getter)?;
-        let token = context::attach(upstream, &extracted)?;
-        (extracted, Some(token))
-    };
-    // `SpanKind`: internal is the first, server the second.
-    let kind = upstream.kinds[usize::from(!is_within)].bind(py);
-    let start = Start {
-        name,
-        context: Some(&context),
-        kind: Some(kind),
-        attributes,
-        links: None,
-        start_time,
-        record_exception: true,
-        set_status_on_exception: true,
-    };
-    Ok(Started { span: start_by(tracer, &start)?, token })
+    let parent = Parent::of(carrier, getter)?;
+    let token = parent.attach()?;
+    Ok(Started { span: parent.start(tracer, name, start_time, attributes)?, token })
+}
+
+/// What the span of a request is started in.
+pub struct Parent<'py> {
+    pub context: Bound<'py, PyAny>,
+    /// Whether a trace is under way, whose context is the current one.
+    is_within: bool,
+}
+
+impl<'py> Parent<'py> {
+    pub fn of(carrier: &Bound<'py, PyAny>, getter: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let py = carrier.py();
+        let upstream = upstream(py)?;
+        let current = context::current(py, upstream)?;
+        let is_within = has_span(upstream, &current)?;
+        Ok(Self { context: if is_within { current } else { extract(carrier, getter)? }, is_within })
+    }
+
+    /// Makes its context the current one, unless it is.
+    pub fn attach(&self) -> PyResult<Option<Token>> {
+        let upstream = upstream(self.context.py())?;
+        if self.is_within { Ok(None) } else { context::attach(upstream, &self.context).map(Some) }
+    }
+
+    pub fn start(
+        &self,
+        tracer: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+        start_time: Option<&Bound<'py, PyAny>>,
+        attributes: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = tracer.py();
+        // `SpanKind`: internal is the first, server the second.
+        let kind = upstream(py)?.kinds[usize::from(!self.is_within)].bind(py);
+        let start = Start {
+            name,
+            context: Some(&self.context),
+            kind: Some(kind),
+            attributes,
+            links: None,
+            start_time,
+            record_exception: true,
+            set_status_on_exception: true,
+        };
+        start_by(tracer, &start)
+    }
 }
 
 /// Whether `get_current_span` finds another span than the invalid one.

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::py::boundary::contained;
@@ -33,11 +34,20 @@ impl UseSpan {
     }
 
     pub fn enter(&self, py: Python<'_>) -> PyResult<()> {
-        let token = context::attach_span(py, upstream(py)?, self.span.bind(py))?;
+        self.keep(context::attach_span(py, upstream(py)?, self.span.bind(py))?);
+        Ok(())
+    }
+
+    /// Enters the block with a context that has the span.
+    pub fn enter_with(&self, context: &Bound<'_, PyDict>) -> PyResult<()> {
+        self.keep(context::attach(upstream(context.py())?, context)?);
+        Ok(())
+    }
+
+    fn keep(&self, token: Token) {
         let replaced = self.token().replace(token);
         // Not under the lock: its end may run Python code.
         drop(replaced);
-        Ok(())
     }
 
     fn token(&self) -> std::sync::MutexGuard<'_, Option<Token>> {

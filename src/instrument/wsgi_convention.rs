@@ -2,16 +2,15 @@
 //! conventions.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyString};
+use pyo3::types::{PyDict, PyString};
 
-use crate::instrument::attributes::{put_response_code, selected_attributes};
+use crate::instrument::attributes::put_response_code;
+use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, is_set, lists_are_known};
 use crate::instrument::server_span::is_recording;
 use crate::instrument::wsgi::wsgi_request_attributes;
-use crate::py::call;
-use crate::py::context;
+use crate::metrics::exemplar_filter::Within;
 use crate::py::once::intern;
-use crate::py::upstream::upstream;
 
 /// The first code of a response that makes a server's span an error.
 const ERRORS_FROM: u32 = 500;
@@ -26,8 +25,7 @@ pub struct WsgiConvention {
     old: bool,
     #[pyo3(get)]
     new: bool,
-    /// The attributes that metrics have.
-    keys: Keys,
+    keys: MetricKeys,
     /// Contrib's functions.
     collect_request_attributes: Py<Originals>,
     add_response_attributes: Py<Originals>,
@@ -37,15 +35,15 @@ pub struct WsgiConvention {
     response_headers: Headers,
 }
 
-/// Keys by the metric and by the names, old and new.
-struct Keys {
-    active_old: Py<PyFrozenSet>,
-    active_new: Py<PyFrozenSet>,
-    duration_old: Py<PyFrozenSet>,
-    duration_new: Py<PyFrozenSet>,
+/// The attributes that metrics have.
+struct MetricKeys {
+    /// Those that the requests under way are counted by.
+    counted: Keys,
+    duration_old: Keys,
+    duration_new: Keys,
 }
 
-extract_from_attributes!(Keys { active_old, active_new, duration_old, duration_new });
+extract_from_attributes!(MetricKeys { counted, duration_old, duration_new });
 
 /// Headers that the program wants to be captured.
 struct Headers {
@@ -65,7 +63,7 @@ impl WsgiConvention {
         mode: Py<PyAny>,
         old: bool,
         new: bool,
-        keys: Keys,
+        keys: MetricKeys,
         collect_request_attributes: Py<Originals>,
         add_response_attributes: Py<Originals>,
         set_span_in_context: Py<Originals>,
@@ -99,15 +97,9 @@ impl WsgiConvention {
         contribs.call(py, (environ, &self.mode))
     }
 
-    /// Those that the requests under way are counted by: the old ones before the new ones.
-    pub fn counted<'py>(&self, attributes: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-        let py = attributes.py();
-        let keys = if self.old { &self.keys.active_old } else { &self.keys.active_new };
-        let selected = selected_attributes(attributes, keys.bind(py))?;
-        if self.old && self.new {
-            selected.update(selected_attributes(attributes, self.keys.active_new.bind(py))?.as_mapping())?;
-        }
-        Ok(selected)
+    /// Those that the requests under way are counted by.
+    fn counted<'py>(&self, attributes: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
+        self.keys.counted.selected(attributes)
     }
 
     /// Of a span that is recorded. Returns whether there are any.
@@ -161,43 +153,48 @@ impl WsgiConvention {
         Ok(())
     }
 
-    /// Records how long a request took in the histograms that there are, with the route if there is one.
-    #[pyo3(signature = (seconds, attributes, span, old=None, new=None, route=None))]
+    /// Records how long a request took in the histograms that there are: in the span, if one is given, and otherwise in
+    /// the current one. `target` and `route` are more attributes of the old and of the new one.
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (seconds, attributes, old=None, new=None, span=None, target=None, route=None))]
     pub fn record_duration<'py>(
         &self,
         seconds: f64,
         attributes: &Bound<'py, PyDict>,
-        span: &Bound<'py, PyAny>,
         old: Option<&Bound<'py, PyAny>>,
         new: Option<&Bound<'py, PyAny>>,
+        span: Option<&Bound<'py, PyAny>>,
+        target: Option<&Bound<'py, PyAny>>,
         route: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        let py = span.py();
-        // For the exemplars.
-        let apis = self.set_span_in_context.get();
-        let within =
-            if apis.are_there(py)? { context::with_span(upstream(py)?, span)? } else { apis.call(py, (span,))? };
-        let names = pyo3::types::PyTuple::new(py, [intern!(py, "context")])?;
-        let route = route.map(|route| route.str()).transpose()?;
-        let record = |histogram, amount: &Bound<'py, PyAny>, keys: &Py<PyFrozenSet>, name: &Bound<'py, PyString>| {
-            let labels = selected_attributes(attributes, keys.bind(py))?;
-            if let Some(route) = &route {
-                labels.set_item(name, route)?;
+        let py = attributes.py();
+        let with_span = self.set_span_in_context.get();
+        let replaced;
+        let within = match span {
+            None => Within::Current,
+            Some(span) if with_span.are_there(py)? => Within::Span(span),
+            Some(span) => {
+                replaced = with_span.call(py, (span,))?;
+                Within::Context(&replaced)
             }
-            let arguments = [histogram, amount, labels.as_any(), &within];
-            call::method(intern!(py, "record"), arguments, Some(&names)).map(drop)
         };
+        let measurement = Measurement { attributes, keys: &self.keys.duration_old, more: None, within };
         if let Some(histogram) = old.filter(|histogram| histogram.is_truthy().unwrap_or(true)) {
-            // As Python rounds.
-            let milliseconds = (seconds * 1000.0).round_ties_even() as i64;
-            let amount = milliseconds.into_pyobject(py)?.into_any();
-            record(histogram, &amount, &self.keys.duration_old, intern!(py, "http.target"))?;
+            let more = target.map(|target| (intern!(py, "http.target"), target));
+            Measurement { more, ..measurement }.record_milliseconds(histogram, seconds)?;
         }
         if let Some(histogram) = new.filter(|histogram| histogram.is_truthy().unwrap_or(true)) {
-            let amount = seconds.into_pyobject(py)?.into_any();
-            record(histogram, &amount, &self.keys.duration_new, intern!(py, "http.route"))?;
+            let more = route.map(|route| (intern!(py, "http.route"), route));
+            Measurement { more, keys: &self.keys.duration_new, ..measurement }.record_seconds(histogram, seconds)?;
         }
         Ok(())
+    }
+}
+
+impl WsgiConvention {
+    /// Counts a request that has begun, or one that has ended.
+    pub fn count<'py>(&self, counter: &Bound<'py, PyAny>, by: i64, attributes: &Bound<'py, PyDict>) -> PyResult<()> {
+        Measurement { attributes, keys: &self.keys.counted, more: None, within: Within::Current }.add(counter, by)
     }
 }
 

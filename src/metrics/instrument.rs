@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use otel_rs_core::metrics::{Offer, hash_of};
+use otel_rs_core::metrics::{Item, Offer, hash_of};
 use otel_rs_core::otlp::Number;
 use otel_rs_core::process::Published;
 use pyo3::prelude::*;
@@ -11,7 +11,7 @@ use pyo3::{PyTraverseError, PyVisit};
 use crate::convert::fields::{now, number_object};
 use crate::metrics::amount::{amount, is_finite, is_negative};
 use crate::metrics::consumer::{MeasurementConsumer, MeterSwitch};
-use crate::metrics::exemplar_filter::Span;
+use crate::metrics::exemplar_filter::{Span, Within};
 use crate::metrics::items::with_items;
 use crate::metrics::stock::stock_measurement;
 use crate::metrics::stream::Stream;
@@ -129,11 +129,7 @@ impl Instrument {
         if is_negative(value) && !this.kind.may_be_negative() {
             return log::measuring(|| Self::warn_of(slf, object, Problem::Negative));
         }
-        let consumer = this.consumer.get();
-        let mut streams = this.streams.get();
-        if streams.version != consumer.version() {
-            streams = Self::refresh(slf)?;
-        }
+        let streams = Self::streams(slf)?;
         if streams.native.is_empty() && streams.stock.is_empty() {
             return Ok(());
         }
@@ -147,15 +143,72 @@ impl Instrument {
         // The clock is read once, and only if somebody wants to know.
         let time = std::cell::OnceCell::new();
         let time = || *time.get_or_init(now);
-        let sampled = consumer.exemplar_filter().sample(py, upstream, value, time, attributes, context);
+        let within = context.map_or(Within::Current, Within::Context);
+        let sampled = this.consumer.get().exemplar_filter().sample(py, upstream, value, time, attributes, within);
         if !streams.stock.is_empty()
             && let Err(error) = Self::measure_stock(slf, streams, &measurement, time(), sampled.is_some())
         {
             log::measuring(|| exception::swallow(py, NOT_TAKEN, error));
         }
-        measure_natively(&streams.native, &measurement, sampled, time);
+        with_items(attributes, |items| measure_natively(&streams.native, items, value, sampled, time));
         log::drain_reports(py);
         Ok(())
+    }
+
+    /// Measures for native code, with the attributes that `with_items` calls its argument with. False, and nothing was
+    /// measured, where other code than ours has to see the measurement, or `with_items` returns false.
+    pub fn measure_in<'py>(
+        slf: &Bound<'py, Self>,
+        value: Number,
+        within: Within<'_, 'py>,
+        with_items: impl FnOnce(&mut dyn FnMut(&[Item<'_>])) -> bool,
+    ) -> PyResult<bool> {
+        let measure = || {
+            Self::try_measure(slf, value, within, with_items).or_else(|error| {
+                log::measuring(|| exception::swallow(slf.py(), NOT_TAKEN, error));
+                Ok(true)
+            })
+        };
+        contained(slf.py(), "measure", measure, || Ok(true))
+    }
+
+    #[inline]
+    fn try_measure<'py>(
+        slf: &Bound<'py, Self>,
+        value: Number,
+        within: Within<'_, 'py>,
+        with_items: impl FnOnce(&mut dyn FnMut(&[Item<'_>])) -> bool,
+    ) -> PyResult<bool> {
+        let (py, this) = (slf.py(), slf.get());
+        if !this.switch.get().is_on() {
+            return Ok(true);
+        }
+        refresh_after_fork(py);
+        // The other way has the words for it.
+        if !is_finite(value) || (is_negative(value) && !this.kind.may_be_negative()) {
+            return Ok(false);
+        }
+        let streams = Self::streams(slf)?;
+        let filter = this.consumer.get().exemplar_filter();
+        if !streams.stock.is_empty() || filter.is_python() {
+            return Ok(false);
+        }
+        if streams.native.is_empty() {
+            return Ok(true);
+        }
+        let time = std::cell::OnceCell::new();
+        let time = || *time.get_or_init(now);
+        let sampled = filter.sample(py, upstream(py)?, value, time, None, within);
+        let is_taken = with_items(&mut |items| measure_natively(&streams.native, items, value, sampled, time));
+        log::drain_reports(py);
+        Ok(is_taken)
+    }
+
+    #[inline]
+    fn streams<'a>(slf: &'a Bound<'_, Self>) -> PyResult<&'a Streams> {
+        let this = slf.get();
+        let streams = this.streams.get();
+        if streams.version == this.consumer.get().version() { Ok(streams) } else { Self::refresh(slf) }
     }
 
     /// Asks the consumer which streams there are.
@@ -242,18 +295,16 @@ fn is_true(context: &Bound<'_, PyAny>) -> bool {
 #[inline]
 fn measure_natively(
     streams: &[Arc<otel_rs_core::metrics::Stream>],
-    measurement: &Measurement<'_, '_>,
+    items: &[Item<'_>],
+    value: Number,
     sampled: Option<Span>,
     time: impl Fn() -> u64 + Copy,
 ) {
-    let value = measurement.value;
-    with_items(measurement.attributes, |items| {
-        let hash = hash_of(items);
-        let offer = sampled.map(|trace_and_span| Offer { value, trace_and_span, attributes: items });
-        for stream in streams {
-            stream.measure(items, hash, value, offer.as_ref(), time);
-        }
-    });
+    let hash = hash_of(items);
+    let offer = sampled.map(|trace_and_span| Offer { value, trace_and_span, attributes: items });
+    for stream in streams {
+        stream.measure(items, hash, value, offer.as_ref(), time);
+    }
 }
 
 #[pymethods]

@@ -2,7 +2,7 @@
 
 use otel_rs_core::metrics::{Item, Scalar};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyFrozenSet, PyString};
 use smallvec::SmallVec;
 
 use crate::convert::attributes::{PyAttributes, plain_key};
@@ -28,15 +28,80 @@ pub fn with_items<R>(attributes: Option<&Bound<'_, PyAny>>, take: impl FnOnce(&[
     with_cleaned(attributes, take)
 }
 
+/// Keys of attributes.
+pub struct KeySet(Vec<(Py<PyString>, String)>);
+
+impl KeySet {
+    pub fn of(keys: &Bound<'_, PyFrozenSet>) -> PyResult<Self> {
+        let interned = |key: Bound<'_, PyAny>| {
+            let text: String = key.extract()?;
+            Ok((PyString::intern(key.py(), &text).unbind(), text))
+        };
+        keys.iter().map(interned).collect::<PyResult<_>>().map(Self)
+    }
+
+    /// Runs no Python code.
+    #[inline]
+    fn contains(&self, key: &Bound<'_, PyString>, text: &str) -> bool {
+        // Most are interned, as these are.
+        self.0.iter().any(|(known, _)| known.as_ptr() == key.as_ptr())
+            || self.0.iter().any(|(_, known)| known.as_str() == text)
+    }
+}
+
+/// Calls `take` with those attributes of a dict that have these keys, those of the first set first, and with one more.
+/// False, and it was not called, if one is not plain. `take` must not run Python code.
+#[inline]
+pub fn with_selected_items<'py>(
+    attributes: &Bound<'py, PyDict>,
+    keys: &[KeySet],
+    more: Option<(&Bound<'py, PyString>, &Bound<'py, PyAny>)>,
+    take: &mut dyn FnMut(&[Item<'_>]),
+) -> bool {
+    let last = match more.map(|(key, value)| (plain_key(key), scalar(value, None))) {
+        None => None,
+        Some((Some(key), Some(value))) => Some(Item { key, value }),
+        Some(_) => return false,
+    };
+    let pairs = Pairs::of(attributes);
+    let mut items = Items::new();
+    for (at, set) in keys.iter().enumerate() {
+        let are_plain = pairs.each_simple(|key, value| {
+            let Some(text) = plain_key(key) else { return false };
+            let is_in = |set: &KeySet| set.contains(key, text);
+            if !is_in(set) || keys[..at].iter().any(is_in) || last.is_some_and(|last| last.key == text) {
+                return true;
+            }
+            let Some(value) = scalar(value, None) else { return false };
+            items.push(outlive(Item { key: text, value }, &pairs));
+            true
+        });
+        if !are_plain {
+            return false;
+        }
+    }
+    items.extend(last);
+    take(&items);
+    true
+}
+
+/// An item of these pairs.
+#[inline]
+fn outlive<'a>(item: Item<'_>, _pairs: &'a Pairs<'_, '_>) -> Item<'a> {
+    #[allow(unsafe_code)]
+    // SAFETY: the pairs, or with the GIL the dict that they are borrowed from, keep keys and values alive for `'a`:
+    // whoever has the items runs no Python code that could change the dict.
+    unsafe {
+        std::mem::transmute::<Item<'_>, Item<'a>>(item)
+    }
+}
+
 /// Appends the items of a dict; false if one is not plain.
 #[inline]
 fn plain_items<'a>(pairs: &'a Pairs<'_, '_>, items: &mut Items<'a>) -> bool {
     pairs.each_simple(|key, value| {
         let (Some(key), Some(value)) = (plain_key(key), scalar(value, None)) else { return false };
-        #[allow(unsafe_code)]
-        // SAFETY: the pairs, or with the GIL the dict that they are borrowed from, keep keys and values alive for `'a`:
-        // whoever has the items runs no Python code that could change the dict.
-        items.push(unsafe { std::mem::transmute::<Item<'_>, Item<'a>>(Item { key, value }) });
+        items.push(outlive(Item { key, value }, pairs));
         true
     })
 }

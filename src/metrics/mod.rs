@@ -2,9 +2,9 @@
 
 mod amount;
 pub mod consumer;
-mod exemplar_filter;
+pub mod exemplar_filter;
 pub mod instrument;
-mod items;
+pub mod items;
 pub mod periodic_reader;
 mod stock;
 pub mod stream;

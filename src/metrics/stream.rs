@@ -16,7 +16,7 @@ use crate::convert::fields::{now, number, number_object};
 use crate::convert::read::put_key_value;
 use crate::export::collection::Collection;
 use crate::metrics::consumer::MeasurementConsumer;
-use crate::metrics::exemplar_filter::span_of;
+use crate::metrics::exemplar_filter::Within;
 use crate::metrics::items::with_items;
 use crate::py::attributes::from_attributes;
 use crate::py::boundary::contained;
@@ -143,9 +143,10 @@ impl Stream {
                 let value = number(value)?;
                 let upstream = upstream(py)?;
                 let filter = consumer.get().exemplar_filter();
+                let within = context.map_or(Within::Current, Within::Context);
                 let span = match sampled {
-                    None => filter.sample(py, upstream, value, time, attributes, context),
-                    Some(true) => Some(span_of(py, upstream, context)?),
+                    None => filter.sample(py, upstream, value, time, attributes, within),
+                    Some(true) => Some(within.span(py, upstream)?),
                     Some(false) => None,
                 };
                 with_items(attributes, |items| {

@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyString, PyTuple, PyType};
 
 use crate::propagate::arguments::{self, Arguments};
 use crate::propagate::getter::Getter;
@@ -273,8 +273,9 @@ pub fn is_native_inject(function: &Bound<'_, PyAny>) -> bool {
     INJECT.native(function.py()).is_some_and(|native| function.is(native))
 }
 
-/// What `inject(carrier)` does, if no code but ours sees the carrier; false, and nothing is set, if other code may.
-pub fn inject_into(carrier: &Bound<'_, PyDict>) -> PyResult<bool> {
+/// What `inject(carrier, context)` does, if no code but the carrier's and ours runs; false, and nothing is set, if other
+/// code may.
+pub fn inject_into<'py>(carrier: &Bound<'py, PyAny>, context: Option<&Bound<'py, PyAny>>) -> PyResult<bool> {
     let py = carrier.py();
     let original = INJECT.original(py);
     let Some(propagator) = global_propagator(py, original)? else { return Ok(false) };
@@ -283,6 +284,6 @@ pub fn inject_into(carrier: &Bound<'_, PyDict>) -> PyResult<bool> {
     if !setter.is_known() || !composite::are_all_known(&known)? {
         return Ok(false);
     }
-    composite::inject(&propagator, Some(&known), upstream(py)?, &setter, None)?;
+    composite::inject(&propagator, Some(&known), upstream(py)?, &setter, context)?;
     Ok(true)
 }

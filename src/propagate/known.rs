@@ -46,16 +46,21 @@ impl KnownClass {
     /// The attributes of an object of this very class, if neither it nor the class has been changed.
     #[inline]
     pub fn attributes_of<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
-        (object.get_type_ptr() == self.class.load(Ordering::Relaxed)).then(|| self.as_seen(object)).flatten()
+        self.any_attributes_of(object).filter(|attributes| attributes.len() == self.attributes)
     }
 
-    fn as_seen<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
+    /// The attributes of an object of this very class, if the class has not been changed.
+    #[inline]
+    pub fn any_attributes_of<'py>(&self, object: &Bound<'py, PyAny>) -> Option<Bound<'py, PyDict>> {
+        let is_of_class = object.get_type_ptr() == self.class.load(Ordering::Relaxed);
+        (is_of_class && self.is_as_seen(object)).then(|| attributes(object)).flatten()
+    }
+
+    #[inline]
+    fn is_as_seen(&self, object: &Bound<'_, PyAny>) -> bool {
         let version = version(object.get_type_ptr());
         let is_known = version != 0 && version == self.version.load(Ordering::Relaxed);
-        if !is_known && !self.look(&object.get_type()) {
-            return None;
-        }
-        attributes(object).filter(|attributes| attributes.len() == self.attributes)
+        is_known || self.look(&object.get_type())
     }
 
     #[cold]

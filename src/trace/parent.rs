@@ -31,11 +31,19 @@ pub fn ids_of<'py>(
     upstream: &Upstream,
     context: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Option<(u128, u64, u8)>> {
+    match span_in(py, upstream, context)? {
+        Some(span) => ids_of_span(py, upstream, &span),
+        None => Ok(None),
+    }
+}
+
+/// The same of a span, whosever it is.
+#[inline]
+pub fn ids_of_span(py: Python<'_>, upstream: &Upstream, span: &Bound<'_, PyAny>) -> PyResult<Option<(u128, u64, u8)>> {
     let ids = |context: &SpanContext| (context.trace_id, context.span_id, context.flags);
-    let Some(span) = span_in(py, upstream, context)? else { return Ok(None) };
-    match native_context(py, &span) {
+    match native_context(py, span) {
         Some(context) => Ok(context.is_valid().then(|| ids(context))),
-        None => Ok(parent_context(py, upstream, &span)?.as_ref().map(ids)),
+        None => Ok(parent_context(py, upstream, span)?.as_ref().map(ids)),
     }
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.instrumentation import _semconv
@@ -15,8 +14,6 @@ from opentelemetry.instrumentation._semconv import (
     _set_db_system,
     _StabilityMode,
 )
-
-from otel_rs._native import selected_attributes
 
 SERVER_DURATION_OLD = frozenset(_semconv._server_duration_attrs_old)
 SERVER_DURATION_NEW = frozenset(_semconv._server_duration_attrs_new)
@@ -31,16 +28,10 @@ def reports(mode: Any) -> tuple[bool, bool]:
     return _report_old(mode), _report_new(mode)
 
 
-def active_requests(mode: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """What selects the attributes of the requests that are under way: the old ones before the new ones."""
+def counted(mode: Any) -> list[frozenset[str]]:
+    """The keys that the requests under way are counted by: the old ones before the new ones."""
     old, new = reports(mode)
-    if old and new:
-        return lambda attributes: {
-            **selected_attributes(attributes, ACTIVE_OLD),
-            **selected_attributes(attributes, ACTIVE_NEW),
-        }
-    keys = ACTIVE_OLD if old else ACTIVE_NEW
-    return lambda attributes: selected_attributes(attributes, keys)
+    return [keys for keys, is_reported in ((ACTIVE_OLD, old), (ACTIVE_NEW, new)) if is_reported]
 
 
 def _keys(setter: Any, mode: Any) -> list[str]:

@@ -15,7 +15,6 @@ class Convention:
     def __init__(self, mode: Any, errors_from: int) -> None:
         self.mode = mode
         self.old, self.new = _conventions.reports(mode)
-        self.select_counted = _conventions.active_requests(mode)
         # The first code that is an error: 500 for a server, 400 for a client.
         self.errors_from = errors_from
 

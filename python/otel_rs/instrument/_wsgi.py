@@ -42,12 +42,6 @@ def _capture_response_headers(span: Any, headers: Any) -> None:
             span.set_attributes(captured)
 
 
-_KEYS = SimpleNamespace(
-    active_old=_conventions.ACTIVE_OLD,
-    active_new=_conventions.ACTIVE_NEW,
-    duration_old=_conventions.SERVER_DURATION_OLD,
-    duration_new=_conventions.SERVER_DURATION_NEW,
-)
 _REQUEST_HEADERS = SimpleNamespace(
     names=reader(OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST), capture=_capture_request_headers
 )
@@ -68,7 +62,11 @@ def conventions(
         id(mode): WsgiConvention(
             mode,
             *_conventions.reports(mode),
-            _KEYS,
+            SimpleNamespace(
+                counted=_conventions.counted(mode),
+                duration_old=_conventions.SERVER_DURATION_OLD,
+                duration_new=_conventions.SERVER_DURATION_NEW,
+            ),
             collect_request_attributes,
             add_response_attributes,
             _set_span_in_context,

@@ -138,12 +138,10 @@ _begin = AsgiModule(
         set_status_code=originals(contrib, "set_status_code"),
         target=originals(contrib, "_collect_target_attribute"),
         conventions=[
-            SimpleNamespace(mode=mode, old=old, new=new)
+            SimpleNamespace(mode=mode, old=old, new=new, counted=_conventions.counted(mode))
             for mode in _StabilityMode
             for old, new in (_conventions.reports(mode),)
         ],
-        active_old=_conventions.ACTIVE_OLD,
-        active_new=_conventions.ACTIVE_NEW,
         duration_old=_conventions.SERVER_DURATION_OLD,
         duration_new=_conventions.SERVER_DURATION_NEW,
         coroutine=CoroutineType,

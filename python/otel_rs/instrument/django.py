@@ -24,7 +24,6 @@ from otel_rs._native import (
     UseSpan,
     are_attributes_kept,
     exclusion,
-    selected_attributes,
     start_internal_or_server_span,
     use_span,
 )
@@ -190,15 +189,13 @@ def process_response(original: Any) -> Callable[[Any, Any, Any], Any]:
             except Exception:
                 contrib._logger.exception("Exception raised by response_hook")
         seconds = max(default_timer() - start, 0)
-        if self._duration_histogram_old:
-            labels = selected_attributes(attributes, _conventions.SERVER_DURATION_OLD)
-            if target := attributes.get(HTTP_TARGET):
-                labels[HTTP_TARGET] = target
-            self._duration_histogram_old.record(round(seconds * 1000), labels)
-        if self._duration_histogram_new:
-            self._duration_histogram_new.record(
-                seconds, selected_attributes(attributes, _conventions.SERVER_DURATION_NEW)
-            )
+        convention.record_duration(
+            seconds,
+            attributes,
+            self._duration_histogram_old,
+            self._duration_histogram_new,
+            target=attributes.get(HTTP_TARGET) or None,
+        )
         self._active_request_counter.add(-1, count_attributes)
         if exception:
             activation.__exit__(type(exception), exception, getattr(exception, "__traceback__", None))

@@ -65,6 +65,7 @@ _module = FlaskModule(
         activation=contrib._ENVIRON_ACTIVATION_KEY,
         request_context=contrib._ENVIRON_REQCTX_REF_KEY,
         token=contrib._ENVIRON_TOKEN,
+        framework=_framework,
         comment=_comment,
         warn_of_missing_span=_warn_of_missing_span,
         log_error=_log_error,

@@ -62,7 +62,7 @@ def instrument(original: Any) -> Callable[..., None]:
                 headers=CaseInsensitiveDict if are_known("requests.structures") else None,
             ),
             [
-                (histogram.record, in_milliseconds, keys)
+                (histogram, in_milliseconds, keys)
                 for histogram, in_milliseconds, keys in (
                     (duration_histogram_old, True, _conventions.CLIENT_DURATION_OLD),
                     (duration_histogram_new, False, _conventions.CLIENT_DURATION_NEW),

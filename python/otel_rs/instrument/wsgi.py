@@ -85,7 +85,7 @@ def call(original: Any) -> Callable[..., Iterable[Any]]:
         finally:
             seconds = max(default_timer() - start, 0)
             convention.record_duration(
-                seconds, attributes, span, self.duration_histogram_old, self.duration_histogram_new
+                seconds, attributes, self.duration_histogram_old, self.duration_histogram_new, span
             )
             self.active_requests_counter.add(-1, count_attributes)
 

@@ -1,14 +1,12 @@
 //! What is measured of a request to an ASGI application.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString};
 
 use crate::instrument::asgi::module::{AsgiModule, Reported};
-use crate::instrument::attributes::selected_attributes;
-use crate::py::call;
-use crate::py::context;
+use crate::instrument::measure::Measurement;
+use crate::metrics::exemplar_filter::Within;
 use crate::py::once::intern;
-use crate::py::upstream::upstream;
 
 /// A request that has ended.
 pub struct Measured<'a, 'py> {
@@ -24,52 +22,42 @@ impl<'py> Measured<'_, 'py> {
     pub fn record(&self, module: &AsgiModule, reported: Reported) -> PyResult<()> {
         let py = self.span.py();
         let names = module.names();
-        let select = |keys: &Py<_>| selected_attributes(self.attributes, keys.bind(py));
-        let old = if reported.old { Some(select(&names.duration_old)?) } else { None };
-        let new = if reported.new { Some(select(&names.duration_new)?) } else { None };
-        if let Some(labels) = &old
-            && let Some(target) = self.target(module)?
-        {
-            labels.set_item(intern!(py, "http.target"), target)?;
-        }
+        let target = if reported.old { self.target(module)? } else { None };
+        let target = target.as_ref().map(|target| (intern!(py, "http.target"), target));
         // For the exemplars.
-        let within = context::with_span(upstream(py)?, self.span)?;
-        let record = |name: &Bound<'py, PyString>, amount: &Bound<'py, PyAny>, labels: Option<&Bound<'py, PyDict>>| {
-            self.record_one(name, amount, labels, &within)
-        };
-        // As Python rounds.
-        let milliseconds = ((self.seconds * 1000.0).round_ties_even() as i64).max(0).into_pyobject(py)?.into_any();
-        record(intern!(py, "duration_histogram_old"), &milliseconds, old.as_ref())?;
-        let seconds = self.seconds.max(0.0).into_pyobject(py)?.into_any();
-        record(intern!(py, "duration_histogram_new"), &seconds, new.as_ref())?;
-        let response_size = self.middleware.getattr(intern!(py, "content_length_header"))?;
-        if response_size.is_truthy()? {
-            record(intern!(py, "server_response_size_histogram"), &response_size, old.as_ref())?;
-            record(intern!(py, "server_response_body_size_histogram"), &response_size, new.as_ref())?;
+        let within = Within::Span(self.span);
+        let measurement = |keys, more| Measurement { attributes: self.attributes, keys, more, within };
+        let old = measurement(&names.duration_old, target);
+        let new = measurement(&names.duration_new, None);
+        let seconds = self.seconds.max(0.0);
+        if let Some(histogram) = self.histogram(intern!(py, "duration_histogram_old"))? {
+            old.record_milliseconds(&histogram, seconds)?;
         }
-        if let Some(size) = module.content_length(self.scope)? {
-            record(intern!(py, "server_request_size_histogram"), &size, old.as_ref())?;
-            record(intern!(py, "server_request_body_size_histogram"), &size, new.as_ref())?;
+        if let Some(histogram) = self.histogram(intern!(py, "duration_histogram_new"))? {
+            new.record_seconds(&histogram, seconds)?;
+        }
+        let response_size = self.middleware.getattr(intern!(py, "content_length_header"))?;
+        let sizes = [
+            (intern!(py, "server_response_size_histogram"), intern!(py, "server_response_body_size_histogram")),
+            (intern!(py, "server_request_size_histogram"), intern!(py, "server_request_body_size_histogram")),
+        ];
+        let response_size = if response_size.is_truthy()? { Some(response_size) } else { None };
+        for (size, (old_name, new_name)) in [response_size, module.content_length(self.scope)?].into_iter().zip(sizes) {
+            let Some(size) = size else { continue };
+            if let Some(histogram) = self.histogram(old_name)? {
+                old.record_size(&histogram, &size)?;
+            }
+            if let Some(histogram) = self.histogram(new_name)? {
+                new.record_size(&histogram, &size)?;
+            }
         }
         Ok(())
     }
 
-    fn record_one(
-        &self,
-        name: &Bound<'py, PyString>,
-        amount: &Bound<'py, PyAny>,
-        labels: Option<&Bound<'py, PyDict>>,
-        within: &Bound<'py, PyAny>,
-    ) -> PyResult<()> {
-        let py = name.py();
+    /// None where the program asked for other names.
+    fn histogram(&self, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let histogram = self.middleware.getattr(name)?;
-        if histogram.is_none() || !histogram.is_truthy()? {
-            return Ok(());
-        }
-        let none = py.None().into_bound(py);
-        let labels = labels.map_or(&none, |labels| labels.as_any());
-        let names = PyTuple::new(py, [intern!(py, "context")])?;
-        call::method(intern!(py, "record"), [&histogram, amount, labels, within], Some(&names)).map(drop)
+        Ok(if !histogram.is_none() && histogram.is_truthy()? { Some(histogram) } else { None })
     }
 
     /// `_collect_target_attribute`: the path of the route, as FastAPI has put it into the scope.

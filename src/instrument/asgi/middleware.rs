@@ -48,8 +48,8 @@ struct Open {
     token: Option<Token>,
     /// The block in which the span is current.
     activation: Activation,
-    /// What the request under way is counted by, if it is one of HTTP.
-    counted: Option<Py<PyDict>>,
+    /// Whether the request counts as one that is under way, as one of HTTP.
+    is_counted: bool,
 }
 
 /// What the application was called with.
@@ -131,13 +131,9 @@ impl<'py> Call<'_, 'py> {
         let getter = module.get().contribs(intern!(py, "asgi_getter"))?;
         let Started { span, token } =
             start_internal_or_server_span(&tracer, &name, None, self.scope, &getter, Some(&attributes))?;
-        let counted = if is_http {
-            let counted = module.get().counted(&attributes, reported)?;
-            count(middleware, 1, &counted)?;
-            Some(counted.unbind())
-        } else {
-            None
-        };
+        if is_http {
+            count(module.get(), middleware, 1, &attributes, reported)?;
+        }
         Ok(AsgiRequest {
             module: module.clone().unbind(),
             middleware: middleware.clone().unbind(),
@@ -147,7 +143,7 @@ impl<'py> Call<'_, 'py> {
             name: name.unbind(),
             attributes: attributes.unbind(),
             start,
-            open: Mutex::new(Some(Open { token, activation: Activation::None, counted })),
+            open: Mutex::new(Some(Open { token, activation: Activation::None, is_counted: is_http })),
         })
     }
 }
@@ -220,18 +216,12 @@ impl AsgiRequest {
         self.open.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    fn measure(&self, py: Python<'_>, counted: &Py<PyDict>) -> PyResult<()> {
+    fn measure(&self, py: Python<'_>) -> PyResult<()> {
         let seconds = self.start.elapsed().as_secs_f64();
-        let middleware = self.middleware.bind(py);
-        count(middleware, -1, counted.bind(py))?;
-        Measured {
-            middleware,
-            span: self.span.bind(py),
-            scope: self.scope.bind(py),
-            attributes: self.attributes.bind(py),
-            seconds,
-        }
-        .record(self.module.get(), self.reported)
+        let (module, middleware, attributes) = (self.module.get(), self.middleware.bind(py), self.attributes.bind(py));
+        count(module, middleware, -1, attributes, self.reported)?;
+        Measured { middleware, span: self.span.bind(py), scope: self.scope.bind(py), attributes, seconds }
+            .record(module, self.reported)
     }
 }
 
@@ -254,11 +244,11 @@ impl AsgiRequest {
     /// Ends the request: the application is done, or it raised an exception.
     #[pyo3(signature = (exception=None))]
     fn end(&self, py: Python<'_>, exception: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let Some(Open { token, activation, counted }) = self.lock().take() else { return Ok(()) };
+        let Some(Open { token, activation, is_counted }) = self.lock().take() else { return Ok(()) };
         let span = self.span.bind(py);
         // All are done, whichever of them fails.
         let left = activation.leave(span, exception);
-        let measured = counted.map_or(Ok(()), |counted| self.measure(py, &counted));
+        let measured = if is_counted { self.measure(py) } else { Ok(()) };
         if let Some(token) = token {
             context::detach(py, upstream(py)?, token);
         }
@@ -323,11 +313,15 @@ impl Activation {
     }
 }
 
-fn count<'py>(middleware: &Bound<'py, PyAny>, by: i32, attributes: &Bound<'py, PyDict>) -> PyResult<()> {
-    let py = middleware.py();
-    let counter = middleware.getattr(intern!(py, "active_requests_counter"))?;
-    let by = by.into_pyobject(py)?.into_any();
-    call::method(intern!(py, "add"), [&counter, &by, attributes], None).map(drop)
+fn count<'py>(
+    module: &AsgiModule,
+    middleware: &Bound<'py, PyAny>,
+    by: i64,
+    attributes: &Bound<'py, PyDict>,
+    reported: Reported,
+) -> PyResult<()> {
+    let counter = middleware.getattr(intern!(middleware.py(), "active_requests_counter"))?;
+    module.count(&counter, by, attributes, reported)
 }
 
 /// `first, second = object`.

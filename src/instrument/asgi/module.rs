@@ -1,12 +1,13 @@
 //! The names of contrib's modules, and what depends on the mode of the semantic conventions.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::instrument::asgi::attributes::asgi_request_attributes;
 use crate::instrument::asgi::headers::Length;
-use crate::instrument::attributes::selected_attributes;
+use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, lists_are_known};
+use crate::metrics::exemplar_filter::Within;
 use crate::py::once::intern;
 
 /// The first code of a response that makes a server's span an error.
@@ -29,10 +30,8 @@ pub struct Names {
     pub target: Py<Originals>,
     conventions: Vec<Convention>,
     /// The attributes that metrics have.
-    active_old: Py<PyFrozenSet>,
-    active_new: Py<PyFrozenSet>,
-    pub duration_old: Py<PyFrozenSet>,
-    pub duration_new: Py<PyFrozenSet>,
+    pub duration_old: Keys,
+    pub duration_new: Keys,
     pub coroutine: Py<PyType>,
     /// Functions of `otel_rs.instrument.asgi`.
     pub capture_request_headers: Py<PyAny>,
@@ -53,8 +52,6 @@ extract_from_attributes!(Names {
     set_status_code,
     target,
     conventions,
-    active_old,
-    active_new,
     duration_old,
     duration_new,
     coroutine,
@@ -73,9 +70,11 @@ struct Convention {
     mode: Py<PyAny>,
     old: bool,
     new: bool,
+    /// The attributes that the requests under way are counted by.
+    counted: Keys,
 }
 
-extract_from_attributes!(Convention { mode, old, new });
+extract_from_attributes!(Convention { mode, old, new, counted });
 
 /// Whether the old names are reported, and whether the new ones.
 #[derive(Clone, Copy)]
@@ -132,17 +131,18 @@ impl AsgiModule {
         Ok(collect.call1((scope, mode))?.cast_into()?)
     }
 
-    /// Those that the requests under way are counted by: the old ones before the new ones.
-    pub fn counted<'py>(&self, attributes: &Bound<'py, PyDict>, reported: Reported) -> PyResult<Bound<'py, PyDict>> {
-        let py = attributes.py();
-        let Names { active_old, active_new, .. } = &self.names;
-        let keys = if reported.old { active_old } else { active_new };
-        let selected = selected_attributes(attributes, keys.bind(py))?;
-        if reported.old && reported.new {
-            let new = selected_attributes(attributes, active_new.bind(py))?;
-            selected.update(new.as_mapping())?;
-        }
-        Ok(selected)
+    /// Counts a request that has begun, or one that has ended.
+    pub fn count<'py>(
+        &self,
+        counter: &Bound<'py, PyAny>,
+        by: i64,
+        attributes: &Bound<'py, PyDict>,
+        reported: Reported,
+    ) -> PyResult<()> {
+        let Reported { old, new } = reported;
+        let known = self.names.conventions.iter().find(|known| known.old == old && known.new == new);
+        let keys = &known.expect("`reported` has one of them").counted;
+        Measurement { attributes, keys, more: None, within: Within::Current }.add(counter, by)
     }
 
     /// What the headers of a scope or message tell, if it is a number.

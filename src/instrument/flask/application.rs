@@ -72,8 +72,8 @@ impl FlaskApplication {
         environ.set_item(&this.module.get().names().start_time, now.as_nanos() as u64)?;
         let start = Instant::now();
         let attributes = convention.request_attributes(environ)?.cast_into::<PyDict>()?;
-        let counted = convention.counted(&attributes)?;
-        this.count(py, 1, &counted)?;
+        let counter = this.active_requests.bind(py);
+        convention.count(counter, 1, &attributes)?;
         let response = Bound::new(
             py,
             FlaskResponse {
@@ -84,17 +84,12 @@ impl FlaskApplication {
             },
         )?;
         let result = this.measured(environ, &response, &attributes, start);
-        this.count(py, -1, &counted)?;
+        convention.count(counter, -1, &attributes)?;
         result
     }
 }
 
 impl FlaskApplication {
-    fn count<'py>(&self, py: Python<'py>, by: i32, attributes: &Bound<'py, PyDict>) -> PyResult<()> {
-        let by = by.into_pyobject(py)?.into_any();
-        call::method(intern!(py, "add"), [self.active_requests.bind(py), &by, attributes], None).map(drop)
-    }
-
     fn measured<'py>(
         &self,
         environ: &Bound<'py, PyAny>,
@@ -114,8 +109,10 @@ impl FlaskApplication {
             let bind =
                 |histogram: &'_ Option<Py<PyAny>>| histogram.as_ref().map(|histogram| histogram.bind(py).clone());
             let (old, new) = (bind(&self.duration_old), bind(&self.duration_new));
-            let route = route.as_ref().map(|route| route.bind(py));
-            self.convention.get().record_duration(seconds, attributes, &span, old.as_ref(), new.as_ref(), route)?;
+            let route = route.map(|route| route.bind(py).str()).transpose()?;
+            let route = route.as_ref().map(|route| route.as_any());
+            let (old, new) = (old.as_ref(), new.as_ref());
+            self.convention.get().record_duration(seconds, attributes, old, new, Some(&span), route, route)?;
         }
         Ok(result)
     }

@@ -6,10 +6,10 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::instrument::attributes::{are_attributes_kept, is_known_method};
 use crate::instrument::flask::module::{FlaskModule, is_excluded};
-use crate::instrument::server_span::{Started, is_recording, start_internal_or_server_span, use_span};
+use crate::instrument::server_span::{Parent, is_recording, use_span};
 use crate::instrument::use_span::UseSpan;
 use crate::instrument::wsgi_convention::WsgiConvention;
-use crate::py::context;
+use crate::py::context::{self, Token};
 use crate::py::once::intern;
 use crate::py::upstream::upstream;
 
@@ -54,24 +54,35 @@ impl FlaskBeforeRequest {
         let environ = request.getattr(intern!(py, "environ"))?;
         let rule = request.getattr(intern!(py, "url_rule"))?;
         let rule = if rule.is_truthy()? { Some(rule.getattr(intern!(py, "rule"))?) } else { None };
-        let Started { span, token } = self.start(&environ, rule.as_ref())?;
+        let Started { span, token, parent } = self.start(&environ, rule.as_ref())?;
+        let comment = self.comment(&request, rule.as_ref())?;
 
         let names = self.module.get().names();
         let activation = use_span(&span, true)?;
-        match activation.cast::<UseSpan>() {
-            Ok(ours) => ours.get().enter(py)?,
-            Err(_) => drop(activation.call_method0(intern!(py, "__enter__"))?),
+        match (activation.cast::<UseSpan>(), parent) {
+            (Ok(ours), Some(parent)) => ours.get().enter_with(&self.context(&parent, &span, comment)?)?,
+            (Ok(ours), None) => {
+                ours.get().enter(py)?;
+                attach_comment(comment)?;
+            }
+            (Err(_), _) => {
+                activation.call_method0(intern!(py, "__enter__"))?;
+                attach_comment(comment)?;
+            }
         }
         environ.set_item(&names.activation, activation)?;
         environ.set_item(&names.request_context, self.module.get().request_context_ref(py)?)?;
         environ.set_item(&names.span, span)?;
-        environ.set_item(&names.token, token.map(|token| token.into_object()))?;
-        if let Some(options) = &self.commenter_options {
-            let comment = names.comment.bind(py).call1((request, rule, options))?;
-            context::attach_value(upstream(py)?, intern!(py, "SQLCOMMENTER_ORM_TAGS_AND_VALUES"), &comment)?;
-        }
-        Ok(())
+        environ.set_item(&names.token, token.map(|token| token.into_object()))
     }
+}
+
+/// The span of a request.
+struct Started<'py> {
+    span: Bound<'py, PyAny>,
+    token: Option<Token>,
+    /// The context that it was started in, where that was not made the current one: nobody would have seen it.
+    parent: Option<Bound<'py, PyDict>>,
 }
 
 impl FlaskBeforeRequest {
@@ -82,28 +93,68 @@ impl FlaskBeforeRequest {
         if let Some(rule) = rule {
             attributes.set_item(intern!(py, "http.route"), rule)?;
         }
-        let started = start_internal_or_server_span(
-            tracer,
-            &self.span_name(environ, rule)?,
-            super::module::entry(environ, &module.names().start_time)?.as_ref(),
-            environ,
-            &module.wsgi_getter(py)?,
-            Some(&attributes),
-        )?;
-        let span = &started.span;
+        // By no hook, sampler or processor.
+        let is_seen = self.request_hook.is_some()
+            || !attributes.cast::<PyDict>().is_ok_and(|all| are_attributes_kept(tracer, all).unwrap_or(false));
+        let parent = Parent::of(environ, &module.wsgi_getter(py)?)?;
+        let context = parent.context.cast::<PyDict>().ok().filter(|_| !is_seen);
+        let token = if context.is_none() { parent.attach()? } else { None };
+        let name = self.span_name(environ, rule)?;
+        let start_time = super::module::entry(environ, &module.names().start_time)?;
+        let span = parent.start(tracer, &name, start_time.as_ref(), Some(&attributes))?;
         if let Some(hook) = &self.request_hook {
-            hook.bind(py).call1((span, environ))?;
+            hook.bind(py).call1((&span, environ))?;
         }
-        if is_recording(span)? {
+        if is_recording(&span)? {
             // Whatever a hook, a sampler or a processor has made of them.
-            let are_kept = self.request_hook.is_none()
-                && attributes.cast::<PyDict>().is_ok_and(|all| are_attributes_kept(tracer, all).unwrap_or(false));
-            if !are_kept {
+            if is_seen {
                 span.call_method1(intern!(py, "set_attributes"), (&attributes,))?;
             }
-            convention.capture_request_headers(span, environ)?;
+            convention.capture_request_headers(&span, environ)?;
         }
-        Ok(started)
+        Ok(Started { span, token, parent: context.cloned() })
+    }
+
+    /// What a comment in SQL statements says of the request, unless the program wants none.
+    fn comment<'py>(
+        &self,
+        request: &Bound<'py, PyAny>,
+        rule: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = request.py();
+        let Some(options) = &self.commenter_options else { return Ok(None) };
+        let names = self.module.get().names();
+        if !options.bind(py).cast_exact::<PyDict>().is_ok_and(|options| options.is_empty()) {
+            return names.comment.bind(py).call1((request, rule, options)).map(Some);
+        }
+        let comment = PyDict::new(py);
+        comment.set_item(intern!(py, "framework"), &names.framework)?;
+        let endpoint = request.getattr(intern!(py, "endpoint"))?;
+        if endpoint.is_truthy()? {
+            comment.set_item(intern!(py, "controller"), endpoint)?;
+        }
+        if let Some(rule) = rule
+            && rule.is_truthy()?
+        {
+            comment.set_item(intern!(py, "route"), rule)?;
+        }
+        Ok(Some(comment.into_any()))
+    }
+
+    /// The context of a request, with its span and the comment in it.
+    fn context<'py>(
+        &self,
+        parent: &Bound<'py, PyDict>,
+        span: &Bound<'py, PyAny>,
+        comment: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let upstream = upstream(parent.py())?;
+        let context = context::copied(parent.py(), upstream, Some(parent))?;
+        context.set_item(&upstream.span_key, span)?;
+        if let Some(comment) = comment {
+            context.set_item(comment_key(parent.py()), comment)?;
+        }
+        Ok(context)
     }
 
     /// `get_default_span_name`, unless somebody has put another in its place.
@@ -125,4 +176,15 @@ impl FlaskBeforeRequest {
         }
         contribs.call(py, ())
     }
+}
+
+fn comment_key<'py>(py: Python<'py>) -> &'py Bound<'py, PyString> {
+    intern!(py, "SQLCOMMENTER_ORM_TAGS_AND_VALUES")
+}
+
+/// As contrib does: what comes before is attached again at the end of the request.
+fn attach_comment(comment: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    let Some(comment) = comment else { return Ok(()) };
+    let py = comment.py();
+    context::attach_value(upstream(py)?, comment_key(py), &comment).map(drop)
 }

@@ -32,6 +32,8 @@ pub struct Names {
     pub activation: Py<PyString>,
     pub request_context: Py<PyString>,
     pub token: Py<PyString>,
+    /// The name and the version of the framework, for comments in SQL statements.
+    pub framework: Py<PyString>,
     /// Functions of `otel_rs.instrument.flask`.
     pub comment: Py<PyAny>,
     pub warn_of_missing_span: Py<PyAny>,
@@ -52,6 +54,7 @@ extract_from_attributes!(Names {
     activation,
     request_context,
     token,
+    framework,
     comment,
     warn_of_missing_span,
     log_error
