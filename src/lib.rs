@@ -28,7 +28,7 @@ mod _native {
     };
     #[pymodule_export]
     use crate::instrument::attributes::{
-        are_attributes_kept, put_response_code, selected_attributes, user_agent_may_be_synthetic,
+        are_attributes_kept, put_response_code_in_dict, selected_attributes, user_agent_may_be_synthetic,
     };
     #[pymodule_export]
     use crate::instrument::client::{add_pool_attributes, client_request_attributes, is_plain_url};

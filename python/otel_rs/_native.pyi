@@ -169,7 +169,6 @@ class WsgiConvention:
         new: Any = None,
         span: Any = None,
         target: Any = None,
-        route: Any = None,
     ) -> None: ...
 
 @final

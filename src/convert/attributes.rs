@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use otel_rs_core::otlp::{Attributes, OutOfMemory, Scalar, len_tag, make_room, put_key_value};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use smallvec::SmallVec;
 
 use crate::convert::pairs::Pairs;
 use crate::convert::read::read;
@@ -183,6 +184,21 @@ impl<'a> Plain<'a> {
     #[inline]
     pub fn of(key: &'a Bound<'_, PyString>, value: &'a Bound<'_, PyAny>, value_len: Option<usize>) -> Option<Self> {
         Some(Self { key: plain_key(key)?, hash: text::hash(key), value: value::scalar(value, value_len)? })
+    }
+
+    /// All attributes of a dict; None if one is not plain.
+    #[inline]
+    pub fn all_of(pairs: &'a Pairs<'_, '_>, value_len: Option<usize>) -> Option<SmallVec<[Self; 16]>> {
+        let mut all = SmallVec::new();
+        let are_plain = pairs.each_simple(|key, value| {
+            let Some(plain) = Plain::of(key, value, value_len) else { return false };
+            #[allow(unsafe_code)]
+            // SAFETY: the pairs, or with the GIL the dict that they are borrowed from, keep keys and values alive for
+            // `'a`: whoever has the attributes runs no Python code that could change the dict.
+            all.push(unsafe { std::mem::transmute::<Plain<'_>, Plain<'a>>(plain) });
+            true
+        });
+        are_plain.then_some(all)
     }
 
     /// Puts it in place. Runs no Python code; what it returns must be dropped after the lock.

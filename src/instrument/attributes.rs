@@ -3,18 +3,18 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyInt, PyString};
 
+use crate::instrument::collected::Collect;
+use crate::instrument::server_span::ours;
 use crate::py::once::intern;
 use crate::trace::non_recording_span::NonRecordingSpan;
 use crate::trace::span::Span;
-use crate::trace::tracer::Tracer;
-use crate::trace::{classes, methods};
 
 /// Methods that contrib reports as they are.
 pub const METHODS: [&str; 10] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
 /// What the user agents of tests and bots have in them, in lower case.
-const SYNTHETIC: [&[u8]; 3] = [b"alwayson", b"googlebot", b"bingbot"];
+const SYNTHETIC: [&str; 3] = ["alwayson", "googlebot", "bingbot"];
 
 #[inline]
 pub fn is_known_method(method: &Bound<'_, PyString>) -> bool {
@@ -29,13 +29,17 @@ pub fn user_agent_may_be_synthetic(user_agent: &Bound<'_, PyAny>) -> bool {
 
 /// Whether a user agent may be one of a test or a bot. Other letters than ASCII's may have one of those in lower case.
 pub fn may_be_synthetic(user_agent: &Bound<'_, PyString>) -> bool {
-    let Some(bytes) = user_agent.to_str().ok().filter(|text| text.is_ascii()).map(str::as_bytes) else { return true };
-    let starts_here = |at: usize| {
-        SYNTHETIC
-            .iter()
-            .any(|pattern| bytes.get(at..at + pattern.len()).is_some_and(|found| found.eq_ignore_ascii_case(pattern)))
+    let Some(text) = user_agent.to_str().ok().filter(|text| text.is_ascii()) else { return true };
+    // Each has three letters that others seldom have. Without a way out this is done for many bytes at once.
+    let letters = |at: usize| text.as_bytes().iter().skip(at).map(|letter| letter | 0x20);
+    let is_rare = |(first, (second, third))| {
+        (first == b'b') & (second == b'o') & (third == b't') | (first == b'a') & (second == b'l') & (third == b'w')
     };
-    (0..bytes.len()).any(|at| matches!(bytes[at] | 0x20, b'a' | b'g' | b'b') && starts_here(at))
+    if !letters(0).zip(letters(1).zip(letters(2))).fold(false, |any, letters| any | is_rare(letters)) {
+        return false;
+    }
+    let lower = text.to_ascii_lowercase();
+    SYNTHETIC.iter().any(|pattern| lower.contains(pattern))
 }
 
 /// The attributes whose keys are among `keys`, in their order.
@@ -55,35 +59,41 @@ pub fn selected_attributes<'py>(
 }
 
 /// Attributes that are collected, under the names that were asked for.
-pub struct Names<'py> {
-    pub result: Bound<'py, PyDict>,
+pub struct Names<C> {
+    pub result: C,
     pub old: bool,
     pub new: bool,
 }
 
-impl<'py> Names<'py> {
-    pub fn set(
-        &self,
+impl<C> Names<C> {
+    pub fn set<'py>(
+        &mut self,
         old: &Bound<'py, PyString>,
         new: &Bound<'py, PyString>,
         value: &Bound<'py, PyAny>,
-    ) -> PyResult<()> {
+    ) -> PyResult<()>
+    where
+        C: Collect<'py>,
+    {
         if self.old {
-            self.result.set_item(old, value)?;
+            self.result.set(old, value)?;
         }
         if self.new {
-            self.result.set_item(new, value)?;
+            self.result.set(new, value)?;
         }
         Ok(())
     }
 
     /// Unless it is missing or empty.
-    pub fn set_text(
-        &self,
+    pub fn set_text<'py>(
+        &mut self,
         old: &Bound<'py, PyString>,
         new: &Bound<'py, PyString>,
         text: Option<&Bound<'py, PyString>>,
-    ) -> PyResult<()> {
+    ) -> PyResult<()>
+    where
+        C: Collect<'py>,
+    {
         match text {
             Some(text) if !text.is_empty()? => self.set(old, new, text),
             _ => Ok(()),
@@ -122,11 +132,22 @@ pub fn is_usual_code(code: &Bound<'_, PyAny>, errors_from: u32) -> bool {
 
 /// Puts the code of a response that is no error into its span, unless that has ended, and into the attributes of
 /// metrics. Of any other code, and of another's span, it returns false.
-#[pyfunction]
-pub fn put_response_code(
-    span: &Bound<'_, PyAny>,
-    code: &Bound<'_, PyAny>,
-    attributes: &Bound<'_, PyDict>,
+#[pyfunction(name = "put_response_code")]
+pub fn put_response_code_in_dict<'py>(
+    span: &Bound<'py, PyAny>,
+    code: &Bound<'py, PyAny>,
+    mut attributes: Bound<'py, PyDict>,
+    errors_from: u32,
+    old: bool,
+    new: bool,
+) -> PyResult<bool> {
+    put_response_code(span, code, &mut attributes, errors_from, old, new)
+}
+
+pub fn put_response_code<'py>(
+    span: &Bound<'py, PyAny>,
+    code: &Bound<'py, PyAny>,
+    attributes: &mut impl Collect<'py>,
     errors_from: u32,
     old: bool,
     new: bool,
@@ -142,10 +163,10 @@ pub fn put_response_code(
         Err(_) => return Ok(false),
     }
     if old {
-        attributes.set_item(intern!(py, "http.status_code"), code)?;
+        attributes.set(intern!(py, "http.status_code"), code)?;
     }
     if new {
-        attributes.set_item(intern!(py, "http.response.status_code"), code)?;
+        attributes.set(intern!(py, "http.response.status_code"), code)?;
     }
     Ok(true)
 }
@@ -154,7 +175,5 @@ pub fn put_response_code(
 /// contrib does, would change nothing.
 #[pyfunction]
 pub fn are_attributes_kept(tracer: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> PyResult<bool> {
-    let Ok(ours) = tracer.cast::<Tracer>() else { return Ok(false) };
-    let is_ours = tracer.get_type().is(classes::tracer(tracer.py())?) && !methods::are_looked_up();
-    Ok(is_ours && ours.get().keeps_attributes(attributes.len()))
+    Ok(ours(tracer)?.is_some_and(|tracer| tracer.get().keeps_attributes(attributes.len())))
 }

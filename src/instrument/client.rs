@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 
 use crate::instrument::attributes::{Names, has_secret, is_known_method, may_be_synthetic};
+use crate::instrument::collected::Collect;
 use crate::py::once::intern;
 
 /// What contrib's instrumentation of an HTTP client makes of a request: the attributes of its span, and of its metrics.
@@ -19,7 +20,20 @@ pub fn client_request_attributes<'py>(
     new: bool,
     peer_by_old_names: bool,
 ) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
-    let py = method.py();
+    let dict = || PyDict::new(method.py());
+    collected(method, url, user_agent, Names { result: dict(), old, new }, dict(), peer_by_old_names)
+}
+
+/// The same, wherever they are collected.
+pub fn collected<'py, C: Collect<'py>>(
+    method: &Bound<'py, PyAny>,
+    url: &Bound<'py, PyAny>,
+    user_agent: &Bound<'py, PyAny>,
+    mut span: Names<C>,
+    metric: C,
+    peer_by_old_names: bool,
+) -> PyResult<Option<(C, C)>> {
+    let (py, old, new) = (method.py(), span.old, span.new);
     let (Ok(method), Ok(url)) = (method.cast_exact::<PyString>(), url.cast_exact::<PyString>()) else {
         return Ok(None);
     };
@@ -30,25 +44,24 @@ pub fn client_request_attributes<'py>(
         Err(_) if user_agent.is_none() => None,
         Err(_) => return Ok(None),
     };
-    let span = Names { result: PyDict::new(py), old, new };
-    let metric = Names { result: PyDict::new(py), old, new };
-    for names in [&span, &metric] {
+    let mut metric = Names { result: metric, old, new };
+    for names in [&mut span, &mut metric] {
         names.set(intern!(py, "http.method"), intern!(py, "http.request.method"), method)?;
     }
     span.set(intern!(py, "http.url"), intern!(py, "url.full"), url)?;
     if let Some(user_agent) = user_agent {
-        span.result.set_item(intern!(py, "user_agent.original"), user_agent)?;
+        span.result.set(intern!(py, "user_agent.original"), user_agent)?;
     }
     if old {
         let scheme = if parts.is_secure { intern!(py, "https") } else { intern!(py, "http") };
-        metric.result.set_item(intern!(py, "http.scheme"), scheme)?;
+        metric.result.set(intern!(py, "http.scheme"), scheme)?;
     }
     let host = PyString::new(py, parts.host);
     let port = parts.port.map(|port| PyInt::new(py, port));
     if new || peer_by_old_names {
         metric.set(intern!(py, "http.host"), intern!(py, "server.address"), &host)?;
         if old {
-            metric.result.set_item(intern!(py, "net.peer.name"), &host)?;
+            metric.result.set(intern!(py, "net.peer.name"), &host)?;
         }
         if let Some(port) = &port {
             metric.set(intern!(py, "net.peer.port"), intern!(py, "server.port"), port)?;
@@ -56,10 +69,10 @@ pub fn client_request_attributes<'py>(
     }
     if new {
         span.set(intern!(py, "http.host"), intern!(py, "server.address"), &host)?;
-        span.result.set_item(intern!(py, "network.peer.address"), &host)?;
+        span.result.set(intern!(py, "network.peer.address"), &host)?;
         if let Some(port) = &port {
             span.set(intern!(py, "net.peer.port"), intern!(py, "server.port"), port)?;
-            span.result.set_item(intern!(py, "network.peer.port"), port)?;
+            span.result.set(intern!(py, "network.peer.port"), port)?;
         }
     }
     Ok(Some((span.result, metric.result)))
@@ -96,7 +109,7 @@ pub fn add_pool_attributes<'py>(
         Ok(_) => Some(intern!(py, "1.0")),
         Err(_) => return Ok(false),
     };
-    let names = Names { result: attributes, old, new };
+    let mut names = Names { result: attributes, old, new };
     names.set_text(intern!(py, "http.host"), intern!(py, "server.address"), Some(&host))?;
     names.set_text(intern!(py, "http.scheme"), intern!(py, "url.scheme"), Some(&scheme))?;
     names.set(intern!(py, "http.method"), intern!(py, "http.request.method"), method)?;

@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString, PyType};
 use crate::instrument::client_span::ClientSpan;
 use crate::instrument::contexts::is_instrumentation_enabled;
 use crate::instrument::originals::Originals;
-use crate::instrument::server_span::is_recording;
+use crate::instrument::server_span::{is_recording, set_attributes};
 use crate::propagate::known::KnownClass;
 use crate::py::call;
 use crate::py::fastcall::{Call, new_method, raw_function};
@@ -300,7 +300,7 @@ impl<'py> Statement<'py> {
                 Err(error) => failed = Some(error),
             }
         }
-        span.call_method1(intern!(py, "set_attributes"), (all,))?;
+        set_attributes(span, &all)?;
         failed.map_or(Ok(()), Err)
     }
 }

@@ -17,6 +17,7 @@ use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, lists_are_known};
 use crate::instrument::server_span::is_recording;
 use crate::metrics::exemplar_filter::Within;
+use crate::metrics::items::Given;
 use crate::propagate::functions::{inject_into, is_native_inject};
 use crate::py::once::intern;
 use crate::py::{call, exception};
@@ -417,7 +418,7 @@ impl HttpxRequest {
         if response.get_type().is(module.getattr(intern!(py, "Response"))?) {
             let code = response.getattr(intern!(py, "status_code"))?;
             let version = if self.new { Some(response.getattr(intern!(py, "http_version"))?) } else { None };
-            if put_response_code(span, &code, labels, ERRORS_FROM, self.old, self.new)? {
+            if put_response_code(span, &code, &mut labels.clone(), ERRORS_FROM, self.old, self.new)? {
                 return version.map_or(Ok(()), |version| self.put_version(&version));
             }
         }
@@ -462,7 +463,7 @@ impl HttpxRequest {
     fn measure(&self, py: Python<'_>, elapsed: f64) -> PyResult<()> {
         let names = &self.module.get().names;
         let histogram = |name| option(self.options.bind(py), name);
-        let attributes = self.labels.bind(py);
+        let attributes = Given::Dict(self.labels.bind(py));
         let measurement = |keys| Measurement { attributes, keys, more: None, within: Within::Current };
         let old = histogram(intern!(py, "duration_histogram_old"))?;
         if !old.is_none() {

@@ -6,9 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyInt, PyString, PyTuple, PyType};
 
 use crate::instrument::attributes::selected_attributes;
+use crate::instrument::collected::dict_of;
 use crate::metrics::exemplar_filter::Within;
 use crate::metrics::instrument::{Histogram, Instrument, UpDownCounter};
-use crate::metrics::items::{KeySet, with_selected_items};
+use crate::metrics::items::{Given, KeySet, with_selected_items};
 use crate::propagate::known::KnownClass;
 use crate::py::call;
 use crate::py::once::intern;
@@ -36,8 +37,15 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Keys {
 
 impl Keys {
     /// The attributes with these keys, those of the first set first.
-    pub fn selected<'py>(&self, attributes: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-        let py = attributes.py();
+    pub fn selected<'py>(&self, py: Python<'py>, attributes: Given<'_, 'py>) -> PyResult<Bound<'py, PyDict>> {
+        let made;
+        let attributes = match attributes {
+            Given::Dict(dict) => dict,
+            Given::Pairs(pairs) => {
+                made = dict_of(py, pairs)?;
+                &made
+            }
+        };
         let selected = PyDict::new(py);
         for keys in &self.originals {
             selected.update(selected_attributes(attributes, keys.bind(py))?.as_mapping())?;
@@ -49,7 +57,7 @@ impl Keys {
 /// A measurement by the attributes with these keys, and perhaps by one more.
 #[derive(Clone, Copy)]
 pub struct Measurement<'a, 'py> {
-    pub attributes: &'a Bound<'py, PyDict>,
+    pub attributes: Given<'a, 'py>,
     pub keys: &'a Keys,
     pub more: Option<(&'a Bound<'py, PyString>, &'a Bound<'py, PyAny>)>,
     pub within: Within<'a, 'py>,
@@ -106,7 +114,7 @@ impl<'py> Measurement<'_, 'py> {
     /// False, and nothing was measured, where other code has to see the measurement.
     fn measure(&self, instrument: &Bound<'py, Instrument>, amount: Number) -> PyResult<bool> {
         Instrument::measure_in(instrument, amount, self.within, |take| {
-            with_selected_items(self.attributes, &self.keys.sets, self.more, take)
+            with_selected_items(instrument.py(), self.attributes, &self.keys.sets, self.more, take)
         })
     }
 
@@ -118,7 +126,7 @@ impl<'py> Measurement<'_, 'py> {
         amount: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
         let py = instrument.py();
-        let labels = self.keys.selected(self.attributes)?;
+        let labels = self.keys.selected(py, self.attributes)?;
         if let Some((key, value)) = self.more {
             labels.set_item(key, value)?;
         }

@@ -18,6 +18,7 @@ pub mod asgi;
 pub mod attributes;
 pub mod client;
 mod client_span;
+pub mod collected;
 pub mod contexts;
 pub mod dbapi;
 pub mod exclusion;

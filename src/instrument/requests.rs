@@ -7,14 +7,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::instrument::attributes::put_response_code;
-use crate::instrument::client::client_request_attributes;
-use crate::instrument::client_span::ClientSpan;
+use crate::instrument::attributes::{Names, put_response_code};
+use crate::instrument::client;
+use crate::instrument::client_span::{Attributes, ClientSpan};
+use crate::instrument::collected::{Collect, Collected};
 use crate::instrument::contexts::{is_http_instrumentation_enabled, suppressing};
 use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, lists_are_known};
 use crate::instrument::server_span::propagation;
 use crate::metrics::exemplar_filter::Within;
+use crate::metrics::items::Given;
 use crate::propagate::functions::{inject_into, is_native_inject};
 use crate::py::call;
 use crate::py::context;
@@ -89,8 +91,10 @@ impl RequestsClient {
                 if is_marked { mark(span, context) } else { Ok(()) }
             };
             let tracer = self.options.tracer.bind(py);
-            if let Some(span) = ClientSpan::start_in(tracer, &method, Some(&span_attributes), complete)? {
-                let result = self.observed(span.span.bind(py), is_marked, &headers, &labels, &arguments, options);
+            if let Some(span) =
+                ClientSpan::start_in(tracer, &method, Attributes::Collected(&span_attributes), complete)?
+            {
+                let result = self.observed(span.span.bind(py), is_marked, &headers, labels, &arguments, options);
                 return span.leave(py, result);
             }
         }
@@ -104,7 +108,7 @@ impl RequestsClient {
         &self,
         request: &Bound<'py, PyAny>,
         headers: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<(Bound<'py, PyDict>, Bound<'py, PyDict>)>> {
+    ) -> PyResult<Option<(Collected, Collected)>> {
         let py = request.py();
         let options = &self.options;
         let is_usual = !headers.is_none()
@@ -117,7 +121,8 @@ impl RequestsClient {
         }
         let method = request.getattr(intern!(py, "method"))?;
         let url = request.getattr(intern!(py, "url"))?;
-        client_request_attributes(&method, &url, &self.user_agent(headers)?, options.old, options.new, true)
+        let names = Names { result: Collected::default(), old: options.old, new: options.new };
+        client::collected(&method, &url, &self.user_agent(headers)?, names, Collected::default(), true)
     }
 
     fn user_agent<'py>(&self, headers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -147,7 +152,7 @@ impl RequestsClient {
         span: &Bound<'py, PyAny>,
         is_marked: bool,
         headers: &Bound<'py, PyAny>,
-        labels: &Bound<'py, PyDict>,
+        mut labels: Collected,
         arguments: &Bound<'py, PyTuple>,
         options: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -175,18 +180,18 @@ impl RequestsClient {
         if let Some(response) = response
             && response.is_instance(self.options.response.bind(py))?
         {
-            self.observe_response(span, &response, labels)?;
+            self.observe_response(span, &response, &mut labels)?;
         }
         if let Err(error) = &result
             && self.options.new
         {
             let kind = error.get_type(py).qualname()?;
-            labels.set_item(intern!(py, "error.type"), &kind)?;
+            labels.set(intern!(py, "error.type"), &kind)?;
             span.call_method1(intern!(py, "set_attribute"), (intern!(py, "error.type"), kind))?;
         }
         for (histogram, in_milliseconds, keys) in &self.durations {
             let (histogram, within) = (histogram.bind(py), Within::Current);
-            let measurement = Measurement { attributes: labels, keys, more: None, within };
+            let measurement = Measurement { attributes: Given::Pairs(labels.pairs()), keys, more: None, within };
             if *in_milliseconds {
                 measurement.record_milliseconds(histogram, elapsed)?;
             } else {
@@ -200,13 +205,13 @@ impl RequestsClient {
         &self,
         span: &Bound<'py, PyAny>,
         response: &Bound<'py, PyAny>,
-        labels: &Bound<'py, PyDict>,
+        labels: &mut Collected,
     ) -> PyResult<()> {
         let py = span.py();
         let Options { mode, old, new, set_status_code, .. } = &self.options;
         let code = response.getattr(intern!(py, "status_code"))?;
         if !put_response_code(span, &code, labels, ERRORS_FROM, *old, *new)? {
-            set_status_code.bind(py).call1((span, &code, labels, mode))?;
+            labels.change(py, |labels| set_status_code.bind(py).call1((span, &code, labels, mode)).map(drop))?;
         }
         let Some(version) = response.getattr(intern!(py, "raw"))?.getattr_opt(intern!(py, "version"))? else {
             return Ok(());
@@ -216,10 +221,10 @@ impl RequestsClient {
         }
         let version = if version.eq(11)? { intern!(py, "1.1") } else { intern!(py, "1.0") };
         if *old {
-            labels.set_item(intern!(py, "http.flavor"), version)?;
+            labels.set(intern!(py, "http.flavor"), version)?;
         }
         if *new {
-            labels.set_item(intern!(py, "network.protocol.version"), version)?;
+            labels.set(intern!(py, "network.protocol.version"), version)?;
             let attributes = PyDict::new(py);
             if *old {
                 attributes.set_item(intern!(py, "http.flavor"), version)?;

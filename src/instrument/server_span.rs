@@ -130,6 +130,13 @@ pub fn ours<'a, 'py>(tracer: &'a Bound<'py, PyAny>) -> PyResult<Option<&'a Bound
     Ok(tracer.cast::<Tracer>().ok().filter(|_| is_plain))
 }
 
+/// Whether a span of this tracer's, once it has started, can be given the attributes of a request with nobody noticing
+/// that it did not have them before.
+pub fn keeps_attributes(tracer: &Bound<'_, PyAny>) -> bool {
+    const MORE_THAN_A_REQUEST_HAS: usize = 32;
+    ours(tracer).is_ok_and(|ours| ours.is_some_and(|tracer| tracer.get().keeps_attributes(MORE_THAN_A_REQUEST_HAS)))
+}
+
 /// `span.is_recording()`.
 pub fn is_recording(span: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = span.py();
@@ -142,6 +149,18 @@ pub fn is_recording(span: &Bound<'_, PyAny>) -> PyResult<bool> {
         }
     }
     span.call_method0(intern!(py, "is_recording"))?.is_truthy()
+}
+
+/// `span.set_attributes(attributes)`.
+pub fn set_attributes(span: &Bound<'_, PyAny>, attributes: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = span.py();
+    match span.cast::<Span>() {
+        // Not a subclass: no need to look it up.
+        Ok(ours) if span.get_type().is(classes::span(py)?) && !methods::are_looked_up() => {
+            ours.get().set_attributes(py, attributes.as_any())
+        }
+        _ => span.call_method1(intern!(py, "set_attributes"), (attributes,)).map(drop),
+    }
 }
 
 /// `span.end()`.

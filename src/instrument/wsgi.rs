@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyString};
 
 use crate::instrument::attributes::{Names, is_known_method, may_be_synthetic};
+use crate::instrument::collected::Collect;
 use crate::py::once::intern;
 
 /// What `opentelemetry.instrumentation.wsgi.collect_request_attributes` makes of an environ, in the old and in the new
@@ -14,8 +15,13 @@ pub fn wsgi_request_attributes<'py>(
     old: bool,
     new: bool,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
+    collected(environ, Names { result: PyDict::new(environ.py()), old, new })
+}
+
+/// The same, wherever they are collected.
+pub fn collected<'py, C: Collect<'py>>(environ: &Bound<'py, PyAny>, names: Names<C>) -> PyResult<Option<C>> {
     match environ.cast_exact::<PyDict>() {
-        Ok(environ) => Environ(environ).attributes(old, new),
+        Ok(environ) => Environ(environ).attributes(names),
         Err(_) => Ok(None),
     }
 }
@@ -44,12 +50,11 @@ macro_rules! text {
 
 /// The `set_` methods return false where upstream's own code has to look.
 impl<'py> Environ<'_, 'py> {
-    fn attributes(&self, old: bool, new: bool) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let attributes = Names { result: PyDict::new(self.0.py()), old, new };
-        let is_usual = self.set_method_and_server(&attributes)?
-            && self.set_target(&attributes)?
-            && self.set_peer(&attributes)?
-            && self.set_agent_and_protocol(&attributes)?;
+    fn attributes<C: Collect<'py>>(&self, mut attributes: Names<C>) -> PyResult<Option<C>> {
+        let is_usual = self.set_method_and_server(&mut attributes)?
+            && self.set_target(&mut attributes)?
+            && self.set_peer(&mut attributes)?
+            && self.set_agent_and_protocol(&mut attributes)?;
         Ok(is_usual.then_some(attributes.result))
     }
 
@@ -65,7 +70,7 @@ impl<'py> Environ<'_, 'py> {
         })
     }
 
-    fn set_method_and_server(&self, attributes: &Names<'py>) -> PyResult<bool> {
+    fn set_method_and_server(&self, attributes: &mut Names<impl Collect<'py>>) -> PyResult<bool> {
         let py = self.0.py();
         match text!(self.find(intern!(py, "REQUEST_METHOD"))?) {
             Some(method) if is_known_method(&method) => {
@@ -76,7 +81,8 @@ impl<'py> Environ<'_, 'py> {
         if attributes.old {
             // None, too.
             let server_name = self.0.get_item(intern!(py, "SERVER_NAME"))?;
-            attributes.result.set_item(intern!(py, "http.server_name"), server_name)?;
+            let server_name = server_name.unwrap_or_else(|| py.None().into_bound(py));
+            attributes.result.set(intern!(py, "http.server_name"), &server_name)?;
         }
         if let Some(scheme) = text!(self.find(intern!(py, "wsgi.url_scheme"))?) {
             attributes.set(intern!(py, "http.scheme"), intern!(py, "url.scheme"), &scheme)?;
@@ -84,7 +90,7 @@ impl<'py> Environ<'_, 'py> {
         if let Some(host) = text!(self.find(intern!(py, "HTTP_HOST"))?) {
             attributes.set(intern!(py, "net.host.name"), intern!(py, "server.address"), &host)?;
             if attributes.old {
-                attributes.result.set_item(intern!(py, "http.host"), &host)?;
+                attributes.result.set(intern!(py, "http.host"), &host)?;
             }
         }
         if let Some(port) = text!(self.find(intern!(py, "SERVER_PORT"))?) {
@@ -100,7 +106,7 @@ impl<'py> Environ<'_, 'py> {
         Ok(true)
     }
 
-    fn set_target(&self, attributes: &Names<'py>) -> PyResult<bool> {
+    fn set_target(&self, attributes: &mut Names<impl Collect<'py>>) -> PyResult<bool> {
         let py = self.0.py();
         let raw = match self.0.get_item(intern!(py, "RAW_URI"))? {
             Some(target) if !target.is_none() => Some(target),
@@ -112,20 +118,20 @@ impl<'py> Environ<'_, 'py> {
             return Ok(false);
         }
         if attributes.old {
-            attributes.result.set_item(intern!(py, "http.target"), target)?;
+            attributes.result.set(intern!(py, "http.target"), &target)?;
         }
         if attributes.new {
             if let Some(path) = text!(self.find(intern!(py, "PATH_INFO"))?) {
-                attributes.result.set_item(intern!(py, "url.path"), path)?;
+                attributes.result.set(intern!(py, "url.path"), &path)?;
             }
             if let Some(query) = text!(self.find(intern!(py, "QUERY_STRING"))?) {
-                attributes.result.set_item(intern!(py, "url.query"), query)?;
+                attributes.result.set(intern!(py, "url.query"), &query)?;
             }
         }
         Ok(true)
     }
 
-    fn set_peer(&self, attributes: &Names<'py>) -> PyResult<bool> {
+    fn set_peer(&self, attributes: &mut Names<impl Collect<'py>>) -> PyResult<bool> {
         let py = self.0.py();
         let address = text!(self.find(intern!(py, "REMOTE_ADDR"))?);
         if let Some(address) = &address {
@@ -143,7 +149,7 @@ impl<'py> Environ<'_, 'py> {
         Ok(true)
     }
 
-    fn set_agent_and_protocol(&self, attributes: &Names<'py>) -> PyResult<bool> {
+    fn set_agent_and_protocol(&self, attributes: &mut Names<impl Collect<'py>>) -> PyResult<bool> {
         let py = self.0.py();
         if let Some(user_agent) = text!(self.find(intern!(py, "HTTP_USER_AGENT"))?) {
             if may_be_synthetic(&user_agent) {

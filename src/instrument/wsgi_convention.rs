@@ -4,12 +4,14 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::instrument::attributes::put_response_code;
+use crate::instrument::attributes::{Names, put_response_code};
+use crate::instrument::collected::{Collect, Collected};
 use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, is_set, lists_are_known};
 use crate::instrument::server_span::is_recording;
-use crate::instrument::wsgi::wsgi_request_attributes;
+use crate::instrument::wsgi;
 use crate::metrics::exemplar_filter::Within;
+use crate::metrics::items::Given;
 use crate::py::once::intern;
 
 /// The first code of a response that makes a server's span an error.
@@ -84,22 +86,17 @@ impl WsgiConvention {
     }
 
     /// `collect_request_attributes`.
-    pub fn request_attributes<'py>(&self, environ: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = environ.py();
-        let contribs = self.collect_request_attributes.get();
-        if lists_are_known(py)? && contribs.are_there(py)? {
-            let attributes = wsgi_request_attributes(environ, self.old, self.new)?;
+    fn request_attributes<'py>(&self, environ: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match self.usual_attributes(environ, PyDict::new(environ.py()))? {
             // A mapping that is empty would be another one than a request's.
-            if let Some(attributes) = attributes.filter(|attributes| !attributes.is_empty()) {
-                return Ok(attributes.into_any());
-            }
+            Some(attributes) if !attributes.is_empty() => Ok(attributes.into_any()),
+            _ => self.contribs_attributes(environ),
         }
-        contribs.call(py, (environ, &self.mode))
     }
 
     /// Those that the requests under way are counted by.
     fn counted<'py>(&self, attributes: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyDict>> {
-        self.keys.counted.selected(attributes)
+        self.keys.counted.selected(attributes.py(), Given::Dict(attributes))
     }
 
     /// Of a span that is recorded. Returns whether there are any.
@@ -119,24 +116,84 @@ impl WsgiConvention {
     }
 
     /// Puts the code of a response that is no error into its span and attributes. Of any other it returns false.
-    pub fn put_response_code(
+    #[pyo3(name = "put_response_code")]
+    fn put_response_code_in_dict<'py>(
         &self,
-        span: &Bound<'_, PyAny>,
-        code: &Bound<'_, PyAny>,
-        attributes: &Bound<'_, PyDict>,
+        span: &Bound<'py, PyAny>,
+        code: &Bound<'py, PyAny>,
+        mut attributes: Bound<'py, PyDict>,
+    ) -> PyResult<bool> {
+        self.put_response_code(span, code, &mut attributes)
+    }
+
+    /// `add_response_attributes`, and the headers that the program wants to be captured.
+    #[pyo3(name = "add_response_attributes")]
+    fn add_response_attributes_to_dict<'py>(
+        &self,
+        span: &Bound<'py, PyAny>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        mut attributes: Bound<'py, PyDict>,
+    ) -> PyResult<()> {
+        self.add_response_attributes(span, status, headers, &mut attributes)
+    }
+
+    /// Records how long a request took in the histograms that there are: in the span, if one is given, and otherwise in
+    /// the current one. `target` is one more attribute of the old one.
+    #[pyo3(name = "record_duration", signature = (seconds, attributes, old=None, new=None, span=None, target=None))]
+    fn record_duration_by_dict<'py>(
+        &self,
+        seconds: f64,
+        attributes: &Bound<'py, PyDict>,
+        old: Option<&Bound<'py, PyAny>>,
+        new: Option<&Bound<'py, PyAny>>,
+        span: Option<&Bound<'py, PyAny>>,
+        target: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let py = attributes.py();
+        self.record_duration(py, seconds, Given::Dict(attributes), [old, new], span, [target, None])
+    }
+}
+
+impl WsgiConvention {
+    /// `collect_request_attributes`, where no Python code has to see them.
+    pub fn collected(&self, environ: &Bound<'_, PyAny>) -> PyResult<Collected> {
+        match self.usual_attributes(environ, Collected::default())? {
+            Some(attributes) if !attributes.pairs().is_empty() => Ok(attributes),
+            _ => Collected::of(self.contribs_attributes(environ)?.cast()?),
+        }
+    }
+
+    /// None where contrib's own code has to run.
+    fn usual_attributes<'py, C: Collect<'py>>(&self, environ: &Bound<'py, PyAny>, result: C) -> PyResult<Option<C>> {
+        let py = environ.py();
+        if !lists_are_known(py)? || !self.collect_request_attributes.get().are_there(py)? {
+            return Ok(None);
+        }
+        wsgi::collected(environ, Names { result, old: self.old, new: self.new })
+    }
+
+    fn contribs_attributes<'py>(&self, environ: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.collect_request_attributes.get().call(environ.py(), (environ, &self.mode))
+    }
+
+    fn put_response_code<'py>(
+        &self,
+        span: &Bound<'py, PyAny>,
+        code: &Bound<'py, PyAny>,
+        attributes: &mut impl Collect<'py>,
     ) -> PyResult<bool> {
         // Contrib sets the span's status to unset, too, which changes nothing.
         Ok(self.add_response_attributes.get().are_there(span.py())?
             && put_response_code(span, code, attributes, ERRORS_FROM, self.old, self.new)?)
     }
 
-    /// `add_response_attributes`, and the headers that the program wants to be captured.
-    pub fn add_response_attributes(
+    pub fn add_response_attributes<'py>(
         &self,
-        span: &Bound<'_, PyAny>,
-        status: &Bound<'_, PyAny>,
-        headers: &Bound<'_, PyAny>,
-        attributes: &Bound<'_, PyDict>,
+        span: &Bound<'py, PyAny>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        attributes: &mut impl Collect<'py>,
     ) -> PyResult<()> {
         let py = span.py();
         let is_put = match code_of(status) {
@@ -145,7 +202,9 @@ impl WsgiConvention {
         };
         if !is_put {
             let contribs = self.add_response_attributes.get();
-            contribs.call(py, (span, status, headers, attributes, &self.mode))?;
+            attributes.change(py, |attributes| {
+                contribs.call(py, (span, status, headers, attributes, &self.mode)).map(drop)
+            })?;
         }
         if self.wants_response_headers(span)? {
             self.capture_response_headers(span, headers)?;
@@ -153,21 +212,16 @@ impl WsgiConvention {
         Ok(())
     }
 
-    /// Records how long a request took in the histograms that there are: in the span, if one is given, and otherwise in
-    /// the current one. `target` and `route` are more attributes of the old and of the new one.
-    #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (seconds, attributes, old=None, new=None, span=None, target=None, route=None))]
+    /// `histograms` and `more`, their target and route, are those of the old names and of the new ones.
     pub fn record_duration<'py>(
         &self,
+        py: Python<'py>,
         seconds: f64,
-        attributes: &Bound<'py, PyDict>,
-        old: Option<&Bound<'py, PyAny>>,
-        new: Option<&Bound<'py, PyAny>>,
+        attributes: Given<'_, 'py>,
+        histograms: [Option<&Bound<'py, PyAny>>; 2],
         span: Option<&Bound<'py, PyAny>>,
-        target: Option<&Bound<'py, PyAny>>,
-        route: Option<&Bound<'py, PyAny>>,
+        more: [Option<&Bound<'py, PyAny>>; 2],
     ) -> PyResult<()> {
-        let py = attributes.py();
         let with_span = self.set_span_in_context.get();
         let replaced;
         let within = match span {
@@ -178,22 +232,22 @@ impl WsgiConvention {
                 Within::Context(&replaced)
             }
         };
+        let [old, new] = histograms.map(|it| it.filter(|histogram| histogram.is_truthy().unwrap_or(true)));
+        let [target, route] = more;
         let measurement = Measurement { attributes, keys: &self.keys.duration_old, more: None, within };
-        if let Some(histogram) = old.filter(|histogram| histogram.is_truthy().unwrap_or(true)) {
+        if let Some(histogram) = old {
             let more = target.map(|target| (intern!(py, "http.target"), target));
             Measurement { more, ..measurement }.record_milliseconds(histogram, seconds)?;
         }
-        if let Some(histogram) = new.filter(|histogram| histogram.is_truthy().unwrap_or(true)) {
+        if let Some(histogram) = new {
             let more = route.map(|route| (intern!(py, "http.route"), route));
             Measurement { more, keys: &self.keys.duration_new, ..measurement }.record_seconds(histogram, seconds)?;
         }
         Ok(())
     }
-}
 
-impl WsgiConvention {
     /// Counts a request that has begun, or one that has ended.
-    pub fn count<'py>(&self, counter: &Bound<'py, PyAny>, by: i64, attributes: &Bound<'py, PyDict>) -> PyResult<()> {
+    pub fn count<'py>(&self, counter: &Bound<'py, PyAny>, by: i64, attributes: Given<'_, 'py>) -> PyResult<()> {
         Measurement { attributes, keys: &self.keys.counted, more: None, within: Within::Current }.add(counter, by)
     }
 }

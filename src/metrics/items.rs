@@ -49,11 +49,19 @@ impl KeySet {
     }
 }
 
-/// Calls `take` with those attributes of a dict that have these keys, those of the first set first, and with one more.
-/// False, and it was not called, if one is not plain. `take` must not run Python code.
+/// Attributes of which a part is measured with.
+#[derive(Clone, Copy)]
+pub enum Given<'a, 'py> {
+    Dict(&'a Bound<'py, PyDict>),
+    Pairs(&'a [(Py<PyString>, Py<PyAny>)]),
+}
+
+/// Calls `take` with those attributes that have these keys, those of the first set first, and with one more. False, and
+/// it was not called, if one is not plain. `take` must not run Python code.
 #[inline]
 pub fn with_selected_items<'py>(
-    attributes: &Bound<'py, PyDict>,
+    py: Python<'py>,
+    given: Given<'_, 'py>,
     keys: &[KeySet],
     more: Option<(&Bound<'py, PyString>, &Bound<'py, PyAny>)>,
     take: &mut dyn FnMut(&[Item<'_>]),
@@ -63,10 +71,13 @@ pub fn with_selected_items<'py>(
         Some((Some(key), Some(value))) => Some(Item { key, value }),
         Some(_) => return false,
     };
-    let pairs = Pairs::of(attributes);
+    let pairs = match given {
+        Given::Dict(dict) => Some(Pairs::of(dict)),
+        Given::Pairs(_) => None,
+    };
     let mut items = Items::new();
     for (at, set) in keys.iter().enumerate() {
-        let are_plain = pairs.each_simple(|key, value| {
+        let mut select = |key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>| {
             let Some(text) = plain_key(key) else { return false };
             let is_in = |set: &KeySet| set.contains(key, text);
             if !is_in(set) || keys[..at].iter().any(is_in) || last.is_some_and(|last| last.key == text) {
@@ -75,7 +86,12 @@ pub fn with_selected_items<'py>(
             let Some(value) = scalar(value, None) else { return false };
             items.push(outlive(Item { key: text, value }, &pairs));
             true
-        });
+        };
+        let are_plain = match (given, &pairs) {
+            (Given::Pairs(pairs), _) => pairs.iter().all(|(key, value)| select(key.bind(py), value.bind(py))),
+            (_, Some(pairs)) => pairs.each_simple(select),
+            _ => true,
+        };
         if !are_plain {
             return false;
         }
@@ -85,12 +101,12 @@ pub fn with_selected_items<'py>(
     true
 }
 
-/// An item of these pairs.
+/// An item of what is kept alive for `'a`.
 #[inline]
-fn outlive<'a>(item: Item<'_>, _pairs: &'a Pairs<'_, '_>) -> Item<'a> {
+fn outlive<'a, T>(item: Item<'_>, _alive: &'a T) -> Item<'a> {
     #[allow(unsafe_code)]
     // SAFETY: the pairs, or with the GIL the dict that they are borrowed from, keep keys and values alive for `'a`:
-    // whoever has the items runs no Python code that could change the dict.
+    // whoever has the items runs no Python code that could change the dict. So do references to keys and values.
     unsafe {
         std::mem::transmute::<Item<'_>, Item<'a>>(item)
     }

@@ -17,8 +17,8 @@ pub fn asgi_request_attributes<'py>(
     new: bool,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let Ok(scope) = scope.cast_exact::<PyDict>() else { return Ok(None) };
-    let names = Names { result: PyDict::new(scope.py()), old, new };
-    Ok(Request::of(scope)?.map(|request| request.set(&names)).transpose()?.map(|()| names.result))
+    let mut names = Names { result: PyDict::new(scope.py()), old, new };
+    Ok(Request::of(scope)?.map(|request| request.set(&mut names)).transpose()?.map(|()| names.result))
 }
 
 /// What a request's attributes are made of.
@@ -98,7 +98,7 @@ impl<'py> Request<'py> {
         }))
     }
 
-    fn set(self, names: &Names<'py>) -> PyResult<()> {
+    fn set(self, names: &mut Names<Bound<'py, PyDict>>) -> PyResult<()> {
         let py = names.result.py();
         names.set_text(intern!(py, "http.scheme"), intern!(py, "url.scheme"), self.scheme.as_ref())?;
         names.set_text(intern!(py, "http.host"), intern!(py, "server.address"), Some(&self.server))?;

@@ -6,6 +6,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::instrument::asgi::module::{AsgiModule, Reported};
 use crate::instrument::measure::Measurement;
 use crate::metrics::exemplar_filter::Within;
+use crate::metrics::items::Given;
 use crate::py::once::intern;
 
 /// A request that has ended.
@@ -26,7 +27,7 @@ impl<'py> Measured<'_, 'py> {
         let target = target.as_ref().map(|target| (intern!(py, "http.target"), target));
         // For the exemplars.
         let within = Within::Span(self.span);
-        let measurement = |keys, more| Measurement { attributes: self.attributes, keys, more, within };
+        let measurement = |keys, more| Measurement { attributes: Given::Dict(self.attributes), keys, more, within };
         let old = measurement(&names.duration_old, target);
         let new = measurement(&names.duration_new, None);
         let seconds = self.seconds.max(0.0);

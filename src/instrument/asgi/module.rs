@@ -8,6 +8,7 @@ use crate::instrument::asgi::headers::Length;
 use crate::instrument::measure::{Keys, Measurement};
 use crate::instrument::originals::{Originals, lists_are_known};
 use crate::metrics::exemplar_filter::Within;
+use crate::metrics::items::Given;
 use crate::py::once::intern;
 
 /// The first code of a response that makes a server's span an error.
@@ -142,7 +143,7 @@ impl AsgiModule {
         let Reported { old, new } = reported;
         let known = self.names.conventions.iter().find(|known| known.old == old && known.new == new);
         let keys = &known.expect("`reported` has one of them").counted;
-        Measurement { attributes, keys, more: None, within: Within::Current }.add(counter, by)
+        Measurement { attributes: Given::Dict(attributes), keys, more: None, within: Within::Current }.add(counter, by)
     }
 
     /// What the headers of a scope or message tell, if it is a number.

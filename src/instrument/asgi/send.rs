@@ -96,7 +96,7 @@ impl AsgiSend {
                 let Reported { old, new } = self.reported;
                 // Contrib sets it after the headers.
                 captured.is_truthy()?
-                    || !(is_usual && put_response_code(span, code, attributes, ERRORS_FROM, old, new)?)
+                    || !(is_usual && put_response_code(span, code, &mut attributes.clone(), ERRORS_FROM, old, new)?)
             }
         };
         if must_put || captured.is_truthy()? {

@@ -7,8 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+use crate::instrument::collected::Collected;
 use crate::instrument::flask::module::{FlaskModule, entry, is_excluded};
 use crate::instrument::wsgi_convention::WsgiConvention;
+use crate::metrics::items::Given;
 use crate::py::call;
 use crate::py::once::intern;
 
@@ -71,50 +73,40 @@ impl FlaskApplication {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         environ.set_item(&this.module.get().names().start_time, now.as_nanos() as u64)?;
         let start = Instant::now();
-        let attributes = convention.request_attributes(environ)?.cast_into::<PyDict>()?;
+        let attributes = convention.collected(environ)?;
         let counter = this.active_requests.bind(py);
-        convention.count(counter, 1, &attributes)?;
+        convention.count(counter, 1, Given::Pairs(attributes.pairs()))?;
         let response = Bound::new(
             py,
             FlaskResponse {
                 application: slf.clone().unbind(),
                 start_response,
-                attributes: attributes.clone().unbind(),
-                seen: Mutex::new(Seen { is_traced: true, route: None }),
+                seen: Mutex::new(Seen { is_traced: true, route: None, attributes }),
             },
         )?;
-        let result = this.measured(environ, &response, &attributes, start);
-        convention.count(counter, -1, &attributes)?;
-        result
+        let result = call::function(this.application.bind(py), [environ, response.as_any()], None);
+        let seconds = start.elapsed().as_secs_f64();
+        // Whoever starts the response later changes no metric.
+        let seen = std::mem::take(&mut *response.get().seen());
+        let measured = if result.is_ok() { this.measure(environ, &seen, seconds) } else { Ok(()) };
+        convention.count(counter, -1, Given::Pairs(seen.attributes.pairs()))?;
+        measured.and(result)
     }
 }
 
 impl FlaskApplication {
-    fn measured<'py>(
-        &self,
-        environ: &Bound<'py, PyAny>,
-        response: &Bound<'py, FlaskResponse>,
-        attributes: &Bound<'py, PyDict>,
-        start: Instant,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn measure(&self, environ: &Bound<'_, PyAny>, seen: &Seen, seconds: f64) -> PyResult<()> {
         let py = environ.py();
-        let result = call::function(self.application.bind(py), [environ, response.as_any()], None)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let (is_traced, route) = {
-            let seen = response.get().seen();
-            (seen.is_traced, seen.route.as_ref().map(|route| route.clone_ref(py)))
-        };
-        if is_traced {
-            let span = entry(environ, &self.module.get().names().span)?.unwrap_or_else(|| py.None().into_bound(py));
-            let bind =
-                |histogram: &'_ Option<Py<PyAny>>| histogram.as_ref().map(|histogram| histogram.bind(py).clone());
-            let (old, new) = (bind(&self.duration_old), bind(&self.duration_new));
-            let route = route.map(|route| route.bind(py).str()).transpose()?;
-            let route = route.as_ref().map(|route| route.as_any());
-            let (old, new) = (old.as_ref(), new.as_ref());
-            self.convention.get().record_duration(seconds, attributes, old, new, Some(&span), route, route)?;
+        if !seen.is_traced {
+            return Ok(());
         }
-        Ok(result)
+        let span = entry(environ, &self.module.get().names().span)?.unwrap_or_else(|| py.None().into_bound(py));
+        let histograms =
+            [&self.duration_old, &self.duration_new].map(|it| it.as_ref().map(|histogram| histogram.bind(py)));
+        let route = seen.route.as_ref().map(|route| route.bind(py).str()).transpose()?;
+        let route = route.as_ref().map(|route| route.as_any());
+        let attributes = Given::Pairs(seen.attributes.pairs());
+        self.convention.get().record_duration(py, seconds, attributes, histograms, Some(&span), [route, route])
     }
 }
 
@@ -123,14 +115,16 @@ impl FlaskApplication {
 pub struct FlaskResponse {
     application: Py<FlaskApplication>,
     start_response: Py<PyAny>,
-    attributes: Py<PyDict>,
     seen: Mutex<Seen>,
 }
 
 /// What it sees of the request when the application calls it.
+#[derive(Default)]
 struct Seen {
     is_traced: bool,
     route: Option<Py<PyAny>>,
+    /// The attributes of the metrics.
+    attributes: Collected,
 }
 
 #[pymethods]
@@ -160,9 +154,11 @@ impl FlaskResponse {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.application)?;
         visit.call(&self.start_response)?;
-        visit.call(&self.attributes)?;
         match self.seen.try_lock() {
-            Ok(seen) => visit.call(&seen.route),
+            Ok(seen) => {
+                visit.call(&seen.route)?;
+                seen.attributes.traverse(&visit)
+            }
             Err(_) => Ok(()),
         }
     }
@@ -188,7 +184,11 @@ impl FlaskResponse {
         let module = application.module.get();
         let rule = request.getattr(intern!(py, "url_rule"))?;
         let route = if rule.is_truthy()? { Some(rule.unbind()) } else { None };
-        let replaced = std::mem::replace(&mut *self.seen(), Seen { is_traced: true, route });
+        let replaced = {
+            let mut seen = self.seen();
+            seen.is_traced = true;
+            std::mem::replace(&mut seen.route, route)
+        };
         // Not under the lock: its end may run Python code.
         drop(replaced);
         let span = entry(&request.getattr(intern!(py, "environ"))?, &module.names().span)?;
@@ -200,8 +200,12 @@ impl FlaskResponse {
         }
         match &span {
             Some(span) => {
-                let attributes = self.attributes.bind(py);
-                application.convention.get().add_response_attributes(span, status, headers, attributes)?;
+                // Taken out, for what is called may be Python code.
+                let mut attributes = std::mem::take(&mut self.seen().attributes);
+                let convention = application.convention.get();
+                let added = convention.add_response_attributes(span, status, headers, &mut attributes);
+                self.seen().attributes = attributes;
+                added?;
             }
             None => {
                 module.names().warn_of_missing_span.bind(py).call1((status,))?;

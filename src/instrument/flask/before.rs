@@ -4,14 +4,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::instrument::attributes::{are_attributes_kept, is_known_method};
+use crate::instrument::attributes::is_known_method;
+use crate::instrument::collected::Collect;
 use crate::instrument::flask::module::{FlaskModule, is_excluded};
-use crate::instrument::server_span::{Parent, is_recording, use_span};
+use crate::instrument::server_span::{Parent, is_recording, keeps_attributes, use_span};
 use crate::instrument::use_span::UseSpan;
 use crate::instrument::wsgi_convention::WsgiConvention;
 use crate::py::context::{self, Token};
 use crate::py::once::intern;
 use crate::py::upstream::upstream;
+use crate::trace::span::Span;
 
 /// What `_wrapped_before_request` returns.
 #[pyclass(frozen, module = "otel_rs._native")]
@@ -89,30 +91,40 @@ impl FlaskBeforeRequest {
     fn start<'py>(&self, environ: &Bound<'py, PyAny>, rule: Option<&Bound<'py, PyAny>>) -> PyResult<Started<'py>> {
         let py = environ.py();
         let (module, convention, tracer) = (self.module.get(), self.convention.get(), self.tracer.bind(py));
-        let attributes = convention.request_attributes(environ)?;
-        if let Some(rule) = rule {
-            attributes.set_item(intern!(py, "http.route"), rule)?;
-        }
-        // By no hook, sampler or processor.
-        let is_seen = self.request_hook.is_some()
-            || !attributes.cast::<PyDict>().is_ok_and(|all| are_attributes_kept(tracer, all).unwrap_or(false));
         let parent = Parent::of(environ, &module.wsgi_getter(py)?)?;
-        let context = parent.context.cast::<PyDict>().ok().filter(|_| !is_seen);
-        let token = if context.is_none() { parent.attach()? } else { None };
         let name = self.span_name(environ, rule)?;
         let start_time = super::module::entry(environ, &module.names().start_time)?;
+        let collected = || {
+            let mut attributes = convention.collected(environ)?;
+            if let Some(rule) = rule {
+                attributes.set(intern!(py, "http.route"), rule)?;
+            }
+            PyResult::Ok(attributes)
+        };
+        // By no hook, sampler or processor.
+        if self.request_hook.is_none()
+            && keeps_attributes(tracer)
+            && let Ok(context) = parent.context.cast::<PyDict>()
+        {
+            let span = parent.start(tracer, &name, start_time.as_ref(), None)?;
+            if let Ok(recorded) = span.cast::<Span>() {
+                collected()?.set_in(recorded)?;
+                convention.capture_request_headers(&span, environ)?;
+            }
+            return Ok(Started { span, token: None, parent: Some(context.clone()) });
+        }
+        let attributes = collected()?.dict(py)?.into_any();
+        let token = parent.attach()?;
         let span = parent.start(tracer, &name, start_time.as_ref(), Some(&attributes))?;
         if let Some(hook) = &self.request_hook {
             hook.bind(py).call1((&span, environ))?;
         }
         if is_recording(&span)? {
             // Whatever a hook, a sampler or a processor has made of them.
-            if is_seen {
-                span.call_method1(intern!(py, "set_attributes"), (&attributes,))?;
-            }
+            span.call_method1(intern!(py, "set_attributes"), (&attributes,))?;
             convention.capture_request_headers(&span, environ)?;
         }
-        Ok(Started { span, token, parent: context.cloned() })
+        Ok(Started { span, token, parent: None })
     }
 
     /// What a comment in SQL statements says of the request, unless the program wants none.

@@ -1,9 +1,11 @@
 //! Attributes of a span.
 
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
+use smallvec::SmallVec;
 
-use crate::convert::attributes::{self, Plain};
+use crate::convert::attributes::{self, Plain, Put};
+use crate::convert::pairs::Pairs;
 use crate::py::boundary::contained;
 use crate::py::fastcall::{Call, fast_method};
 use crate::py::once::{Interned, intern};
@@ -62,6 +64,34 @@ impl Span {
             Some(converted) => self.put(py, converted),
             None => self.count_dropped_attributes(1),
         }
+    }
+
+    /// Sets attributes that are all plain. False, and none is set, if one is not, or the span has ended.
+    pub fn set_all_plain<'a, 'py: 'a>(
+        &self,
+        py: Python<'py>,
+        attributes: impl IntoIterator<Item = (&'a Bound<'py, PyString>, &'a Bound<'py, PyAny>)>,
+    ) -> bool {
+        let value_len = self.limits().span_value_len;
+        let mut all = SmallVec::<[Plain<'a>; 16]>::new();
+        for (key, value) in attributes {
+            let Some(plain) = Plain::of(key, value, value_len) else { return false };
+            all.push(plain);
+        }
+        self.put_all_plain(py, &all)
+    }
+
+    fn put_all_plain(&self, py: Python<'_>, all: &[Plain<'_>]) -> bool {
+        let mut puts = SmallVec::<[Put; 16]>::new();
+        {
+            let mut state = self.lock();
+            if state.end_time.is_some() || state.held(Part::Attributes).is_some() {
+                return false;
+            }
+            puts.extend(all.iter().map(|plain| plain.put_into(&mut state.attributes)));
+        }
+        puts.into_iter().for_each(|put| put.log(py));
+        true
     }
 
     fn count_dropped_attributes(&self, count: u32) {
@@ -126,7 +156,7 @@ impl Span {
     }
 
     /// Sets all attributes of a mapping.
-    fn set_attributes(&self, py: Python<'_>, attributes: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub fn set_attributes(&self, py: Python<'_>, attributes: &Bound<'_, PyAny>) -> PyResult<()> {
         let work = || {
             if self.has_ended() {
                 log::warning(py, "Setting attribute on ended span.");
@@ -144,6 +174,14 @@ impl Span {
                 return Ok(());
             }
             let value_len = self.limits().span_value_len;
+            if let Ok(dict) = attributes.cast_exact::<PyDict>()
+                && self.limits().span_attributes != Some(0)
+            {
+                let pairs = Pairs::of(dict);
+                if Plain::all_of(&pairs, value_len).is_some_and(|all| self.put_all_plain(py, &all)) {
+                    return Ok(());
+                }
+            }
             let dropped = attributes::each(attributes, self.limits().span_attributes, |key, value| {
                 if self.set_plain_attribute(&key, &value) {
                     return;
