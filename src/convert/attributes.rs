@@ -32,6 +32,10 @@ impl PyAttributes {
         Self { wire: Attributes::new(field, limit), originals: None }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.wire.is_empty() && self.originals.is_none()
+    }
+
     /// Takes the originals out, to be kept with a message made of the wire form.
     pub fn take_originals(&mut self) -> Option<Box<Originals>> {
         self.originals.take()
@@ -111,13 +115,14 @@ impl PyAttributes {
         // The keys of a dict differ from one another.
         let all_new = self.wire.is_empty();
         let all_plain = Pairs::of(dict).each_simple(|key, value| {
-            let Some(Plain { key, hash, value }) = Plain::of(key, value, value_len) else { return false };
-            let set = match value {
-                Scalar::Text(text) if all_new => self.wire.try_add_text(key, hash, text),
-                _ if all_new => self.wire.try_add_scalar(key, hash, value),
-                _ => self.wire.try_set_scalar(key, hash, value),
+            let Some(plain) = Plain::of(key, value, value_len) else { return false };
+            let outcome = if all_new {
+                plain.add_to(self).outcome
+            } else {
+                let set = self.wire.try_set_scalar(plain.key, plain.hash, plain.value);
+                set.map_or(Outcome::NoMemory, Outcome::of)
             };
-            worst = worst.max(set.map_or(Outcome::NoMemory, Outcome::of));
+            worst = worst.max(outcome);
             true
         });
         if all_plain {
@@ -199,6 +204,16 @@ impl<'a> Plain<'a> {
             true
         });
         are_plain.then_some(all)
+    }
+
+    /// Puts it in place, where its key has no value yet. Runs no Python code.
+    #[inline]
+    pub fn add_to(&self, attributes: &mut PyAttributes) -> Put {
+        let added = match self.value {
+            Scalar::Text(text) => attributes.wire.try_add_text(self.key, self.hash, text),
+            value => attributes.wire.try_add_scalar(self.key, self.hash, value),
+        };
+        Put { outcome: added.map_or(Outcome::NoMemory, Outcome::of), _removed: None }
     }
 
     /// Puts it in place. Runs no Python code; what it returns must be dropped after the lock.

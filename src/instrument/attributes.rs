@@ -66,6 +66,25 @@ pub struct Names<C> {
 }
 
 impl<C> Names<C> {
+    /// Neither has a value yet.
+    pub fn add<'py>(
+        &mut self,
+        old: &Bound<'py, PyString>,
+        new: &Bound<'py, PyString>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<()>
+    where
+        C: Collect<'py>,
+    {
+        if self.old {
+            self.result.add(old, value)?;
+        }
+        if self.new {
+            self.result.add(new, value)?;
+        }
+        Ok(())
+    }
+
     pub fn set<'py>(
         &mut self,
         old: &Bound<'py, PyString>,

@@ -46,33 +46,33 @@ pub fn collected<'py, C: Collect<'py>>(
     };
     let mut metric = Names { result: metric, old, new };
     for names in [&mut span, &mut metric] {
-        names.set(intern!(py, "http.method"), intern!(py, "http.request.method"), method)?;
+        names.add(intern!(py, "http.method"), intern!(py, "http.request.method"), method)?;
     }
-    span.set(intern!(py, "http.url"), intern!(py, "url.full"), url)?;
+    span.add(intern!(py, "http.url"), intern!(py, "url.full"), url)?;
     if let Some(user_agent) = user_agent {
-        span.result.set(intern!(py, "user_agent.original"), user_agent)?;
+        span.result.add(intern!(py, "user_agent.original"), user_agent)?;
     }
     if old {
         let scheme = if parts.is_secure { intern!(py, "https") } else { intern!(py, "http") };
-        metric.result.set(intern!(py, "http.scheme"), scheme)?;
+        metric.result.add(intern!(py, "http.scheme"), scheme)?;
     }
     let host = PyString::new(py, parts.host);
     let port = parts.port.map(|port| PyInt::new(py, port));
     if new || peer_by_old_names {
-        metric.set(intern!(py, "http.host"), intern!(py, "server.address"), &host)?;
+        metric.add(intern!(py, "http.host"), intern!(py, "server.address"), &host)?;
         if old {
-            metric.result.set(intern!(py, "net.peer.name"), &host)?;
+            metric.result.add(intern!(py, "net.peer.name"), &host)?;
         }
         if let Some(port) = &port {
-            metric.set(intern!(py, "net.peer.port"), intern!(py, "server.port"), port)?;
+            metric.add(intern!(py, "net.peer.port"), intern!(py, "server.port"), port)?;
         }
     }
     if new {
-        span.set(intern!(py, "http.host"), intern!(py, "server.address"), &host)?;
-        span.result.set(intern!(py, "network.peer.address"), &host)?;
+        span.add(intern!(py, "http.host"), intern!(py, "server.address"), &host)?;
+        span.result.add(intern!(py, "network.peer.address"), &host)?;
         if let Some(port) = &port {
-            span.set(intern!(py, "net.peer.port"), intern!(py, "server.port"), port)?;
-            span.result.set(intern!(py, "network.peer.port"), port)?;
+            span.add(intern!(py, "net.peer.port"), intern!(py, "server.port"), port)?;
+            span.result.add(intern!(py, "network.peer.port"), port)?;
         }
     }
     Ok(Some((span.result, metric.result)))

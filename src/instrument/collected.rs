@@ -9,6 +9,9 @@ use crate::trace::span::Span;
 
 /// Where attributes are collected: a dict, for Python code, or what native code needs.
 pub trait Collect<'py> {
+    /// `key` is interned, and has no value yet.
+    fn add(&mut self, key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()>;
+
     /// `key` is interned.
     fn set(&mut self, key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()>;
 
@@ -17,6 +20,10 @@ pub trait Collect<'py> {
 }
 
 impl<'py> Collect<'py> for Bound<'py, PyDict> {
+    fn add(&mut self, key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        self.set_item(key, value)
+    }
+
     fn set(&mut self, key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()> {
         self.set_item(key, value)
     }
@@ -36,7 +43,7 @@ impl Collected {
         let mut collected = Self::default();
         for (key, value) in attributes.copy()? {
             let key: String = key.extract()?;
-            collected.set(&PyString::intern(py, &key), &value)?;
+            collected.add(&PyString::intern(py, &key), &value)?;
         }
         Ok(collected)
     }
@@ -72,6 +79,12 @@ pub fn dict_of<'py>(py: Python<'py>, pairs: &[(Py<PyString>, Py<PyAny>)]) -> PyR
 }
 
 impl<'py> Collect<'py> for Collected {
+    #[inline]
+    fn add(&mut self, key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        self.0.push((key.clone().unbind(), value.clone().unbind()));
+        Ok(())
+    }
+
     fn set(&mut self, key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()> {
         let value = value.clone().unbind();
         match self.0.iter_mut().find(|(known, _)| known.is(key)) {

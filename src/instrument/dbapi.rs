@@ -139,29 +139,43 @@ pub fn dbapi_method<'py>(
 }
 
 /// As contrib looks them up: on the proxy itself, and where that is false or none on its `_connection`, if it has one.
-fn get_attribute<'py>(py: Python<'py>, this: &Bound<'py, PyAny>, call: &Call<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+fn get_attribute<'py>(_py: Python<'py>, this: &Bound<'py, PyAny>, call: &Call<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let Some(name) = call.positional(0).filter(|_| call.positional_count() == 1) else {
         return Err(PyTypeError::new_err("__getattribute__() takes one argument"));
     };
-    let get = |object: &Bound<'py, PyAny>, name: &Bound<'py, PyAny>| {
-        #[allow(unsafe_code)]
-        // SAFETY: both are living objects; the result is a new reference, or null with an exception set, as where the
-        // name is no text.
-        unsafe {
-            Bound::from_owned_ptr_or_err(py, ffi::PyObject_GenericGetAttr(object.as_ptr(), name.as_ptr()))
-        }
-    };
-    if get(this, &name)?.is_truthy()? {
-        return get(this, &name);
+    own_attribute(this, &name)
+}
+
+/// Contrib looks a true one up twice, which finds the same.
+fn own_attribute<'py>(proxy: &Bound<'py, PyAny>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = proxy.py();
+    let found = get(proxy, name)?;
+    if found.is_truthy()? {
+        return Ok(found);
     }
-    get(&get(this, intern!(py, "_connection").as_any())?, &name)
+    get(&get(proxy, intern!(py, "_connection").as_any())?, name)
+}
+
+/// What `object.__getattribute__` finds.
+fn get<'py>(object: &Bound<'py, PyAny>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    #[allow(unsafe_code)]
+    // SAFETY: both are living objects; the result is a new reference, or null with an exception set, as where the name is
+    // no text.
+    unsafe {
+        Bound::from_owned_ptr_or_err(object.py(), ffi::PyObject_GenericGetAttr(object.as_ptr(), name.as_ptr()))
+    }
 }
 
 fn cursor<'py>(py: Python<'py>, this: &Bound<'py, PyAny>, call: &Call<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
     let module = module(py);
-    let make = this.getattr(intern!(py, "__wrapped__"))?.getattr(intern!(py, "cursor"))?;
+    let is_contribs =
+        this.get_type().is(module.namespace.bind(py).as_any().get_item(intern!(py, "TracedConnectionProxy"))?);
+    // Not by the class, whose `__getattribute__` does the same.
+    let attribute =
+        |name: &Bound<'py, PyString>| if is_contribs { own_attribute(this, name) } else { this.getattr(name) };
+    let make = attribute(intern!(py, "__wrapped__"))?.getattr(intern!(py, "cursor"))?;
     let cursor = call.pass_on(&make)?;
-    let integration = this.getattr(intern!(py, "_self_db_api_integration"))?;
+    let integration = attribute(intern!(py, "_self_db_api_integration"))?;
     let contribs = module.get_traced_cursor_proxy.get();
     if !contribs.are_there(py)? {
         return contribs.call(py, (cursor, integration));

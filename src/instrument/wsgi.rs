@@ -74,7 +74,7 @@ impl<'py> Environ<'_, 'py> {
         let py = self.0.py();
         match text!(self.find(intern!(py, "REQUEST_METHOD"))?) {
             Some(method) if is_known_method(&method) => {
-                attributes.set(intern!(py, "http.method"), intern!(py, "http.request.method"), &method)?;
+                attributes.add(intern!(py, "http.method"), intern!(py, "http.request.method"), &method)?;
             }
             _ => return Ok(false),
         }
@@ -82,15 +82,15 @@ impl<'py> Environ<'_, 'py> {
             // None, too.
             let server_name = self.0.get_item(intern!(py, "SERVER_NAME"))?;
             let server_name = server_name.unwrap_or_else(|| py.None().into_bound(py));
-            attributes.result.set(intern!(py, "http.server_name"), &server_name)?;
+            attributes.result.add(intern!(py, "http.server_name"), &server_name)?;
         }
         if let Some(scheme) = text!(self.find(intern!(py, "wsgi.url_scheme"))?) {
-            attributes.set(intern!(py, "http.scheme"), intern!(py, "url.scheme"), &scheme)?;
+            attributes.add(intern!(py, "http.scheme"), intern!(py, "url.scheme"), &scheme)?;
         }
         if let Some(host) = text!(self.find(intern!(py, "HTTP_HOST"))?) {
-            attributes.set(intern!(py, "net.host.name"), intern!(py, "server.address"), &host)?;
+            attributes.add(intern!(py, "net.host.name"), intern!(py, "server.address"), &host)?;
             if attributes.old {
-                attributes.result.set(intern!(py, "http.host"), &host)?;
+                attributes.result.add(intern!(py, "http.host"), &host)?;
             }
         }
         if let Some(port) = text!(self.find(intern!(py, "SERVER_PORT"))?) {
@@ -99,7 +99,7 @@ impl<'py> Environ<'_, 'py> {
                 Some(0) => {}
                 Some(port) => {
                     let port = PyInt::new(py, port);
-                    attributes.set(intern!(py, "net.host.port"), intern!(py, "server.port"), &port)?;
+                    attributes.add(intern!(py, "net.host.port"), intern!(py, "server.port"), &port)?;
                 }
             }
         }
@@ -118,14 +118,14 @@ impl<'py> Environ<'_, 'py> {
             return Ok(false);
         }
         if attributes.old {
-            attributes.result.set(intern!(py, "http.target"), &target)?;
+            attributes.result.add(intern!(py, "http.target"), &target)?;
         }
         if attributes.new {
             if let Some(path) = text!(self.find(intern!(py, "PATH_INFO"))?) {
-                attributes.result.set(intern!(py, "url.path"), &path)?;
+                attributes.result.add(intern!(py, "url.path"), &path)?;
             }
             if let Some(query) = text!(self.find(intern!(py, "QUERY_STRING"))?) {
-                attributes.result.set(intern!(py, "url.query"), &query)?;
+                attributes.result.add(intern!(py, "url.query"), &query)?;
             }
         }
         Ok(true)
@@ -135,11 +135,11 @@ impl<'py> Environ<'_, 'py> {
         let py = self.0.py();
         let address = text!(self.find(intern!(py, "REMOTE_ADDR"))?);
         if let Some(address) = &address {
-            attributes.set(intern!(py, "net.peer.ip"), intern!(py, "client.address"), address)?;
+            attributes.add(intern!(py, "net.peer.ip"), intern!(py, "client.address"), address)?;
         }
         if let Some(port) = text!(self.find(intern!(py, "REMOTE_PORT"))?) {
             let Some(port) = port_number(&port) else { return Ok(false) };
-            attributes.set(intern!(py, "net.peer.port"), intern!(py, "client.port"), &PyInt::new(py, port))?;
+            attributes.add(intern!(py, "net.peer.port"), intern!(py, "client.port"), &PyInt::new(py, port))?;
         }
         if let Some(host) = text!(self.find(intern!(py, "REMOTE_HOST"))?)
             && !address.is_some_and(|address| address.as_any().eq(&host).unwrap_or(false))
@@ -155,11 +155,11 @@ impl<'py> Environ<'_, 'py> {
             if may_be_synthetic(&user_agent) {
                 return Ok(false);
             }
-            attributes.set(intern!(py, "http.user_agent"), intern!(py, "user_agent.original"), &user_agent)?;
+            attributes.add(intern!(py, "http.user_agent"), intern!(py, "user_agent.original"), &user_agent)?;
         }
         if let Some(protocol) = text!(self.find(intern!(py, "SERVER_PROTOCOL"))?) {
             let Some(flavor) = flavor(&protocol) else { return Ok(false) };
-            attributes.set(intern!(py, "http.flavor"), intern!(py, "network.protocol.version"), &flavor)?;
+            attributes.add(intern!(py, "http.flavor"), intern!(py, "network.protocol.version"), &flavor)?;
         }
         Ok(true)
     }

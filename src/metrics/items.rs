@@ -40,12 +40,14 @@ impl KeySet {
         keys.iter().map(interned).collect::<PyResult<_>>().map(Self)
     }
 
-    /// Runs no Python code.
+    #[inline]
+    fn contains_interned(&self, key: &Bound<'_, PyString>) -> bool {
+        self.0.iter().any(|(known, _)| known.as_ptr() == key.as_ptr())
+    }
+
     #[inline]
     fn contains(&self, key: &Bound<'_, PyString>, text: &str) -> bool {
-        // Most are interned, as these are.
-        self.0.iter().any(|(known, _)| known.as_ptr() == key.as_ptr())
-            || self.0.iter().any(|(_, known)| known.as_str() == text)
+        self.contains_interned(key) || self.0.iter().any(|(_, known)| known.as_str() == text)
     }
 }
 
@@ -53,6 +55,7 @@ impl KeySet {
 #[derive(Clone, Copy)]
 pub enum Given<'a, 'py> {
     Dict(&'a Bound<'py, PyDict>),
+    /// With interned keys.
     Pairs(&'a [(Py<PyString>, Py<PyAny>)]),
 }
 
@@ -79,7 +82,9 @@ pub fn with_selected_items<'py>(
     for (at, set) in keys.iter().enumerate() {
         let mut select = |key: &Bound<'py, PyString>, value: &Bound<'py, PyAny>| {
             let Some(text) = plain_key(key) else { return false };
-            let is_in = |set: &KeySet| set.contains(key, text);
+            let is_in = |set: &KeySet| {
+                if pairs.is_some() { set.contains(key, text) } else { set.contains_interned(key) }
+            };
             if !is_in(set) || keys[..at].iter().any(is_in) || last.is_some_and(|last| last.key == text) {
                 return true;
             }

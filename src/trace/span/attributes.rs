@@ -66,7 +66,7 @@ impl Span {
         }
     }
 
-    /// Sets attributes that are all plain. False, and none is set, if one is not, or the span has ended.
+    /// Sets attributes that are all plain, and whose keys differ. False, and none is set, if one is not, or the span has ended.
     pub fn set_all_plain<'a, 'py: 'a>(
         &self,
         py: Python<'py>,
@@ -88,7 +88,13 @@ impl Span {
             if state.end_time.is_some() || state.held(Part::Attributes).is_some() {
                 return false;
             }
-            puts.extend(all.iter().map(|plain| plain.put_into(&mut state.attributes)));
+            let attributes = &mut state.attributes;
+            // The keys differ from one another.
+            if attributes.is_empty() {
+                puts.extend(all.iter().map(|plain| plain.add_to(attributes)));
+            } else {
+                puts.extend(all.iter().map(|plain| plain.put_into(attributes)));
+            }
         }
         puts.into_iter().for_each(|put| put.log(py));
         true
