@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -210,6 +211,20 @@ def test_it_reads_stdin(start: Command, tmp_path: Path) -> None:
 def test_a_program_that_is_not_there(start: Command, words: list[str]) -> None:
     done = start(*OTEL_RS, *words)
     assert (done.returncode, done.stderr) == (127, f"otel-rs run: there is no program {words[0]!r}\n")
+
+
+def test_without_a_receiver_the_program_ends_with_one_line_about_it(start: Command, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "from opentelemetry import trace\ntrace.get_tracer('app').start_span('request').end()\n"
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        exporters = {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_LOGS_EXPORTER": "otlp"}
+        done = start(*OTEL_RS, "app.py", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **exporters)
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "Connection refused" in done.stderr
 
 
 def test_without_a_program(start: Command) -> None:

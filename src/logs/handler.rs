@@ -154,6 +154,10 @@ impl LoggingHandler {
         }
         match logger.get().begin(py) {
             Way::None => {}
+            // A line about what is sent at the end of the program needs no second one about itself.
+            Way::Native if is_ours(&name) && logger.get().origin().has_ended() => {
+                logger.get().origin().drop_after_shutdown();
+            }
             Way::Native => Self::send(slf, settings, logger.get(), record)?,
             Way::Python => Self::emit_in_python(slf, record)?,
         }
@@ -296,6 +300,11 @@ impl LoggingHandler {
         warn_if_dropped(py, attributes.wire.dropped());
         Ok((attributes, event_name))
     }
+}
+
+/// Whether the logger of this name is one of our own.
+fn is_ours(name: &Bound<'_, PyAny>) -> bool {
+    name.cast::<PyString>().is_ok_and(|name| name.to_str().is_ok_and(|name| name.starts_with("otel_rs.")))
 }
 
 impl Settings {

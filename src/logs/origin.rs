@@ -47,6 +47,17 @@ impl Origin {
         self.processors().native.iter().for_each(|processor| processor.push(&self.scope, framed));
     }
 
+    /// Whether records go to native processors alone, and they take no more.
+    pub fn has_ended(&self) -> bool {
+        let lists = self.processors();
+        lists.python.is_empty() && lists.native.iter().all(|processor| processor.is_shut_down())
+    }
+
+    /// Counts a record as one that came after the shutdown.
+    pub fn drop_after_shutdown(&self) {
+        self.processors().native.iter().for_each(|processor| processor.drop_after_shutdown());
+    }
+
     pub fn with_processors(&self, py: Python<'_>, processors: Py<Processors>) -> Self {
         Self { resource: self.resource.clone_ref(py), scope: Arc::clone(&self.scope), processors }
     }

@@ -27,7 +27,7 @@ from otel_rs._native import (
     start_internal_or_server_span,
     use_span,
 )
-from otel_rs.instrument import _conventions, _wsgi
+from otel_rs.instrument import _wsgi
 from otel_rs.instrument._originals import originals
 
 # Releases whose requests and resolvers are what the functions here take them for.

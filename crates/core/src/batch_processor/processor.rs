@@ -85,6 +85,12 @@ impl BatchProcessor {
         self.drop_for_memory();
     }
 
+    /// Counts an item that comes after the shutdown, where a line about it would help nobody.
+    pub fn drop_after_shutdown(&self) {
+        self.state().queue.count_created();
+        self.state().counters.after_shutdown();
+    }
+
     #[cold]
     fn drop_for_memory(&self) {
         let dropped = self.state().counters.no_memory();
