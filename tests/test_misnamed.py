@@ -72,12 +72,70 @@ def test_one_line_says_what_there_is(
 def test_a_propagator_costs_itself_under_otel_rs_run(
     tmp_path: Path, grpc_receiver: GrpcReceiver, names: str, instead: str
 ) -> None:
-    """Under opentelemetry-instrument upstream's API raises before anything of this package is imported."""
     found = lines(OTEL_RS, grpc_receiver, tmp_path, OTEL_PROPAGATORS=names)
     assert len(found) == 1
     assert found[0].startswith(f"OTEL_PROPAGATORS is {names.partition(',')[0]!r}; accepted: baggage, ")
     assert found[0].endswith(instead)
     assert [span.name for span in grpc_receiver.spans()] == ["of the program"]
+
+
+def test_a_propagator_costs_itself_under_install(tmp_path: Path, grpc_receiver: GrpcReceiver) -> None:
+    """Where the program asks for it before it imports OpenTelemetry's API, as it has to anyway."""
+    program = tmp_path / "installed.py"
+    program.write_text("""
+import otel_rs
+otel_rs.install()
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+with trace.get_tracer("t").start_as_current_span("of the program"):
+    headers = {}
+    propagate.inject(headers)
+    assert list(headers) == ["traceparent"]
+""")
+    variables = {"OTEL_PROPAGATORS": "tracecontex", "OTEL_EXPORTER_OTLP_ENDPOINT": grpc_receiver.base}
+    command = [sys.executable, str(program)]
+    done = subprocess.run(command, env={**ENVIRONMENT, **variables}, capture_output=True, text=True, check=True)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("OTEL_PROPAGATORS is 'tracecontex'; accepted: baggage, ")
+    assert line.endswith("(did you mean tracecontext?). Using tracecontext,baggage, the default.")
+    assert [span.name for span in grpc_receiver.spans()] == ["of the program"]
+
+
+# The API reads the variable when it is imported, and opentelemetry-instrument imports it first: decision 30.
+NOT_FOUND = "ValueError: Propagator tracecontex not found. It is either misspelled or not installed."
+
+
+def test_opentelemetry_instrument_does_not_start_a_program_with_an_unknown_propagator(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("print('started')")
+    environment = {**ENVIRONMENT, "OTEL_PYTHON_DISTRO": "rs", "OTEL_PROPAGATORS": "tracecontex"}
+    command = [*INSTRUMENT, str(tmp_path / "program.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == NOT_FOUND
+
+
+def test_a_program_with_an_unknown_propagator_and_the_folder_of_opentelemetry_instrument_is_not_traced(
+    tmp_path: Path, grpc_receiver: GrpcReceiver
+) -> None:
+    """As Kubernetes' operator starts it: the folder is on the path, and the command is not run."""
+    (tmp_path / "program.py").write_text("print('started')\n" + PROGRAM)
+    from opentelemetry.instrumentation import auto_instrumentation
+
+    variables = {
+        "PYTHONPATH": auto_instrumentation.__path__[0],
+        "OTEL_PYTHON_DISTRO": "rs",
+        "OTEL_PROPAGATORS": "tracecontex",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": grpc_receiver.base,
+    }
+    command = [sys.executable, str(tmp_path / "program.py")]
+    done = subprocess.run(command, env={**ENVIRONMENT, **variables}, capture_output=True, text=True, check=True)
+    assert done.stdout == "started\n"
+    assert done.stderr.splitlines() == ["Error in sitecustomize; set PYTHONVERBOSE for traceback:", NOT_FOUND]
+    assert grpc_receiver.requests == []
 
 
 def test_a_name_of_another_distro_is_left_alone(tmp_path: Path, grpc_receiver: GrpcReceiver) -> None:
