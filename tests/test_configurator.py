@@ -197,6 +197,37 @@ except ConfigurationError as error:
     assert run("import otel_rs\notel_rs.install()\n" + program).stdout == stock
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "Configuration file not found: {file}"),
+        ("file_format: [", "Failed to parse YAML: "),
+        ("file_format: '9.0'", "Unsupported file_format '9.0': "),
+        ("tracer_provider: {}", "Configuration does not match schema: "),
+        (FILE.format(processor="batch", exporter="unknown: {}"), "Plugin 'unknown' not found in group "),
+    ],
+    ids=["missing", "no YAML", "another version", "another schema", "unknown exporter"],
+)
+def test_a_configuration_file_that_cannot_be_used_costs_itself_and_one_line(
+    tmp_path: Path, text: str | None, why: str
+) -> None:
+    file = tmp_path / "otel.yaml"
+    if text is not None:
+        file.write_text(text)
+    program = """
+from opentelemetry import trace
+trace.get_tracer("t").start_span("of the program").end()
+import sqlite3
+print(type(sqlite3.connect).__name__)
+"""
+    # Where nothing listens: nothing is sent by the variables instead.
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": ""}
+    done = run_by_distro(program, OTEL_CONFIG_FILE=str(file), **variables)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"OTEL_CONFIG_FILE is {str(file)!r}, which cannot be used: {why.format(file=file)}")
+    assert line.endswith(". What it has not set up records nothing.")
+
+
 # --- Entry points of other packages ----------------------------------------------------------------------------------
 
 PLUGIN = """

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from otel_rs.testing import Point, Receiver, span
+
 from .support.environment import SITE_PACKAGES
 from .support.receiver import DEADLINE_SECONDS
 
@@ -191,11 +193,11 @@ def test_console(start: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["otlp,console", " otlp , console "])
-def test_several_exporters(start: Any, grpc_receiver: Any, value: str) -> None:
-    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_TRACES_EXPORTER=value, OTEL_EXPORTER_OTLP_ENDPOINT=grpc_receiver.base)
+def test_several_exporters(start: Any, otlp_receiver: Receiver, value: str) -> None:
+    facts = start(OTEL_PYTHON_DISTRO="rs", OTEL_TRACES_EXPORTER=value, **otlp_receiver.environment())
     assert facts["exporters"] == [NATIVE_EXPORTERS["grpc"], CONSOLE]
     assert json.loads(facts.stdout)["name"] == "span"
-    assert [span.name for span in grpc_receiver.spans()] == ["span"]
+    assert otlp_receiver.traces() == [span("span")]
 
 
 def test_no_exporter(start: Any) -> None:
@@ -414,24 +416,30 @@ with open(sys.argv[1], "w") as file:
 """
 
 
+def assert_all_arrived(receiver: Receiver, metrics_and_logs: Receiver | None = None) -> None:
+    others = metrics_and_logs or receiver
+    assert receiver.traces() == [span("span")]
+    assert others.metrics()["counter"] == [Point({}, 3)]
+    assert [log.body for log in others.logs()] == ["logged"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("stock", [False, True], ids=["alone", "with the stock exporters"])
-def test_all_signals_are_sent_to_one_receiver(start: Any, only_otel_rs: Path, receiver: Any, stock: bool) -> None:
-    protocol = {"http": "http/protobuf", "grpc": "grpc"}[receiver.protocol]
+def test_all_signals_are_sent_to_one_receiver(
+    start: Any, only_otel_rs: Path, otlp_receiver: Receiver, stock: bool, protocol: str
+) -> None:
     facts = start(
         sys.executable if stock else only_otel_rs,
         FACTS + ALL_SIGNALS,
         OTEL_PYTHON_DISTRO="rs",
-        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
-        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.base,
+        **otlp_receiver.environment(protocol),
         **OTLP_EVERYWHERE,
     )
     assert facts["provider"] == NATIVE_PROVIDER
     of_spans = NATIVE_EXPORTERS[protocol]
     assert facts["exporters"] == [of_spans, *(of_spans.replace("Span", kind) for kind in ("Metric", "Log"))]
     assert facts["modules"] == []
-    assert [span.name for span in receiver.spans()] == ["span"]
-    assert "counter" in [metric.name for metric in receiver.metrics()]
-    assert [record.body.string_value for record in receiver.log_records()] == ["logged"]
+    assert_all_arrived(otlp_receiver)
     assert not any(line.startswith("Failed to export") for line in facts.stderr.splitlines())
 
 
@@ -451,22 +459,22 @@ def test_all_signals_are_sent_as_json(start: Any, only_otel_rs: Path, http_recei
 
 
 def test_each_signal_may_have_its_own_protocol_and_endpoint(
-    start: Any, only_otel_rs: Path, grpc_receiver: Any, http_receiver: Any
+    start: Any, only_otel_rs: Path, otlp_receiver: Receiver
 ) -> None:
-    start(
-        only_otel_rs,
-        FACTS + ALL_SIGNALS,
-        OTEL_PYTHON_DISTRO="rs",
-        OTEL_EXPORTER_OTLP_ENDPOINT=grpc_receiver.base,
-        OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="http/protobuf",
-        OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http_receiver.endpoint_of("metrics"),
-        OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="http/protobuf",
-        OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=http_receiver.endpoint_of("logs"),
-        **OTLP_EVERYWHERE,
-    )
-    assert [span.name for span in grpc_receiver.spans()] == ["span"]
-    assert "counter" in [metric.name for metric in http_receiver.metrics()]
-    assert [record.body.string_value for record in http_receiver.log_records()] == ["logged"]
+    with Receiver() as other:
+        start(
+            only_otel_rs,
+            FACTS + ALL_SIGNALS,
+            OTEL_PYTHON_DISTRO="rs",
+            OTEL_EXPORTER_OTLP_ENDPOINT=otlp_receiver.grpc_endpoint,
+            OTEL_EXPORTER_OTLP_METRICS_PROTOCOL="http/protobuf",
+            OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=f"{other.http_endpoint}/v1/metrics",
+            OTEL_EXPORTER_OTLP_LOGS_PROTOCOL="http/protobuf",
+            OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=f"{other.http_endpoint}/v1/logs",
+            **OTLP_EVERYWHERE,
+        )
+        assert_all_arrived(otlp_receiver, other)
+        assert (otlp_receiver.metrics(), otlp_receiver.logs(), other.traces()) == ({}, [], [])
 
 
 DEFAULTS = """

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,7 @@ from opentelemetry.sdk import _configuration as upstream
 from opentelemetry.util._importlib_metadata import Distribution, EntryPoint
 
 from otel_rs import _chosen_distro, _entry_points, _start_folder
+from otel_rs._announced import told_at_once
 from otel_rs._last_resort import show_on_stderr
 from otel_rs.installation import STOCK_IS_USED, install, reach_names_taken_earlier
 from otel_rs.installation.releases import why_unknown
@@ -27,6 +30,7 @@ from otel_rs.instrumentations.conflicts import certainly_none
 from otel_rs.instrumentations.loading import load_when_imported
 from otel_rs.settings import corrected_environment, read
 from otel_rs.settings.table import (
+    CONFIG_FILE,
     LOG_LEVEL,
     LOGS_EXPORTER,
     METRICS_EXPORTER,
@@ -72,8 +76,8 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
         if (why := _why_not_installed()) is not None:
             self._configure_stock(why, **kwargs)
             return
-        with corrected_environment():
-            super()._configure(**kwargs)
+        with corrected_environment(), told_at_once(), _a_bad_file_costs_itself():
+            super()._configure(**_taken(kwargs))
         if _logger.isEnabledFor(logging.INFO):
             from otel_rs.summary import summary
 
@@ -82,12 +86,44 @@ class OtelRsConfigurator(upstream._OTelSDKConfigurator):
     def _configure_stock(self, why: str, **kwargs: Any) -> None:
         """A program with the stock SDK is better than one without telemetry, or one that does not start."""
         try:
-            with corrected_environment():
-                super()._configure(**kwargs)
+            with corrected_environment(), _a_bad_file_costs_itself():
+                super()._configure(**_taken(kwargs))
         except RuntimeError as error:  # as where the stock exporters are not installed
             _logger.warning("Nothing is sent. otel-rs cannot be used: %s. Nor can the stock SDK: %s", why, error)
         else:
             _logger.warning(STOCK_IS_USED, why)
+
+
+def _taken(arguments: dict[str, Any]) -> dict[str, Any]:
+    """With a configuration file upstream takes none, and warns of what the loader passes."""
+    return {} if os.environ.get(CONFIG_FILE.variable) else arguments
+
+
+@contextmanager
+def _a_bad_file_costs_itself() -> Iterator[None]:
+    """One line, and the instrumentations are loaded. The variables do not count: data would go elsewhere."""
+    file = os.environ.get(CONFIG_FILE.variable)
+    if not file:
+        yield
+        return
+    loader = logging.getLogger("opentelemetry.configuration.file._loader")
+    loader.addFilter(_is_no_error)
+    try:
+        yield
+    except Exception as error:  # whatever a part that the file names raises
+        text = "%s is %r, which cannot be used: %s. What it has not set up records nothing."
+        _logger.error(text, CONFIG_FILE.variable, file, in_one_line(error))
+    finally:
+        loader.removeFilter(_is_no_error)
+
+
+def in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _is_no_error(record: logging.LogRecord) -> bool:
+    """The loader logs an error, with a traceback, and raises it as well."""
+    return record.levelno < logging.ERROR
 
 
 def show_lines() -> None:
@@ -100,7 +136,8 @@ def _why_not_installed() -> str | None:
     if (why := why_unknown()) is not None:
         return why
     try:
-        install()
+        with told_at_once():
+            install()
     except ImportError as error:
         from otel_rs._native_missing import reason
 

@@ -19,9 +19,23 @@ def summary() -> str:
     if read(SDK_DISABLED).value:
         return f"otel-rs {_native.__version__}: OTEL_SDK_DISABLED is true, nothing is recorded"
     ways = "; ".join(f"{signal}: {_way(provider)}" for signal, provider in providers().items())
-    switches = read(NATIVE_INSTRUMENTATIONS).value
-    native = f"native instrumentations: {', '.join(switches) or 'none'}"
-    return f"otel-rs {_native.__version__}: {ways}; {native}"
+    return f"otel-rs {_native.__version__}: {ways}; {_native_instrumentations()}"
+
+
+def installed() -> str:
+    """What `install` has made native: the providers are made later."""
+    names = "the names of opentelemetry.sdk and of its OTLP exporters are native"
+    return f"otel-rs {_native.__version__}: {names}; {_native_instrumentations()}"
+
+
+def way_of(provider: Any, signal: str, part: Any) -> str | None:
+    """The way of a signal by one processor or reader. None if it exports nothing."""
+    if read(SDK_DISABLED).value:
+        return f"otel-rs {_native.__version__}: OTEL_SDK_DISABLED is true, nothing is recorded"
+    exporter = _exporter(part)
+    if exporter is part:
+        return None
+    return f"otel-rs {_native.__version__}: {signal}: {destination(exporter)} ({_sdk(provider)})"
 
 
 def providers() -> dict[str, Any]:
@@ -42,10 +56,17 @@ def is_native(thing: object) -> bool:
 
 
 def _way(provider: Any) -> str:
-    sdk = "native SDK" if is_native(provider) else f"SDK {type(provider).__module__}.{type(provider).__qualname__}"
     found = exporters(provider)
     where = " and ".join(map(destination, found)) if found else "to nowhere"
-    return f"{where} ({sdk})"
+    return f"{where} ({_sdk(provider)})"
+
+
+def _sdk(provider: Any) -> str:
+    return "native SDK" if is_native(provider) else f"SDK {type(provider).__module__}.{type(provider).__qualname__}"
+
+
+def _native_instrumentations() -> str:
+    return f"native instrumentations: {', '.join(read(NATIVE_INSTRUMENTATIONS).value) or 'none'}"
 
 
 def destination(exporter: Any) -> str:

@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from otel_rs.doctor.file import REPLACED
+
+from ..support.program import run
 from ..support.receiver import DEADLINE_SECONDS, Answer, GrpcReceiver, HttpReceiver, Receiver
 
 PLAIN = {
@@ -86,6 +90,11 @@ def test_every_setting_has_its_source_and_secrets_are_masked(grpc_receiver: Grpc
         ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grcp"}, "OTEL_EXPORTER_OTLP_PROTOCOL", "(did you mean grpc?). Using grpc"),
         ({"OTEL_TRACES_SAMPLER": "alwayson"}, "OTEL_TRACES_SAMPLER", "(did you mean always_on?)"),
         ({"OTEL_PROPAGATORS": "tracecontex"}, "OTEL_PROPAGATORS", "(did you mean tracecontext?). Using tracecontext,"),
+        (
+            {"OTEL_PROPAGATORS": "b4,baggage"},
+            "OTEL_PROPAGATORS",
+            "But opentelemetry-instrument does not start ",
+        ),
         ({"OTEL_TRACES_EXPORTER": "otpl"}, "traces", "(did you mean otlp?)"),
         ({"OTEL_BSP_SCHEDULE_DELAY": "5s"}, "OTEL_BSP_SCHEDULE_DELAY", "accepted: a whole number of milliseconds"),
         ({"OTEL_EXPORTER_OTLP_HEADERS": "s3cret"}, "OTEL_EXPORTER_OTLP_HEADERS", ": header 1 is left out"),
@@ -144,6 +153,144 @@ def test_a_signal_that_goes_elsewhere_is_no_problem(http_receiver: HttpReceiver)
 def test_without_sending(grpc_receiver: GrpcReceiver) -> None:
     status, report = found("--no-send", **to(grpc_receiver))
     assert (status, report["delivery"], grpc_receiver.requests) == (0, [], [])
+
+
+FILE = """
+file_format: "1.0"
+tracer_provider:
+  processors:
+    - batch: {{exporter: {{otlp_{protocol}: {{endpoint: "{endpoint}", headers: [{{name: x-key, value: s3cret}}]}}}}}}
+    - simple: {{exporter: {{console: {{}}}}}}
+"""
+
+
+def test_a_configuration_file_says_where_to_send(receiver: Receiver, tmp_path: Path) -> None:
+    file = tmp_path / "otel.yaml"
+    file.write_text(FILE.format(protocol=receiver.protocol, endpoint=receiver.endpoint))
+    # None of these counts.
+    variables = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_TRACES_SAMPLER": "alwayson",
+        "OTEL_METRICS_EXPORTER": "otpl",
+    }
+    status, report = found(OTEL_PYTHON_DISTRO="rs", OTEL_CONFIG_FILE=str(file), **variables)
+    assert (status, problems(report)) == (0, {})
+    protocol = OF_RECEIVER[receiver.protocol]
+    assert [(each["subject"], each["text"]) for each in report["delivery"]] == [
+        ("metrics", "not sent, for the file has no meter_provider"),
+        ("logs", "not sent, for the file has no logger_provider"),
+        ("traces", f"the receiver at {receiver.endpoint} by {protocol} took it"),
+        ("traces", "to the exporter ConsoleSpanExporter, which is not tried here"),
+    ]
+    assert [span.name for span in receiver.spans()] == ["otel-rs doctor's test span"]
+    assert receiver.requests[0].headers["x-key"] == "s3cret"
+    values = {each["variable"]: each["source"] for each in report["settings"]}
+    assert values["OTEL_TRACES_SAMPLER"] == values["OTEL_PROPAGATORS"] == "OTEL_CONFIG_FILE"
+    assert values["OTEL_EXPORTER_OTLP_TIMEOUT"] == "default"
+    notes = {each["subject"]: each["text"] for each in report["complaints"]}
+    assert notes.keys() == {"OTEL_METRICS_EXPORTER", "OTEL_TRACES_SAMPLER"}
+    assert set(notes.values()) == {"does not count: OTEL_CONFIG_FILE takes its place"}
+    assert "s3cret" not in json.dumps(report)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot be used, and nothing is set up: Configuration file not found: "),
+        ("file_format: [", "cannot be used, and nothing is set up: Failed to parse YAML: "),
+        ("file_format: '1.0'\ndisabled: true", "has `disabled: true`: nothing is recorded"),
+        (
+            "file_format: '1.0'\ntracer_provider: {processors: [{simple: {exporter: {nowhere: {}}}}]}",
+            "what it says cannot be set up: Plugin 'nowhere' not found in group",
+        ),
+    ],
+    ids=["missing", "no YAML", "disabled", "unknown exporter"],
+)
+def test_a_configuration_file_that_cannot_be_used_is_a_problem(tmp_path: Path, text: str | None, why: str) -> None:
+    file = tmp_path / "otel.yaml"
+    if text is not None:
+        file.write_text(text)
+    status, report = found(OTEL_PYTHON_DISTRO="rs", OTEL_CONFIG_FILE=str(file))
+    assert status == 1
+    assert why in problems(report)["OTEL_CONFIG_FILE"]
+    assert all(each["subject"] == "OTEL_CONFIG_FILE" for each in report["delivery"])
+
+
+def test_without_the_package_that_reads_it_a_file_is_a_problem(only_otel_rs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "otel.yaml"
+    file.write_text("file_format: '1.0'")
+    variables = {**PLAIN, "OTEL_PYTHON_DISTRO": "rs", "OTEL_CONFIG_FILE": str(file)}
+    command = [str(only_otel_rs), "-m", "otel_rs", "doctor", "--no-send"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert done.returncode == 1
+    assert "PROBLEM  OTEL_CONFIG_FILE: it needs opentelemetry-configuration, which is not installed" in done.stdout
+
+
+# Another value than the default for each.
+OTHERS = {
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_METRICS_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+    "OTEL_PYTHON_ID_GENERATOR": "other",
+    "OTEL_PYTHON_TRACER_CONFIGURATOR": "other",
+    "OTEL_PYTHON_METER_CONFIGURATOR": "other",
+    "OTEL_PYTHON_LOGGER_CONFIGURATOR": "other",
+    "OTEL_PROPAGATORS": "baggage",
+    "OTEL_RESOURCE_ATTRIBUTES": "a=b",
+    "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "os,process",
+    "OTEL_TRACES_SAMPLER": "traceidratio",
+    "OTEL_TRACES_SAMPLER_ARG": "0.25",
+    "OTEL_METRICS_EXEMPLAR_FILTER": "always_off",
+    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": "base2_exponential_bucket_histogram",
+}
+
+EVERYTHING = """
+import os
+import otel_rs
+otel_rs.install()
+from opentelemetry import metrics, propagate, trace
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.configuration import configure_sdk, load_config_file
+configure_sdk(load_config_file(os.environ["FILE"]))
+tracers, meters, loggers = trace.get_tracer_provider(), metrics.get_meter_provider(), get_logger_provider()
+plain = lambda value: (
+    value if isinstance(value, (str, int, float)) else
+    {getattr(key, "__name__", str(key)): plain(each) for key, each in value.items() if key != "_pid"}
+    if isinstance(value, dict) else
+    [plain(each) for each in value] if isinstance(value, (tuple, list)) else
+    type(value).__qualname__
+)
+limits = vars(tracers._span_limits)
+# Counts where one of the others is not given.
+del limits["max_attributes"]
+(reader,) = meters._metric_readers
+(processor,) = loggers._multi_log_record_processor._log_record_processors
+print([
+    tracers.sampler.get_description(), limits, plain(dict(tracers.resource.attributes)),
+    plain(tracers.id_generator), tracers._tracer_configurator.__name__, meters._meter_configurator.__name__,
+    loggers._logger_configurator.__name__, plain(meters._sdk_config.exemplar_filter),
+    vars(loggers._log_record_limits), plain(vars(reader)), plain(vars(reader._exporter)),
+    [type(each).__name__ for each in propagate.get_global_textmap()._propagators],
+    plain(vars(processor)), plain(vars(processor._batch_processor)),
+])
+"""
+
+
+def test_no_setting_that_a_configuration_file_takes_the_place_of_counts(tmp_path: Path) -> None:
+    file = tmp_path / "otel.yaml"
+    file.write_text("""
+file_format: "1.0"
+tracer_provider: {processors: [{batch: {exporter: {otlp_http: {}}}}]}
+meter_provider: {readers: [{periodic: {exporter: {otlp_http: {}}}}]}
+logger_provider: {processors: [{batch: {exporter: {otlp_http: {}}}}]}
+propagator: {composite: [{tracecontext: {}}]}
+""")
+    # Those that are left are numbers.
+    others = {setting.variable: OTHERS.get(setting.variable, "77") for setting in REPLACED}
+    assert OTHERS.keys() <= others.keys()
+    usual = run(EVERYTHING, FILE=str(file)).stdout
+    assert run(EVERYTHING, FILE=str(file), **others).stdout == usual
 
 
 def test_the_version() -> None:

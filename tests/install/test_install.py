@@ -422,7 +422,7 @@ logging.basicConfig(level="DEBUG", format="%(name)s %(levelname)s %(message)s", 
 
 
 def test_one_debug_line_lists_the_replaced_classes() -> None:
-    (line,) = run(
+    line, told = run(
         LOGGING
         + """
 import opentelemetry.sdk._configuration
@@ -432,6 +432,7 @@ otel_rs.install()
 """
     ).stdout.splitlines()
     assert line.startswith("otel_rs DEBUG Replaced ")
+    assert told.startswith("otel_rs INFO otel-rs ")
     replaced, on_import, earlier = line.removesuffix(".").split(". ")
     for module in ("opentelemetry.sdk.trace", "opentelemetry.sdk.trace.export", "opentelemetry.sdk._configuration"):
         for name in CLASSES[module]:
@@ -442,7 +443,7 @@ otel_rs.install()
 
 
 def test_the_debug_line_lists_classes_that_the_program_imported_too_early() -> None:
-    (line,) = run(
+    line, _ = run(
         LOGGING
         + """
 from opentelemetry.sdk.trace import TracerProvider

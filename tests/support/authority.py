@@ -23,6 +23,14 @@ class Authority:
             *("-keyout", self._key, "-out", self.certificate, *NEW_KEY),
         )
 
+    def own(self, address: str) -> tuple[Path, Path]:
+        """A certificate that signs itself, and its key. A second call returns the same."""
+        certificate, key = self._folder / f"own {address}.pem", self._folder / f"own {address}.key"
+        if not certificate.exists():
+            names = ("-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}")
+            self._openssl("req", "-x509", *names, "-keyout", key, "-out", certificate, *NEW_KEY)
+        return certificate, key
+
     def sign(
         self,
         name: str,

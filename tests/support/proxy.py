@@ -12,7 +12,9 @@ from .receiver import DEADLINE_SECONDS, Receiver
 class Proxy:
     """`with Proxy(receiver) as proxy`: `proxy.address` is host and port, `proxy.heads` what it was asked for."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, credentials: bytes = b"", status: int = 407) -> None:
+        """With `credentials` it wants these; without them, a `status` other than 407 is what it always answers."""
+        self._credentials, self._status = credentials, status
         self._target = receiver.port
         self.heads: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -54,6 +56,10 @@ class Proxy:
                 return
             head += byte
         self.heads.append(head)
+        if self._credentials not in head or (not self._credentials and self._status != 407):
+            client.sendall(f"HTTP/1.1 {self._status} no\r\nContent-Length: 0\r\n\r\n".encode())
+            client.close()
+            return
         server = socket.create_connection(("127.0.0.1", self._target))
         self._open.append(server)
         if head.startswith(b"CONNECT "):

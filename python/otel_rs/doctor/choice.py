@@ -13,7 +13,7 @@ from otel_rs.doctor.findings import Finding
 from otel_rs.installation.releases import why_unknown
 from otel_rs.settings import read
 from otel_rs.settings.kinds import did_you_mean
-from otel_rs.settings.table import CONFIG_FILE, PYTHON_CONFIGURATOR, PYTHON_DISTRO, SDK_DISABLED
+from otel_rs.settings.table import PYTHON_CONFIGURATOR, PYTHON_DISTRO, SDK_DISABLED
 
 
 def choices() -> Iterator[Finding]:
@@ -25,8 +25,6 @@ def choices() -> Iterator[Finding]:
     yield _configurator(distro, configurator)
     if read(SDK_DISABLED).value:
         yield Finding("problem", "OTEL_SDK_DISABLED", "it is true: nothing is recorded or exported; unset it")
-    if file := os.environ.get(CONFIG_FILE.variable):
-        yield _file(file)
 
 
 def _native_part() -> Finding:
@@ -74,9 +72,3 @@ def _configurator(distro: str | None, chosen: str | None) -> Finding:
         return Finding("ok", "configurator", "rs, with the distro rs")
     taken = chosen_configurator()
     return Finding("note", "configurator", f"{taken or 'none'}, the first that is installed: {variable} names none")
-
-
-def _file(path: str) -> Finding:
-    if not os.path.isfile(path):
-        return Finding("problem", CONFIG_FILE.variable, f"{path!r} is no file; name one, or unset it")
-    return Finding("note", CONFIG_FILE.variable, f"{path!r} takes the place of the variables below")

@@ -11,8 +11,10 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.util._importlib_metadata import entry_points
 
+from otel_rs.doctor.file import exporters_of
 from otel_rs.doctor.findings import Finding
 from otel_rs.doctor.lines import Lines
+from otel_rs.exporter.otlp._exporter import NativeExporter
 from otel_rs.settings import Setting, Signal, read
 from otel_rs.settings.kinds import did_you_mean
 from otel_rs.settings.reading import variable_text
@@ -41,6 +43,21 @@ def deliveries(timeout: float) -> list[Finding]:
     with Lines() as lines, ThreadPoolExecutor(len(SIGNALS)) as threads:
         sent = list(threads.map(lambda signal: _deliver(signal, timeout), SIGNALS))
     return [finding for findings in sent for finding in findings(lines.texts)]
+
+
+def deliveries_of_file(config: Any) -> list[Finding]:
+    """Each exporter of the file, with the file's own timeouts."""
+    with Lines() as lines:
+        by_signal, findings = exporters_of(config)
+        for signal in SIGNALS:
+            for exporter in by_signal.get(signal, ()):
+                if not isinstance(exporter, NativeExporter):
+                    text = f"to the exporter {type(exporter).__qualname__}, which is not tried here"
+                    findings.append(Finding("note", signal, text))
+                    continue
+                _SENDERS[signal](exporter)
+                findings += _answer(signal, exporter, lines.texts)
+    return findings
 
 
 def _deliver(signal: Signal, timeout: float) -> Callable[[list[str]], list[Finding]]:

@@ -25,7 +25,7 @@ class Value:
     value: str
     """Masked where it is a secret."""
     source: str
-    """A variable, or "default"."""
+    """A variable, or "default". `OTEL_CONFIG_FILE`: what the file says, or leaves out, counts."""
 
 
 @dataclass

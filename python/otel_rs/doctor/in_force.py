@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from otel_rs.doctor.file import file, replaced
 from otel_rs.doctor.findings import Finding, Value
 from otel_rs.doctor.lines import Lines
 from otel_rs.settings import forget_reports, read
 from otel_rs.settings.headers import read_headers
 from otel_rs.settings.kinds import GrpcHeaders, Headers, Kind, closest
 from otel_rs.settings.reading import variable_text
-from otel_rs.settings.table import ALL, GROUPS, OTLP_HEADERS, SIGNALS, Setting
+from otel_rs.settings.table import ALL, CONFIG_FILE, GROUPS, OTLP_HEADERS, PROPAGATORS, SIGNALS, Setting
 from otel_rs.settings.upstream import corrected
 
 _MASKED = "***"
+
+_BEFORE_US = (
+    " But opentelemetry-instrument does not start the program: OpenTelemetry's API raises before otel-rs is imported. "
+    "Correct the name, or start the program by `otel-rs run`."
+)
 
 
 def in_force() -> list[Value]:
@@ -30,6 +36,8 @@ def in_force() -> list[Value]:
 
 
 def _value(setting: Setting) -> Value:
+    if setting in replaced():
+        return Value(setting.variable, f"what {file()} says", CONFIG_FILE.variable)
     text = variable_text(setting)
     if isinstance(setting.kind, Headers):
         return Value(setting.variable, _headers(setting, text), setting.variable if text else "default")
@@ -61,12 +69,16 @@ def complaints() -> list[Finding]:
     for setting in ALL:
         if setting.variable not in os.environ:
             continue
+        if setting in replaced() and setting is not PROPAGATORS:
+            found.append(Finding("note", setting.variable, f"does not count: {CONFIG_FILE.variable} takes its place"))
+            continue
         with Lines() as lines:
             corrected(setting)
             # Texts of other kinds than these upstream takes as they are.
             if type(setting.kind) is not Kind:
                 read(setting)
-        found += [Finding("problem", setting.variable, text) for text in lines.texts]
+        more = _BEFORE_US if setting is PROPAGATORS else ""
+        found += [Finding("problem", setting.variable, text + more) for text in lines.texts]
     with Lines() as lines:
         for signal in SIGNALS:
             read_headers(GrpcHeaders(), signal)

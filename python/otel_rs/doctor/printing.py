@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from otel_rs.doctor.findings import Examination, Finding
+from otel_rs.doctor.findings import Examination, Finding, Value
+from otel_rs.settings.table import CONFIG_FILE
+
+_FILE = CONFIG_FILE.variable
 
 _MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
@@ -38,14 +41,19 @@ def _lines(found: Examination, defaults: bool) -> Iterator[str]:
 
 
 def _settings(found: Examination, defaults: bool) -> Iterator[str]:
-    shown = [value for value in found.settings if defaults or value.source != "default"]
+    shown = [value for value in found.settings if defaults or not _is_usual(value)]
     width = max((len(value.variable) for value in shown), default=0)
     for value in shown:
         by = "" if value.source == value.variable else f"  ({value.source})"
         yield f"  {value.variable:{width}}  {value.value}{by}"
     left_out = len(found.settings) - len(shown)
     if left_out:
-        yield f"  {left_out} others have their defaults; --all shows them."
+        or_the_file = " or are the file's" if any(value.source == _FILE for value in found.settings) else ""
+        yield f"  {left_out} others have their defaults{or_the_file}; --all shows them."
+
+
+def _is_usual(value: Value) -> bool:
+    return value.source == "default" or (value.source == _FILE and value.variable != _FILE)
 
 
 def _of(findings: Iterable[Finding]) -> Iterator[str]:

@@ -15,14 +15,17 @@ from types import ModuleType
 
 from opentelemetry import trace as trace_api
 
+from otel_rs._announced import tell_installed
 from otel_rs._finder import FINDER
+from otel_rs._last_resort import show_on_stderr
 from otel_rs._reload import keep_modules
 from otel_rs.installation.exchange import Exchange
 from otel_rs.installation.importing import NativeModules
 from otel_rs.installation.releases import why_unknown
 from otel_rs.installation.replacements import DEFERRED_MODULES, replacements
 from otel_rs.installation.stand_ins import StandIns
-from otel_rs.settings import tolerate_arguments
+from otel_rs.settings import read, tolerate_arguments
+from otel_rs.settings.table import LOG_LEVEL
 
 _logger = logging.getLogger("otel_rs")
 
@@ -41,6 +44,9 @@ def install() -> None:
     provider that exists already, of which a warning tells. What was replaced is in a debug line of the logger
     ``otel_rs``. Calling it again changes nothing. Threads may call it at once. ``uninstall`` undoes it.
 
+    At info level one line tells what is native, and one for each signal where it goes, once its provider has an
+    exporter. ``OTEL_LOG_LEVEL=info`` shows them.
+
     Until then an argument that the stock class would take does not raise, in any module: a bad one is reported and left
     out, as a bad variable is.
 
@@ -48,6 +54,8 @@ def install() -> None:
     `OTEL_RS_UNKNOWN_SDK` (false).
     """
     global _exchange, _native_modules
+    if (level := read(LOG_LEVEL).value) is not None:
+        show_on_stderr(_logger, level)
     if (why := why_unknown()) is not None:
         _logger.warning(STOCK_IS_USED, why)
         return
@@ -71,6 +79,7 @@ def install() -> None:
             ", ".join(sorted(name for name in wanted if name not in sys.modules)) or "nothing",
             ", ".join(_taken_earlier(exchange)) or "nothing",
         )
+    tell_installed()
     _warn_of_a_provider()
 
 

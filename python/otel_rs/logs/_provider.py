@@ -15,6 +15,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.util.types import Attributes
 
 from otel_rs import endings, exit, forks
+from otel_rs._announced import tell_way
 from otel_rs._reload import keep_modules
 from otel_rs._shown import shown
 from otel_rs.logs import _stock
@@ -68,6 +69,11 @@ class LoggerProvider(_stock.LoggerProvider):
         self._disabled = read(SDK_DISABLED).value
         forks.call_in_children(self._after_fork)
         endings.shut_down_at_end(self)
+
+    def add_log_record_processor(self, log_record_processor: sdk.LogRecordProcessor) -> None:
+        """Adds a processor, which gets every log record after those that were added before it."""
+        _stock.LoggerProvider.add_log_record_processor(self, log_record_processor)
+        tell_way(self, "logs", log_record_processor)
 
     def _start_flush(self) -> bool:
         """Has everything exported soon, and waits for nothing. False, with nothing done, if Python would have to."""

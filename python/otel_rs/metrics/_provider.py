@@ -23,6 +23,7 @@ from opentelemetry.util._once import Once
 from opentelemetry.util.types import Attributes
 
 from otel_rs import endings, exit, forks
+from otel_rs._announced import tell_way
 from otel_rs._reload import keep_modules
 from otel_rs._shown import shown
 from otel_rs.metrics._consumer import MeasurementConsumer
@@ -88,6 +89,8 @@ class MeterProvider(upstream.MeterProvider):
         for reader in metric_readers:
             self._register(reader)
         endings.shut_down_at_end(self)
+        for reader in metric_readers:
+            tell_way(self, "metrics", reader)
 
     def __repr__(self) -> str:
         return shown(self, "readers", lambda: list(self._metric_readers))
@@ -104,6 +107,11 @@ class MeterProvider(upstream.MeterProvider):
             self._all_metric_readers.add(reader)
         reader._set_collect_callback(self._measurement_consumer.collect)
         reader._set_meter_provider(self)
+
+    def add_metric_reader(self, metric_reader: MetricReader) -> None:
+        """Adds a reader, which collects every metric from then on."""
+        upstream.MeterProvider.add_metric_reader(self, metric_reader)
+        tell_way(self, "metrics", metric_reader)
 
     def get_meter(
         self,

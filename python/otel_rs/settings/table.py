@@ -92,7 +92,8 @@ PYTHON_CONFIGURATOR = Setting(
 CONFIG_FILE = Setting(
     "OTEL_CONFIG_FILE",
     Kind(),
-    "A configuration file, which takes the place of these variables; needs the package `opentelemetry-configuration`.",
+    "A configuration file, which the configurator reads in the place of the variables for what it sets up; needs the "
+    "package `opentelemetry-configuration`. A file that cannot be used costs one line, and nothing is recorded.",
 )
 SDK_DISABLED = Setting(
     "OTEL_SDK_DISABLED", Boolean(), "`true`: nothing is recorded or exported.", default=False, if_bad=False
@@ -143,8 +144,8 @@ PROPAGATORS = Setting(
 LOG_LEVEL = Setting(
     "OTEL_LOG_LEVEL",
     Choice("debug", "info", "warning", "error"),
-    "With the distro `rs`: the least level of this package's own log lines, on stderr if the program shows them "
-    "nowhere. At `info`, one line at the start says where each signal goes.",
+    "With the distro `rs` or `install()`: the least level of this package's own log lines, on stderr if the program "
+    "shows them nowhere. At `info`, the start says where each signal goes.",
     default_in_words="the program's",
 )
 LAZY_INSTRUMENTATIONS = Setting(

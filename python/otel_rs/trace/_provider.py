@@ -18,6 +18,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationInfo, Instrume
 from opentelemetry.util import types
 
 from otel_rs import endings, exit, forks
+from otel_rs._announced import tell_way
 from otel_rs._reload import keep_modules
 from otel_rs._shown import shown
 from otel_rs.settings import corrected_environment, read
@@ -101,6 +102,11 @@ class TracerProvider(_stock.TracerProvider):
         # Upstream's own hook may have done it.
         if self._pid != os.getpid():
             self._handle_fork()
+
+    def add_span_processor(self, span_processor: sdk.SpanProcessor) -> None:
+        """Adds a processor, which gets every span after those that were added before it."""
+        _stock.TracerProvider.add_span_processor(self, span_processor)
+        tell_way(self, "traces", span_processor)
 
     def get_tracer(
         self,

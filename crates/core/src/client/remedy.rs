@@ -43,6 +43,8 @@ pub(super) struct Circumstances {
     signal: Signal,
     compression: Compression,
     is_tls: bool,
+    /// The client has a certificate to show.
+    has_certificate: bool,
     /// Empty for a socket.
     host: String,
     port: Option<u16>,
@@ -70,7 +72,8 @@ impl Circumstances {
         };
         let ClientConfig { protocol, signal, compression, .. } = *config;
         let (host, path, is_tls) = (host.to_owned(), path.to_owned(), endpoint.is_tls());
-        Circumstances { protocol, signal, compression, is_tls, host, port, path, proxy }
+        let has_certificate = config.tls.client_certificate_file.is_some();
+        Circumstances { protocol, signal, compression, is_tls, has_certificate, host, port, path, proxy }
     }
 
     pub fn remedy(&self, clue: Clue) -> String {
@@ -103,9 +106,19 @@ impl Circumstances {
             (Protocol::HttpProtobuf | Protocol::HttpJson, Some(GRPC_PORT)) => return GRPC_PROTOCOL.to_owned(),
             _ => {}
         }
-        let tls = if self.is_tls { "" } else { "for TLS (begin the endpoint with https://) or " };
+        // Servers that close the connection instead of saying so.
+        let why = match (self.is_tls, self.has_certificate) {
+            (false, _) => "the port may be for TLS (begin the endpoint with https://) or",
+            (true, false) => {
+                "the server may want a client certificate (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and \
+                 OTEL_EXPORTER_OTLP_CLIENT_KEY), or the port may be"
+            }
+            (true, true) => {
+                "the server may refuse the certificate in OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE, or the port may be"
+            }
+        };
         format!(
-            "if this goes on, the port may be {tls}for another protocol (OTEL_EXPORTER_OTLP_PROTOCOL is {}; usual ports are \
+            "if this goes on, {why} for another protocol (OTEL_EXPORTER_OTLP_PROTOCOL is {}; usual ports are \
              4317 for grpc, 4318 for http/protobuf)",
             self.protocol.name()
         )
@@ -223,6 +236,7 @@ mod tests {
             signal: Signal::Traces,
             compression: Compression::None,
             is_tls: false,
+            has_certificate: false,
             host: String::new(),
             port: Some(port),
             path: String::new(),
@@ -240,6 +254,7 @@ mod tests {
             signal: Signal::Metrics,
             compression: Compression::None,
             is_tls: false,
+            has_certificate: false,
             host: String::new(),
             port: None,
             path: "/v1/traces/v1/metrics".to_owned(),

@@ -89,7 +89,11 @@ async fn another_protocol_than_the_servers_over_tls() {
         let (_keep, identity) = watch::channel(authority.server(&NAMES).server_config(None));
         let server = relay::tls(http1_only().await, identity).await;
         let said = line(&tls_config(Protocol::Grpc, server, &ca)).await;
-        assert_says(&said, "connection lost: ", "if this goes on, the port may be for another protocol");
+        assert_says(
+            &said,
+            "connection lost: ",
+            "if this goes on, the server may want a client certificate (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        );
 
         // A server that asks for its protocol by name.
         let mut only_h2 = (*authority.server(&NAMES).server_config(None)).clone();
