@@ -40,12 +40,19 @@ def frequent_switches() -> Iterator[None]:
 Point = tuple[str, tuple[tuple[str, Any], ...]]
 
 
+class PatientReader(InMemoryMetricReader):
+    """Among so many threads on a full machine a collection may take longer than the ten seconds it has by default."""
+
+    def collect(self, timeout_millis: float = DEADLINE_SECONDS * 1e3) -> None:
+        super().collect(timeout_millis)
+
+
 class Reader:
     """All that was collected: of deltas the sum, of the others the last."""
 
     def __init__(self, temporality: AggregationTemporality) -> None:
         self.temporality = temporality
-        self.reader = InMemoryMetricReader(preferred_temporality=dict.fromkeys(KINDS, temporality))
+        self.reader = PatientReader(preferred_temporality=dict.fromkeys(KINDS, temporality))
         self.values: Counter[Point] = Counter()
         self.counts: Counter[Point] = Counter()
         self.in_buckets: Counter[Point] = Counter()
