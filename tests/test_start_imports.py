@@ -19,6 +19,9 @@ HEAVY = {
 }
 # What upstream's modules import at every start, and what the other commands of `otel-rs` need.
 PUT_OFF = {"argparse", "subprocess", "sysconfig"}
+if sys.version_info < (3, 11):
+    # By Python's own `platform`, which `uuid` imports, and that the API.
+    PUT_OFF.remove("subprocess")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "PYTHON"))}
 SENDS_NOTHING = {
     "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",

@@ -14,10 +14,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import environments
@@ -26,6 +29,9 @@ from suites import CONTRIB_SUITES, SUITES, Suite
 
 HERE = Path(__file__).parent
 PLUGINS = HERE / "plugins"
+# Many of the tests wait for most of the time.
+AT_ONCE = 2
+PORT = threading.Lock()
 sys.path.insert(0, str(PLUGINS))
 
 from conformance_exclusions import read as read_exclusions  # noqa: E402
@@ -48,8 +54,8 @@ class Outcome:
         return f"{self.suite.package} {self.version}: {counts or 'nothing ran'} in {self.seconds:.0f} s{faults}"
 
 
-def run(suite: Suite, environment: Environment, arguments: list[str], at_once: bool = False) -> Outcome:
-    """`at_once`: print what it prints when it ends."""
+def run(suite: Suite, environment: Environment, arguments: list[str]) -> Outcome:
+    """Prints what the tests print when they end."""
     source = environment.source(suite.package)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
@@ -69,13 +75,13 @@ def run(suite: Suite, environment: Environment, arguments: list[str], at_once: b
             *suite.tests,
             *arguments,
         ]
-        began = time.monotonic()
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if at_once else {}
-        ended = subprocess.run(command, cwd=source, env=_variables(suite, environment), text=True, **streams)
-        seconds = time.monotonic() - began
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        with PORT if suite.fixed_port else nullcontext():
+            began = time.monotonic()
+            ended = subprocess.run(command, cwd=source, env=_variables(suite, environment), text=True, **streams)
+            seconds = time.monotonic() - began
         found = json.loads(report.read_text()) if report.exists() else {"collected": 0, "excluded": [], "outcomes": {}}
-    if at_once:
-        print(f"\n--- {suite.package} {environment.version}\n{ended.stdout}", flush=True)
+    print(f"\n--- {suite.package} {environment.version}\n{ended.stdout}", flush=True)
     return Outcome(suite, environment.version, seconds, found, faults(suite, ended.returncode, found))
 
 
@@ -121,19 +127,20 @@ def unknown_exclusions(outcomes: list[Outcome]) -> list[str]:
     ]
 
 
-def run_of_sdk(versions: list[str], arguments: list[str]) -> Iterator[Outcome]:
-    for version in dict.fromkeys(versions):
-        environment = environments.of_sdk(version)
-        for suite in SUITES:
-            print(f"\n--- {suite.package} {version}", flush=True)
-            yield run(suite, environment, arguments)
+def run_of(suites: Iterable[tuple[Suite, Environment]], arguments: list[str]) -> list[Outcome]:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda each: run(*each, arguments), suites))
 
 
-def run_of_contrib(arguments: list[str]) -> list[Outcome]:
-    """Two at a time, because Celery's tests wait for most of the time."""
-    environment = environments.of_contrib([suite.package for suite in CONTRIB_SUITES])
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda suite: run(suite, environment, arguments, at_once=True), CONTRIB_SUITES))
+def prepared(versions: list[str], contrib: bool) -> list[tuple[Suite, Environment]]:
+    """The suites of these versions of the SDK, and those of the instrumentations, with what they run in."""
+    groups = [(SUITES, partial(environments.of_sdk, version)) for version in dict.fromkeys(versions)]
+    if contrib:
+        packages = [suite.package for suite in CONTRIB_SUITES]
+        groups.append((CONTRIB_SUITES, partial(environments.of_contrib, packages)))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        made = list(pool.map(lambda group: group[1](), groups))
+    return [(suite, environment) for (suites, _), environment in zip(groups, made, strict=True) for suite in suites]
 
 
 def main() -> int:
@@ -143,16 +150,14 @@ def main() -> int:
     parser.add_argument("--contrib-only", action="store_true", help="run the tests of instrumentations alone")
     parser.add_argument("pytest_arguments", nargs="*", help="more arguments for pytest, after --")
     options = parser.parse_args()
-    outcomes = []
+    versions = []
     if options.newest:
-        outcomes += run_of_sdk([environments.newest()], options.pytest_arguments)
+        versions = [environments.newest()]
     elif not options.contrib_only:
         versions = [environments.pinned(SDK)]
         if not options.pinned_only:
             versions += [environments.oldest(), environments.latest()]
-        outcomes += run_of_sdk(versions, options.pytest_arguments)
-    if not options.newest:
-        outcomes += run_of_contrib(options.pytest_arguments)
+    outcomes = run_of(prepared(versions, contrib=not options.newest), options.pytest_arguments)
     # A test may exist in only one version, and a selection of tests does not contain all of them.
     complete = not (options.pinned_only or options.newest or options.pytest_arguments)
     unknown = unknown_exclusions(outcomes) if complete else []

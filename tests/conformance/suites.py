@@ -27,6 +27,8 @@ class Suite:
     # A folder of packages that take the place of others.
     stand_ins: Path | None = None
     more_arguments: tuple[str, ...] = ()
+    # A server of the tests listens on a port that the tests name, so that no second run can have it.
+    fixed_port: bool = False
 
 
 GRPC, HTTP = EXPORTERS
@@ -61,6 +63,7 @@ SUITES = (
         excluded=HERE / "excluded_grpc_exporter.txt",
         most_excluded=3 / 5,
         plugins=("native_mixin_exporter",),
+        fixed_port=True,
     ),
     Suite(
         HTTP,

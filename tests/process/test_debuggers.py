@@ -229,7 +229,8 @@ file.close()
     assert [arrived[name] for name in WORK_ENDED] == [90 * ended.fact("rounds")] * 2
     assert arrived["dump"] == ended.fact("dumped")
     at_work, waiting = dump.read_text().split("While we wait\n")
-    assert at_work.count("in on_end") >= arrived["dump"]
+    # CPython 3.14 breaks a dump off at a thread that ends meanwhile.
+    assert at_work.count("in on_end") + at_work.count("<freed thread state>") >= arrived["dump"]
     assert "in force_flush" in waiting
     assert "Fatal" not in at_work + waiting
 

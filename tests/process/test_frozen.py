@@ -164,6 +164,9 @@ tell(exported=sum(processor.counts()["exported"] for processor in processors))
 """
 
 IDLE = """
+import warnings
+# Python 3.12 and later warn about a fork in a process with threads.
+warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
 processor = batching(schedule_delay_millis=1000)
 provider = provider_of(processor)
 end_spans(provider, "parent before", 10)

@@ -134,6 +134,13 @@ def interrupt(number, frame):
     if armed:
         armed = False
         raise KeyboardInterrupt
+# From CPython 3.13 on the jump that ends a loop may have no handler. The call of a function has one.
+def spans_until_interrupted():
+    global armed
+    armed = True
+    while armed:
+        with tracer.start_as_current_span("a"), tracer.start_as_current_span("b"):
+            pass
 signal.signal(signal.SIGALRM, interrupt)
 signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
 interrupts = left = 0
@@ -141,10 +148,7 @@ started = time.monotonic()
 # Runs longer on a busy machine.
 while (took := time.monotonic() - started) < 1 or (took < 20 and interrupts < 500):
     try:
-        armed = True
-        while armed:
-            with tracer.start_as_current_span("a"), tracer.start_as_current_span("b"):
-                pass
+        spans_until_interrupted()
     except KeyboardInterrupt:
         interrupts += 1
     if trace.get_current_span() is not trace.INVALID_SPAN:
@@ -177,21 +181,26 @@ def raising(number, frame):
         armed = False
         raise Stopped
 
+# From CPython 3.13 on the jump that ends a loop may have no handler. The call of a function has one.
+def spans_until_stopped():
+    global armed
+    armed = True
+    patience = time.monotonic() + 0.5
+    while time.monotonic() < patience:
+        with tracer.start_as_current_span("span", attributes={"list": ["x"] * 10}) as span:
+            span.set_attribute("mapping", {"nested": [1, {"text": "y"}]})
+            with tracer.start_as_current_span("inner"):
+                pass
+        if raised % 50 == 0:
+            provider.force_flush()
+
 signal.signal(signal.SIGALRM, raising)
 signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
 raised = whole = lost = 0
 started = time.monotonic()
 while not lost and ((took := time.monotonic() - started) < 1 or (took < 20 and raised < 100)):
     try:
-        armed = True
-        patience = time.monotonic() + 0.5
-        while time.monotonic() < patience:
-            with tracer.start_as_current_span("span", attributes={"list": ["x"] * 10}) as span:
-                span.set_attribute("mapping", {"nested": [1, {"text": "y"}]})
-                with tracer.start_as_current_span("inner"):
-                    pass
-            if raised % 50 == 0:
-                provider.force_flush()
+        spans_until_stopped()
         lost += 1
     except Stopped:
         raised += 1

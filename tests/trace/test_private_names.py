@@ -203,8 +203,8 @@ def test_every_replaced_part_is_sent(exported: Any, http_receiver: Any) -> None:
     assert (scope_spans.scope.name, scope_spans.scope.version) == ("other scope", "2")
     (span,) = scope_spans.spans
     assert span.name == "renamed"
-    assert (int.from_bytes(span.trace_id), int.from_bytes(span.span_id)) == (0x123, 0x456)
-    assert (int.from_bytes(span.parent_span_id), span.flags) == (0xDEF, 0x300)
+    assert (int.from_bytes(span.trace_id, "big"), int.from_bytes(span.span_id, "big")) == (0x123, 0x456)
+    assert (int.from_bytes(span.parent_span_id, "big"), span.flags) == (0xDEF, 0x300)
     assert (span.kind, span.start_time_unix_nano, span.end_time_unix_nano) == (5, 5, 7)
     assert (span.status.code, span.status.message) == (2, "bad")
     assert [(event.name, event.time_unix_nano) for event in span.events] == [("other", 6)]
