@@ -32,7 +32,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 .PHONY: help demo test test-matrix test-debug canary nightly packages examples conformance contrib
 .PHONY: sanitize races miri fuzz lint typing docs docs-test interpreters collector requirements clean
 .PHONY: screenshots bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against
-.PHONY: build wheels cross-check sdist description licenses deny workflows release-check release-requirements
+.PHONY: build pgo wheels test-wheel cross-check sdist description licenses deny workflows release-check release-requirements
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -327,6 +327,26 @@ $(RELEASE)/.ready: release/requirements.txt
 	$(RELEASE_BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: --require-hashes --requirement release/requirements.txt
 	@touch $@
 
+# Which branches programs take most, for wheels of this machine's own target: docs/decisions/0030-profile-guided-wheels.md.
+# llvm-profdata is of rustup, or of Debian (llvm-22), which reads what rustc 1.95 writes.
+PGO := .cache/pgo
+RUSTUP_PROFDATA = $(shell rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-profdata
+LLVM_PROFDATA ?= $(firstword $(wildcard $(RUSTUP_PROFDATA)) $(call have,llvm-profdata-22))
+guided = $(if $(filter release-$(HOST),$(WHEEL_PROFILE)-$(1)),$(if $(wildcard \
+	$(PGO)/otel-rs.profdata),RUSTFLAGS=-Cprofile-use=$(abspath $(PGO)/otel-rs.profdata)))
+
+pgo: $(VENV)/.dev $(VENV)/.extension bench-packages ## count what benches/applications/train.py does; `make wheels` then optimises for it
+	$(need_cargo)$(need_cc)
+	$(if $(LLVM_PROFDATA),,rustup component add llvm-tools)
+	rm -rf $(PGO)/package $(PGO)/raw
+	RUSTFLAGS=-Cprofile-generate cargo build --release --locked --lib --target $(HOST) --target-dir $(PGO)/target
+	mkdir -p $(PGO)/package
+	cp -r python/otel_rs $(PGO)/package/otel_rs
+	rm -f $(PGO)/package/otel_rs/_native*.so
+	cp $(PGO)/target/$(HOST)/release/libotel_rs.so $(PGO)/package/otel_rs/_native.so
+	PYTHONPATH=$(abspath $(PGO)/package) $(BIN)/python benches/applications/train.py $(PGO)/raw
+	$(or $(LLVM_PROFDATA),$(RUSTUP_PROFDATA)) merge --output $(PGO)/otel-rs.profdata $(PGO)/raw
+
 wheels: $(WHEEL_TARGETS:%=wheels-%) ## build wheels for WHEEL_TARGETS and WHEEL_PYTHONS into dist/wheels, and check each
 	$(RELEASE_BIN)/python release/check_wheels.py --profile $(WHEEL_PROFILE) $(WHEELS)/*.whl
 
@@ -334,8 +354,14 @@ wheels: $(WHEEL_TARGETS:%=wheels-%) ## build wheels for WHEEL_TARGETS and WHEEL_
 wheels-%: $(RELEASE)/.ready
 	$(need_cargo)$(need_rustup)
 	rustup target add $*
-	env -u PYO3_PYTHON PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --profile $(WHEEL_PROFILE) --locked --target $* \
+	env -u PYO3_PYTHON $(call guided,$*) PATH="$(abspath $(RELEASE_BIN)):$$PATH" maturin build --profile $(WHEEL_PROFILE) --locked --target $* \
 		$(call WHEEL_PLATFORM,$*) --interpreter $(WHEEL_PYTHONS) --out $(WHEELS)
+
+# In an environment of its own, without the source tree's package.
+WHEEL ?= $(wildcard $(WHEELS)/otel_rs-*-cp311-manylinux*_x86_64.whl)
+WHEEL_TESTS ?= tests/trace tests/metrics tests/logs tests/propagate
+test-wheel: $(RELEASE)/.ready ## run WHEEL_TESTS against WHEEL, one of `make wheels` that this machine can run
+	$(RELEASE_BIN)/python release/suite.py --processes $(TEST_PROCESSES) $(WHEEL) $(WHEEL_TESTS)
 
 # Compiles and does not link: neither an interpreter nor Microsoft's libraries are needed.
 cross-check: $(RELEASE)/.ready ## check that the Rust code compiles for Windows

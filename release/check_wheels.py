@@ -148,13 +148,13 @@ def versions() -> dict[str, str]:
     return {"maturin": maturin, "rustc": found["rustc"].removeprefix("rustc "), "zig": found["zig"]}
 
 
-def check(wheel: Path, profile: str) -> dict[str, Any]:
+def check(wheel: Path, profile: str, commit: str) -> dict[str, Any]:
     abi, platforms = wheel.stem.split("-", 4)[3:]
     audited = audit(wheel)
     result: dict[str, Any] = {
         "wheel": wheel.name,
         "date": datetime.date.today().isoformat(),
-        "commit": output(["git", "describe", "--always", "--dirty"], cwd=ROOT).strip(),
+        "commit": commit,
         **versions(),
         "profile": profile,
         "bytes": sizes(wheel, profile),
@@ -185,9 +185,11 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     failed = []
     options = parser.parse_args()
+    # Before the first result changes a file.
+    commit = output(["git", "describe", "--always", "--dirty"], cwd=ROOT).strip()
     for wheel in options.wheels:
         try:
-            result = check(wheel.resolve(), options.profile)
+            result = check(wheel.resolve(), options.profile, commit)
         except Failure as failure:
             failed.append(wheel.name)
             print(f"{wheel.name}: {failure}", file=sys.stderr)

@@ -36,7 +36,8 @@ def environment(application: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     if not PACKAGES.is_dir():
         raise SystemExit("the instrumentations are not installed: make bench-packages")
-    added = {"PYTHONPATH": f"{HERE}{os.pathsep}{PACKAGES}", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    path = [str(HERE), str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])]
+    added = {"PYTHONPATH": os.pathsep.join(path), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     disabled = UNUSED.union(*OWN.values()) - OWN[application]
     added["OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"] = ",".join(sorted(disabled))
     return {**kept, **added, **SETTINGS.get(application, {})}
