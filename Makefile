@@ -327,7 +327,7 @@ $(RELEASE)/.ready: release/requirements.txt
 	$(RELEASE_BIN)/python -m pip --disable-pip-version-check install --quiet --only-binary=:all: --require-hashes --requirement release/requirements.txt
 	@touch $@
 
-# Which branches programs take most, for wheels of this machine's own target: docs/decisions/0030-profile-guided-wheels.md.
+# Which branches programs take most, for wheels of this machine's own target: docs/decisions/0031-profile-guided-wheels.md.
 # llvm-profdata is of rustup, or of Debian (llvm-22), which reads what rustc 1.95 writes.
 PGO := .cache/pgo
 RUSTUP_PROFDATA = $(shell rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-profdata
