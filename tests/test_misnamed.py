@@ -81,6 +81,17 @@ def test_a_propagator_costs_itself_under_otel_rs_run(
     assert otlp_receiver.traces() == [span("of the program")]
 
 
+def test_a_propagator_costs_one_line_where_the_program_is_a_child_of_the_receiver(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "-m", "otel_rs", "run", "--view", str(tmp_path / "program.py")]
+    environment = {**ENVIRONMENT, "OTEL_PROPAGATORS": "b4,baggage"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("OTEL_PROPAGATORS ")]
+    assert line.endswith("It is left out.")
+    assert "of the program" in done.stderr
+
+
 def test_a_propagator_costs_itself_under_install(tmp_path: Path, otlp_receiver: Receiver) -> None:
     """Where the program asks for it before it imports OpenTelemetry's API, as it has to anyway."""
     program = tmp_path / "installed.py"

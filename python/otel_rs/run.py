@@ -37,7 +37,7 @@ def run(command: Sequence[str]) -> NoReturn:
     command = _whole_command(list(command))
     program = _python_program(command)
     os.environ.setdefault("OTEL_PYTHON_DISTRO", "rs")
-    _correct_propagators()
+    correct_propagators()
     folder = _auto_instrumentation_folder()
     # Under opentelemetry-instrument, or in a child of a program under `otel-rs run`, it is done.
     is_set_up = folder in sys.path
@@ -208,7 +208,7 @@ def _auto_instrumentation_folder() -> str:
     return os.path.abspath(spec.submodule_search_locations[0])
 
 
-def _correct_propagators() -> None:
+def correct_propagators() -> None:
     """For children, too, where upstream's API raises when it is imported."""
     if "OTEL_PROPAGATORS" in os.environ:
         from otel_rs.settings.components import known_propagators

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from otel_rs import _native
+from otel_rs.run import correct_propagators
 from otel_rs.settings.table import (
     BLRP_SCHEDULE_DELAY,
     BSP_SCHEDULE_DELAY,
@@ -91,6 +92,8 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
         for number in forwarded:
             signal.signal(number, self._forward)
+        # The child would say what is wrong again.
+        correct_propagators()
         environment = {**_INTERVALS, **os.environ, **variables}
         self._process = subprocess.Popen([sys.executable, "-m", "otel_rs", "run", *command], env=environment)
         for number in self._early:
