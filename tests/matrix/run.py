@@ -66,8 +66,8 @@ def make(*arguments: str, environment: dict[str, str] | None = None) -> None:
 def pytest(python: Path, name: str, step: str, marks: str, arguments: list[str], debug: bool = False) -> dict[str, Any]:
     report = MATRIX / f"{name}.{step}.xml"
     report.unlink(missing_ok=True)
-    processes = [] if step == "alone" else ["-n", os.environ.get("TEST_PROCESSES", "2")]
-    command = [python, "-m", "pytest", *processes, "-m", marks, f"--junitxml={report}", *arguments]
+    processes: list[str] = [] if step == "alone" else ["-n", os.environ.get("TEST_PROCESSES", "2")]
+    command = [str(python), "-m", "pytest", *processes, "-m", marks, f"--junitxml={report}", *arguments]
     began = time.monotonic()
     environment = {**os.environ, **({"PYTHONDEVMODE": "1"} if debug else {})}
     ended = subprocess.run(command, cwd=ROOT, env=environment)
