@@ -29,7 +29,7 @@ FUZZ_TARGETS := $(sort $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs))))
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix test-debug canary nightly packages examples conformance contrib
+.PHONY: help demo test test-matrix test-slice test-debug canary nightly packages examples conformance contrib
 .PHONY: sanitize races miri fuzz lint typing docs docs-test interpreters collector requirements clean
 .PHONY: screenshots bench bench-quick bench-load bench-peers bench-packages plots instructions instructions-against
 .PHONY: build pgo wheels test-wheel cross-check sdist description licenses deny workflows release-check release-requirements
@@ -113,6 +113,12 @@ test-matrix: ## run `make test` on each of INTERPRETERS, keep the results, and m
 	$(need_python)$(need_cargo)$(need_cc)
 	$(PYTHON) tests/matrix/run.py $(INTERPRETERS)
 	$(PYTHON) tests/matrix/table.py
+
+# DEBUG_TESTS and INTERPRETERS say what. The builds share Cargo's folder, so that only PyO3 and otel-rs are compiled anew.
+test-slice: ## run some tests on each of INTERPRETERS as `make test-debug` does, and keep no results
+	$(need_python)$(need_cargo)$(need_cc)
+	PROFILE=dev TEST_PROCESSES=$(TEST_PROCESSES) $(PYTHON) tests/matrix/run.py --scope core --debug \
+		$(addprefix --only ,$(DEBUG_TESTS)) $(INTERPRETERS)
 
 # Where pyenv or the machine has no such Python.
 interpreters: $(INTERPRETERS:%=.cache/interpreters/%/.ready) ## get each of INTERPRETERS that this machine lacks

@@ -1,7 +1,8 @@
 """Runs the tests on several interpreters: `make test-matrix`. What came out is kept in `results/`, a file for each.
 
 `run.py 3.10 3.14t` runs all of them on each; `--scope core` leaves out what times or fills the machine, and upstream's
-own tests; `PROFILE=dev` in the environment builds the extension without optimisation.
+own tests; `PROFILE=dev` in the environment builds the extension without optimisation. `--find` only gets the
+interpreters, and fails where one cannot be had.
 """
 
 from __future__ import annotations
@@ -62,13 +63,14 @@ def make(*arguments: str, environment: dict[str, str] | None = None) -> None:
     subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, env=environment, check=True)
 
 
-def pytest(python: Path, name: str, step: str, marks: str, arguments: list[str]) -> dict[str, Any]:
+def pytest(python: Path, name: str, step: str, marks: str, arguments: list[str], debug: bool = False) -> dict[str, Any]:
     report = MATRIX / f"{name}.{step}.xml"
     report.unlink(missing_ok=True)
-    processes = [] if step == "alone" else ["-n", os.environ.get("TEST_PROCESSES", "2")]
-    command = [python, "-m", "pytest", *processes, "-m", marks, f"--junitxml={report}", *arguments]
+    processes: list[str] = [] if step == "alone" else ["-n", os.environ.get("TEST_PROCESSES", "2")]
+    command = [str(python), "-m", "pytest", *processes, "-m", marks, f"--junitxml={report}", *arguments]
     began = time.monotonic()
-    ended = subprocess.run(command, cwd=ROOT)
+    environment = {**os.environ, **({"PYTHONDEVMODE": "1"} if debug else {})}
+    ended = subprocess.run(command, cwd=ROOT, env=environment)
     if not report.exists():
         return {"exit": ended.returncode, "seconds": round(time.monotonic() - began)}
     return {**counts(report), "seconds": round(time.monotonic() - began)}
@@ -97,7 +99,8 @@ def conformance(python: Path) -> dict[str, Any]:
     return {"exit": ended.returncode, "passed": passed, "failed": failed, "seconds": round(time.monotonic() - began)}
 
 
-def run(name: str, scope: str, arguments: list[str]) -> bool:
+def prepared(name: str) -> Path:
+    """An environment with the packages of the tests and the extension."""
     python = interpreter(name)
     venv = MATRIX / name
     make(
@@ -107,25 +110,32 @@ def run(name: str, scope: str, arguments: list[str]) -> bool:
         f"{venv.relative_to(ROOT)}/.extension",
         environment={**os.environ, **UNSUPPORTED.get(name, {})},
     )
-    python = venv / "bin/python"
+    return venv / "bin/python"
+
+
+def run(name: str, scope: str, arguments: list[str], debug: bool) -> bool:
+    # Of the start: what is committed while the tests run was not tested.
+    date, tested = datetime.date.today().isoformat(), commit()
+    python = prepared(name)
     about = json.loads(subprocess.run([python, "-c", PROBE], check=True, text=True, stdout=subprocess.PIPE).stdout)
     if scope == "core":
-        steps = {"tests": pytest(python, name, "tests", CORE, arguments)}
+        steps = {"tests": pytest(python, name, "tests", CORE, arguments, debug)}
     else:
-        steps = {step: pytest(python, name, step, marks, arguments) for step, marks in STEPS.items()}
+        steps = {step: pytest(python, name, step, marks, arguments, debug) for step, marks in STEPS.items()}
         steps["conformance"] = conformance(python)
     result = {
         "interpreter": name,
         **about,
-        "date": datetime.date.today().isoformat(),
+        "date": date,
         "platform": f"{platform.system()} {platform.machine()}, {' '.join(platform.libc_ver())}",
-        "commit": commit(),
+        "commit": tested,
         "profile": os.environ.get("PROFILE", "release"),
         "scope": f"{scope}: {' '.join(arguments)}" if arguments else scope,
         "steps": steps,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    if not debug:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
     return not any(step.get("failed") or step.get("exit") for step in steps.values())
 
 
@@ -139,9 +149,15 @@ def main() -> None:
     parser.add_argument("interpreters", nargs="+", help="such as 3.10 or 3.14t")
     parser.add_argument("--scope", choices=["all", "core"], default=os.environ.get("SCOPE", "all"))
     parser.add_argument("--only", action="append", default=[], help="a folder or file of tests, instead of all")
+    parser.add_argument("--debug", action="store_true", help="in Python's development mode; keep no results")
+    parser.add_argument("--find", action="store_true", help="run no tests; fail if an interpreter cannot be had")
     options = parser.parse_args()
+    if options.find:
+        for name in options.interpreters:
+            print(interpreter(name))
+        return
     MATRIX.mkdir(parents=True, exist_ok=True)
-    failed = [name for name in options.interpreters if not run(name, options.scope, options.only)]
+    failed = [name for name in options.interpreters if not run(name, options.scope, options.only, options.debug)]
     if failed:
         sys.exit(f"failed on {', '.join(failed)}")
 
