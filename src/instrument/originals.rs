@@ -88,8 +88,7 @@ const LISTS: [&[&str]; 3] =
 #[pyfunction]
 pub fn lists_are_known(py: Python<'_>) -> PyResult<bool> {
     static HTTP: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-    // The lists that were found to be known, with what was in them.
-    static KNOWN: PyOnceLock<[(Py<PyAny>, Vec<Py<PyAny>>); 3]> = PyOnceLock::new();
+    static KNOWN: PyOnceLock<[KnownList; 3]> = PyOnceLock::new();
     let http = get_or_make(py, &HTTP, || Ok(py.import("opentelemetry.util.http")?.dict().unbind()))?.bind(py);
     let names = [intern!(py, "PARAMS_TO_REDACT"), intern!(py, "TEST_PATTERNS"), intern!(py, "BOT_PATTERNS")];
     let mut lists = [const { None }; 3];
@@ -100,22 +99,35 @@ pub fn lists_are_known(py: Python<'_>) -> PyResult<bool> {
     }
     let lists = lists.map(|list| list.expect("all were found"));
     if let Some(known) = KNOWN.get(py)
-        && std::iter::zip(&lists, known).all(|(list, (known, entries))| list.is(known) && has(list, entries))
+        && std::iter::zip(&lists, known).all(|(list, known)| known.is_unchanged(list))
     {
         return Ok(true);
     }
     let are_known = std::iter::zip(&lists, LISTS).all(|(list, texts)| are_texts(list, texts));
     if are_known {
-        let _ = KNOWN
-            .set(py, lists.map(|list| (list.clone().into_any().unbind(), list.iter().map(Bound::unbind).collect())));
+        let _ = KNOWN.set(py, lists.map(KnownList::of));
     }
     Ok(are_known)
 }
 
-/// Whether these very objects are in the list, and no others.
-#[inline]
-fn has(list: &Bound<'_, PyList>, entries: &[Py<PyAny>]) -> bool {
-    list.len() == entries.len() && list.iter().zip(entries).all(|(entry, known)| entry.is(known))
+/// A list that was found to be known, and what was in it.
+struct KnownList {
+    list: Py<PyList>,
+    entries: Vec<Py<PyAny>>,
+}
+
+impl KnownList {
+    fn of(list: Bound<'_, PyList>) -> Self {
+        Self { entries: list.iter().map(Bound::unbind).collect(), list: list.unbind() }
+    }
+
+    /// Whether it is this list, with these very objects in it and no others.
+    #[inline]
+    fn is_unchanged(&self, list: &Bound<'_, PyList>) -> bool {
+        list.is(&self.list)
+            && list.len() == self.entries.len()
+            && list.iter().zip(&self.entries).all(|(entry, known)| entry.is(known))
+    }
 }
 
 #[cold]

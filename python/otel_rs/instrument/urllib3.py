@@ -66,7 +66,7 @@ def instrument(original: Any) -> Callable[..., None]:
     return _instrument
 
 
-class _Urlopen(FunctionWrapper):  # type: ignore[misc]
+class _Urlopen(FunctionWrapper):  # type: ignore[type-arg]
     """urllib3's own method within a request of another library, such as requests, whose span there is: to look it up
     costs a tenth of a call through the wrapper.
     """
