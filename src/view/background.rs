@@ -46,8 +46,14 @@ impl Write for Kept {
 impl OtlpReceiver {
     #[new]
     fn new(py: Python<'_>) -> PyResult<Self> {
-        let config =
-            ReceiverConfig { grpc: free_port(), http: free_port(), format: Format::Json, ..ReceiverConfig::default() };
+        let config = ReceiverConfig {
+            grpc: free_port(),
+            http: free_port(),
+            format: Format::Json,
+            // A program that was told that its spans have arrived finds them.
+            answers_when_printed: true,
+            ..ReceiverConfig::default()
+        };
         let kept = Kept::default();
         let started = py.detach(|| {
             let receiver = Receiver::bind(config)?;

@@ -73,6 +73,8 @@ pub struct ReceiverConfig {
     /// Names by which peers may address it besides loopback's and those that it listens on.
     pub allowed_hosts: Vec<String>,
     pub limits: Limits,
+    /// Whether a request is answered once it is printed, rather than once it waits for that.
+    pub answers_when_printed: bool,
 }
 
 impl Default for ReceiverConfig {
@@ -86,6 +88,7 @@ impl Default for ReceiverConfig {
             format: Format::Terminal(Screen::default()),
             allowed_hosts: Vec::new(),
             limits: Limits::default(),
+            answers_when_printed: false,
         }
     }
 }

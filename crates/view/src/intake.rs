@@ -34,6 +34,7 @@ pub enum Job {
 pub struct Intake {
     jobs: Sender<Job>,
     limits: Limits,
+    answers_when_printed: bool,
     /// One request at a time is decompressed and decoded; the others wait as they were sent.
     lane: Arc<Mutex<()>>,
     /// In KiB of decoded requests.
@@ -42,11 +43,12 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(limits: Limits) -> (Self, Receiver<Job>) {
+    pub fn new(limits: Limits, answers_when_printed: bool) -> (Self, Receiver<Job>) {
         let (jobs, receiver) = channel();
         let intake = Self {
             jobs,
             limits,
+            answers_when_printed,
             lane: Arc::default(),
             room: Arc::new(Semaphore::new(kib(limits.decoded_bytes) as usize)),
             lines: Arc::new(Semaphore::new(MAX_WAITING_LINES)),
@@ -63,7 +65,12 @@ impl Intake {
         let room = kib(decoded_bytes.max(limits.decoded_bytes / MAX_WAITING_REQUESTS));
         let permit = self.room.clone().acquire_many_owned(room).await.map_err(|_| ending())?;
         let export = decoding::decode(call, plain)?;
-        self.jobs.send(Job::Print(export, permit)).map_err(|_| ending())
+        self.jobs.send(Job::Print(export, permit)).map_err(|_| ending())?;
+        if self.answers_when_printed {
+            // All the room is there again once this request, the last one, is printed.
+            let _room = self.room.acquire_many(kib(limits.decoded_bytes)).await.map_err(|_| ending())?;
+        }
+        Ok(())
     }
 
     /// Whether the line is going to be printed: there may be no room for it.

@@ -21,10 +21,11 @@ use crate::terminal::Terminal;
 pub fn start(
     format: Format,
     limits: Limits,
+    answers_when_printed: bool,
     out: impl Write + Send + 'static,
     err: impl Write + Send + 'static,
 ) -> io::Result<(Intake, oneshot::Receiver<io::Result<()>>)> {
-    let (intake, jobs) = Intake::new(limits);
+    let (intake, jobs) = Intake::new(limits, answers_when_printed);
     let (ended, end) = oneshot::channel();
     let gate = intake.clone();
     thread::Builder::new().name("otel-rs-view".to_owned()).spawn(move || {

@@ -65,7 +65,8 @@ impl Receiver {
     ) -> Result<(), ReceiverError> {
         let config = self.config.clone();
         let (intake, mut printed) =
-            printer::start(config.format.clone(), config.limits, out, err).map_err(ReceiverError::Io)?;
+            printer::start(config.format.clone(), config.limits, config.answers_when_printed, out, err)
+                .map_err(ReceiverError::Io)?;
         let complaints = Complaints::new(intake.clone());
         let (stop, stopped) = watch::channel(());
         let mut servers = self.start(&intake, &complaints, &stopped)?;
