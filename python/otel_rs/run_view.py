@@ -57,7 +57,10 @@ def run_view(command: Sequence[str], filters: Namespace) -> int:
         receiver = _native.TerminalReceiver(filters)
         status = _Child(command, {OTLP_ENDPOINT.variable: f"http://{receiver.address}", **_past_proxies()}).wait()
         if not receiver.stop():
-            _tell("the program sent nothing that is shown; `otel-rs doctor` helps")
+            if any((filters.service, filters.name, filters.min_duration, filters.errors)):
+                _tell("nothing that the program sent passes the filters; without them all of it is shown")
+            else:
+                _tell("the program sent nothing; `otel-rs doctor` helps")
     if status < 0:
         _end_by(-status)
     return status

@@ -46,6 +46,13 @@ def test_spans_are_a_tree_of_this_test_alone(telemetry: Telemetry, _: int) -> No
     assert [each.name for each in telemetry.spans()] == ["pay", "INSERT", "checkout"]
 
 
+def test_it_shows_how_much_there_is(telemetry: Telemetry) -> None:
+    checkout()
+    logging.getLogger("shop").warning("low stock")
+    assert repr(telemetry) == f"Telemetry(spans=3, logs={len(telemetry.logs())})"
+    assert repr(Telemetry()) == "Telemetry()"
+
+
 @pytest.mark.parametrize("_", range(2))
 def test_metrics_are_of_this_test_alone(telemetry: Telemetry, _: int) -> None:
     checkout()

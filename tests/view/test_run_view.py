@@ -75,8 +75,13 @@ def test_filters_say_which_traces_are_shown(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 4
     assert "└─ request" in done.stderr
     assert run(tmp_path, "--min-duration", "1s", "app.py").stderr == (
-        "otel-rs run: the program sent nothing that is shown; `otel-rs doctor` helps\n"
+        "otel-rs run: nothing that the program sent passes the filters; without them all of it is shown\n"
     )
+
+
+def test_a_program_that_sends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "nothing.py").write_text("")
+    assert run(tmp_path, "nothing.py").stderr == ("otel-rs run: the program sent nothing; `otel-rs doctor` helps\n")
 
 
 def test_a_filter_without_a_view_is_a_mistake(tmp_path: Path) -> None:

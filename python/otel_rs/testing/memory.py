@@ -33,6 +33,13 @@ class Telemetry:
     not seen.
     """
 
+    _memory: _Memory
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_memory"):
+            return "Telemetry()"
+        return f"Telemetry(spans={len(self.spans())}, logs={len(self.logs())})"
+
     def __enter__(self) -> Telemetry:
         self._memory = _memory()
         self.clear()
