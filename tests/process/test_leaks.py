@@ -66,7 +66,9 @@ def test_ten_rounds_leak_nothing(when: str, what: str, count: int, http_receiver
     assert abs(last["shared"].pop("None") - first["shared"].pop("None")) < NEARLY_NONE
     assert last["shared"] == first["shared"]
     blocks = [round["blocks"] for round in (first, *later)]
-    assert statistics.median(after - before for before, after in pairwise(blocks)) < MOST_BLOCKS_IN_MOST_ROUNDS
+    # Most of the caches are full after some rounds.
+    grown = [after - before for before, after in pairwise(blocks[4:])]
+    assert statistics.median(grown) < MOST_BLOCKS_IN_MOST_ROUNDS
     assert last["bytes"] - first["bytes"] < MOST_BYTES
 
 

@@ -63,7 +63,9 @@ class Sender:
         return counts
 
     def logged(self) -> list[str]:
-        return [line for line in self.program.output().splitlines() if line.startswith("LOG ")]
+        """But for the lines that say where telemetry goes."""
+        lines = [line for line in self.program.output().splitlines() if line.startswith("LOG ")]
+        return [line for line in lines if not line.startswith("LOG INFO otel_rs: otel-rs ")]
 
     def arrived(self) -> Counter[int]:
         """How often each number has arrived."""
