@@ -28,6 +28,9 @@ from otel_rs.installation.releases import NEWEST
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "conformance"
+# Distinguishes Pythons whose extension modules are incompatible. Read here: `sysconfig` gives the second of two threads
+# that ask for the first time nothing.
+ABI: str = sysconfig.get_config_var("SOABI")
 PYTHON_SOURCE = ROOT / "python"
 
 SDK = "opentelemetry-sdk"
@@ -115,8 +118,7 @@ def of_contrib(instrumentations: list[str]) -> Environment:
 
 def _prepare(version: str, packages: list[str], tools: tuple[str, ...]) -> Environment:
     """The packages are those whose tests are run."""
-    # The SOABI distinguishes Pythons whose extension modules are incompatible.
-    environment = Environment(version, CACHE / sysconfig.get_config_var("SOABI") / version)
+    environment = Environment(version, CACHE / ABI / version)
     stamp = environment.folder / ".made-of"
     requirements = [*packages, *tools, BUILD_TOOL]
     made_of = json.dumps([sys.version, sys.base_prefix, _constraints(tools), requirements, _start_line()])
