@@ -29,11 +29,13 @@ def installed() -> str:
 
 
 def way_of(provider: Any, signal: str, part: Any) -> str | None:
-    """The way of a signal by one processor or reader. None if it exports nothing."""
+    """The way of a signal by one processor or reader. None if it sends nothing: an exporter of the program's own, or one
+    that keeps or prints what it gets, as in tests, is no way to a receiver.
+    """
     if read(SDK_DISABLED).value:
         return f"otel-rs {_native.__version__}: OTEL_SDK_DISABLED is true, nothing is recorded"
     exporter = _exporter(part)
-    if exporter is part:
+    if exporter is part or not type(exporter).__module__.startswith(("otel_rs.exporter.", "opentelemetry.exporter.")):
         return None
     return f"otel-rs {_native.__version__}: {signal}: {destination(exporter)} ({_sdk(provider)})"
 
