@@ -29,8 +29,8 @@ def installed() -> str:
 
 
 def way_of(provider: Any, signal: str, part: Any) -> str | None:
-    """The way of a signal by one processor or reader. None if it sends nothing: an exporter of the program's own, or one
-    that keeps or prints what it gets, as in tests, is no way to a receiver.
+    """The way of a signal by one processor or reader. None if it sends nothing to a receiver, as an exporter that keeps
+    or prints what it gets, or one of the program's own.
     """
     if read(SDK_DISABLED).value:
         return f"otel-rs {_native.__version__}: OTEL_SDK_DISABLED is true, nothing is recorded"
