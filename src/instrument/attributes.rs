@@ -66,6 +66,14 @@ pub struct Names<C> {
 }
 
 impl<C> Names<C> {
+    fn wanted<'a, 'py>(
+        &self,
+        old: &'a Bound<'py, PyString>,
+        new: &'a Bound<'py, PyString>,
+    ) -> [Option<&'a Bound<'py, PyString>>; 2] {
+        [self.old.then_some(old), self.new.then_some(new)]
+    }
+
     /// Neither has a value yet.
     pub fn add<'py>(
         &mut self,
@@ -76,13 +84,7 @@ impl<C> Names<C> {
     where
         C: Collect<'py>,
     {
-        if self.old {
-            self.result.add(old, value)?;
-        }
-        if self.new {
-            self.result.add(new, value)?;
-        }
-        Ok(())
+        self.wanted(old, new).into_iter().flatten().try_for_each(|key| self.result.add(key, value))
     }
 
     pub fn set<'py>(
@@ -94,13 +96,7 @@ impl<C> Names<C> {
     where
         C: Collect<'py>,
     {
-        if self.old {
-            self.result.set(old, value)?;
-        }
-        if self.new {
-            self.result.set(new, value)?;
-        }
-        Ok(())
+        self.wanted(old, new).into_iter().flatten().try_for_each(|key| self.result.set(key, value))
     }
 
     /// Unless it is missing or empty.

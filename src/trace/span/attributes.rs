@@ -66,7 +66,8 @@ impl Span {
         }
     }
 
-    /// Sets attributes that are all plain, and whose keys differ. False, and none is set, if one is not, or the span has ended.
+    /// Sets attributes that are all plain, and whose keys differ. False, and none is set, if one is not plain, or the span
+    /// has ended.
     pub fn set_all_plain<'a, 'py: 'a>(
         &self,
         py: Python<'py>,
@@ -89,7 +90,6 @@ impl Span {
                 return false;
             }
             let attributes = &mut state.attributes;
-            // The keys differ from one another.
             if attributes.is_empty() {
                 puts.extend(all.iter().map(|plain| plain.add_to(attributes)));
             } else {
